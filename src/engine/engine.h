@@ -1,0 +1,65 @@
+/* engine.h: the thread that owns sequences, KV pages and the batch.
+ * sl_engine_submit, _take_ready, _drain and the snapshot are called by one other thread (the loop; `run`, `bench` and tests
+ * pass their own); everything else happens on the engine thread.
+ *
+ * Two hand-overs: requests come in through a bounded base/mailbox; news goes out through the ready list (intrusive, at most
+ * one entry a request, never full), followed by one wake(wake_arg) a step. The engine knows neither libuv nor HTTP. */
+#ifndef SL_ENGINE_ENGINE_H
+#define SL_ENGINE_ENGINE_H
+
+#include "base/error.h"
+#include "base/workers.h"
+#include "engine/request.h"
+#include "kernels/kernels.h"
+#include "metrics/metrics.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct sl_engine_config {
+    const sl_model *model;
+    const sl_tokenizer *tokenizer;
+    sl_metrics *metrics;     /* may be NULL */
+    int threads;             /* engine thread and workers together */
+    int worker_nice;         /* niceness of engine thread and workers against the loop */
+    int ctx;                 /* positions of the longest sequence */
+    int max_sequences;       /* in the batch */
+    int queue;               /* requests that may wait */
+    int token_gap_ms;        /* target: longest wait between tokens because of others' prompts */
+    sl_kv_type kv_type;
+    int kv_pages;
+    int max_step_rows;       /* rows of a step; 0: chosen */
+    void (*wake)(void *arg); /* called on the engine thread after the ready list got entries */
+    void *wake_arg;
+} sl_engine_config;
+
+/* Memory that an engine with this config will take: for the plan, before anything is allocated. */
+typedef struct sl_engine_plan {
+    uint64_t kv_bytes, workspace_bytes, sequence_bytes;
+} sl_engine_plan;
+sl_engine_plan sl_engine_plan_for(const sl_engine_config *c);
+
+sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e); /* starts the thread */
+sl_engine *sl_engine_free(sl_engine *g); /* cancels what is left, joins; every request must be freed before */
+
+/* SL_OK: accepted, it will end in exactly one way. SL_FULL: the queue is full. SL_CANCELLED: draining. */
+sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e);
+
+/* Requests with news since the last call, linked by sl_request_ready_next; each at most once. NULL: none. */
+sl_request *sl_engine_take_ready(sl_engine *g);
+sl_request *sl_request_ready_next(sl_request *r); /* read it before handling r, which may free r */
+
+void sl_engine_drain(sl_engine *g); /* refuse new requests from now on; accepted ones go on */
+int sl_engine_live(const sl_engine *g); /* accepted and not yet over; any thread */
+int sl_engine_waiting(const sl_engine *g);
+
+/* Any thread: nanoseconds since some work item finished while there was work; 0 when idle. For /livez. */
+uint64_t sl_engine_stuck_ns(const sl_engine *g);
+/* Seconds until a place in the queue is likely to be free, 1 … 60: for Retry-After. */
+int sl_engine_retry_after(const sl_engine *g);
+
+const sl_engine_config *sl_engine_config_of(const sl_engine *g);
+
+#endif

@@ -1,0 +1,107 @@
+/* request.h: what a client asked for, and what came of it.
+ * The loop makes, reads and frees it; the engine thread writes its output. Between the two: `cancelled` (atomic), the ring,
+ * and the ready list.
+ *
+ * A request is 1 … SL_MAX_CHOICES sequences: prompts times n. Choice p * n + j answers prompt p; its seed is seed + j.
+ *
+ * Life (who does it in brackets)
+ *   NEW ──submit [loop: sl_engine_submit]──► QUEUED ──first step [engine]──► RUNNING ──last choice ends [engine]──► OVER
+ *   Any state ──sl_request_cancel [loop]──► the engine drops its sequences within one step ──► OVER
+ *   OVER ──sl_request_free [loop]──► gone.   Only the loop frees, and only what is NEW or OVER.
+ *
+ * Invariants
+ *   1. The output ring has one writer (engine) and one reader (loop). A streamed request whose ring overflows belongs to a
+ *      slow client and is cancelled (finish SL_FINISH_SLOW_CLIENT); an unstreamed one has room for its worst case.
+ *   2. Every choice of an accepted request ends in exactly one event with `finish` set, unless the request was cancelled.
+ *   3. Text of one choice is valid UTF-8 and is never cut inside a character. */
+#ifndef SL_ENGINE_REQUEST_H
+#define SL_ENGINE_REQUEST_H
+
+#include "base/error.h"
+#include "sampling/sampling.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SL_MAX_CHOICES 256
+#define SL_MAX_STOPS 16
+#define SL_MAX_STOP_BYTES 256
+#define SL_MAX_STOP_TOKENS 64
+
+typedef struct sl_request sl_request;
+typedef struct sl_engine sl_engine;
+
+/* All copied by sl_request_new. */
+typedef struct sl_request_spec {
+    const int32_t *const *prompt; /* [prompts] token ids */
+    const size_t *prompt_len;     /* [prompts], each at least 1 */
+    int prompts;
+    int n;                        /* choices a prompt */
+    sl_sampling_params sampling;  /* seed of choice 0 */
+    int max_tokens;               /* already cut to what the context leaves; 0 only with prompt_logprobs or echo */
+    int min_tokens;
+    const char *const *stop;      /* [stops] */
+    const size_t *stop_len;
+    int stops;
+    const int32_t *stop_token;    /* [stop_tokens] */
+    int stop_tokens;
+    bool include_stop;            /* the stop string stays in the text */
+    bool ignore_eos;
+    bool skip_special;            /* control tokens give no text */
+    int prompt_logprobs;          /* alternatives for each prompt token (echo with logprobs); -1: none */
+    bool stream;
+    const char *id;               /* for the log line; copied, 128 characters at most */
+    void *user;                   /* the api's */
+} sl_request_spec;
+
+/* SL_TOO_LONG if it can never fit (a prompt against ctx, pages), SL_INVALID otherwise; e->param names the field. */
+sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e);
+void sl_request_free(sl_request *r); /* loop; NEW or OVER; NULL is fine */
+
+void *sl_request_user(const sl_request *r);
+
+typedef enum sl_event_kind {
+    SL_EVENT_PROMPT_TOKEN, /* a prompt token with its log probability (echo) */
+    SL_EVENT_TOKEN,        /* a generated token; text may be empty (held back) and may belong to earlier tokens too */
+    SL_EVENT_FINISH,       /* the choice ended; text is what was still held back */
+} sl_event_kind;
+
+typedef struct sl_event {
+    sl_event_kind kind;
+    int choice;
+    int32_t token;          /* -1 in SL_EVENT_FINISH */
+    float logprob;
+    bool has_logprob;       /* false: none was asked for, or the first prompt token */
+    int top_count;
+    const sl_logprob *top;  /* [top_count] */
+    const char *text;       /* [text_len] UTF-8, not NUL-terminated */
+    size_t text_len;
+    int finish;             /* SL_FINISH_STOP, _LENGTH, _ERROR, … in SL_EVENT_FINISH; else -1 */
+    int stop;               /* in SL_EVENT_FINISH: number of the stop string that matched, or -1 */
+    int32_t stop_token;     /* in SL_EVENT_FINISH: the stop token that ended it (not eos), or -1 */
+} sl_event;
+
+/* Loop: the next event, oldest first; pointers stay valid until the next call. false: nothing more for now. */
+bool sl_request_next(sl_request *r, sl_event *ret);
+
+/* Loop: the client is gone or the deadline passed. Idempotent; takes effect within one step. */
+void sl_request_cancel(sl_request *r);
+
+/* Loop: the engine has let go; no further event will come. Only true after the entry that says so was taken from the
+ * ready list. */
+bool sl_request_over(const sl_request *r);
+
+/* How it ended, once over; SL_FINISH_STOP or SL_FINISH_LENGTH if all choices did (length if any), else the failure. */
+int sl_request_finish(const sl_request *r);
+/* The message when it failed (SL_FINISH_ERROR), else "". */
+const char *sl_request_failure(const sl_request *r);
+
+/* Numbers for `usage` and the log line; once over, or at any event for what is known. */
+typedef struct sl_usage {
+    int64_t prompt_tokens, generated_tokens, cached_tokens; /* prompt counted once a prompt, not once a choice */
+    double queue_seconds, first_token_seconds, total_seconds; /* from submit; 0 while unknown */
+} sl_usage;
+sl_usage sl_request_usage(const sl_request *r);
+
+#endif

@@ -1,0 +1,73 @@
+/* forward.h: a step in, logits out.
+ * Engine thread calls; the workers compute. Knows no queue and no client; testable alone.
+ *
+ * A step holds rows: one for each decoding sequence, and the chunk of each prefilling one. Per block: norm, q k v, rope,
+ * attention over the sequence's pages, output, norm, router, expert groups, add.
+ *
+ * Invariants
+ *   1. A row's logits depend on its sequence's tokens up to it alone: not on the step's other rows, on how the prompt was
+ *      cut into chunks, on the threads, nor on which pages hold its keys (Promise 1).
+ *   2. Keys and values are read from pages only, after rounding to the KV type, also for rows of the same chunk.
+ *   3. sl_forward_run allocates nothing. */
+#ifndef SL_FORWARD_FORWARD_H
+#define SL_FORWARD_FORWARD_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/workers.h"
+#include "experts/stats.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct sl_forward sl_forward;
+
+typedef struct sl_forward_config {
+    const sl_model *model;
+    sl_workers *workers;      /* the calling thread is participant 0 */
+    int max_rows;             /* of a step */
+    int max_logit_rows;       /* rows of a step that want logits, at most max_rows */
+    int max_sequences;        /* of a step */
+    int ctx;                  /* positions of the longest sequence */
+    sl_kv_type kv_type;
+    int kv_pages;             /* pages in all, SL_PAGE positions each, all layers */
+    sl_expert_stats *stats;   /* NULL: nothing is counted */
+    /* Tests and traces: called on the engine thread after a layer was routed; NULL in service.
+     *   expert [rows][experts_used] ascending, weight likewise */
+    void (*routed)(void *arg, int layer, int rows, const int32_t *expert, const float *weight);
+    void *routed_arg;
+} sl_forward_config;
+
+/* Bytes of one page over all layers, and of the workspace: for the memory plan, before anything is allocated. */
+size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t);
+size_t sl_forward_workspace_bytes(const sl_forward_config *c);
+
+sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error *e);
+sl_forward *sl_forward_free(sl_forward *f);
+
+typedef struct sl_step_row {
+    int32_t token;
+    int32_t position;  /* in its sequence, from 0 */
+    int32_t sequence;  /* number in step.sequence */
+    bool logits;       /* wanted for this row */
+} sl_step_row;
+
+typedef struct sl_step_sequence {
+    const int32_t *page; /* page of positions 32 i … 32 i + 31, for every position up to the last row's */
+} sl_step_sequence;
+
+/* Rows of one sequence stand together in ascending position; a sequence's earlier positions are in its pages already. */
+typedef struct sl_step {
+    const sl_step_row *row; /* [rows] */
+    int rows;
+    const sl_step_sequence *sequence; /* [sequences] */
+    int sequences;
+} sl_step;
+
+/* Runs the step. Returns [rows that want logits][vocab], in row order, valid until the next run. The caller may write
+ * into it (penalties). Cannot fail: the step was built within the config's limits. */
+float *sl_forward_run(sl_forward *f, const sl_step *s);
+
+#endif

@@ -1,0 +1,102 @@
+/* http.h: listeners, exchanges, streaming, limits, keys: a mechanism over libmicrohttpd in libuv's loop that knows no model.
+ * Loop thread only. libmicrohttpd runs in external-epoll mode; a waiting exchange is a suspended connection.
+ *
+ * Life of an exchange
+ *   the request is complete ──► endpoint's handle() ──► either sl_http_reply() at once,
+ *                                                   or sl_http_hold(), and later sl_http_reply() or sl_http_stream().
+ *   A streamed exchange pulls: whenever the socket can take more, hooks->fill() appends whole events; when there is nothing
+ *   it sleeps until sl_http_resume(). hooks->done() is called exactly once for every held exchange, last; after it the
+ *   exchange is gone.
+ *   The client hangs up (in any state) ──► hooks->gone(), then soon hooks->done().
+ *
+ * Invariants
+ *   1. No callback of the api is called from inside another call of this module into libmicrohttpd that could not bear
+ *      sl_http_reply, sl_http_resume or sl_http_stream.
+ *   2. Framing errors, limits, keys and unknown paths are answered here (JSON error bodies) and never reach a handler.
+ *   3. Pending output of an exchange is bounded: fill() is called only while less than 32 KiB are pending. */
+#ifndef SL_HTTP_HTTP_H
+#define SL_HTTP_HTTP_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "metrics/metrics.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+typedef struct sl_http sl_http;
+typedef struct sl_http_exchange sl_http_exchange;
+
+enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 }; /* needs no key; lives on the admin listener if there is one */
+
+typedef struct sl_http_endpoint {
+    const char *method; /* "GET" (serves HEAD too), "POST" */
+    const char *path;   /* exact; a path that ends in "/" + "*" serves every path below, see sl_http_path_rest */
+    unsigned flags;
+    void (*handle)(void *arg, sl_http_exchange *x);
+} sl_http_endpoint;
+
+typedef struct sl_http_config {
+    const char *host;       /* address to bind: "127.0.0.1", "::1", "0.0.0.0" … */
+    int port;               /* 0: any free one, see sl_http_port */
+    const char *admin_host; /* NULL: admin endpoints are on the main listener */
+    int admin_port;
+    const char *api_key_file; /* NULL: no keys; one key a line, # comments; read at start, again on sl_http_reload */
+    bool no_auth;             /* allow other hosts than loopback without keys */
+    size_t body_limit;        /* bytes, default 4 MiB */
+    size_t header_limit;      /* bytes of the connection's pool, default 32 KiB */
+    int connections;          /* at most, default 4096, less if the descriptor limit says so */
+    int header_seconds;       /* absolute deadline for headers and body, default 30 */
+    int idle_seconds;         /* keep-alive without a request, default 75 */
+    const char *cors_origin;  /* NULL: no CORS headers */
+    const sl_http_endpoint *endpoints; /* [endpoint_count] */
+    int endpoint_count;
+    void *arg;                /* handed to every handler */
+    sl_metrics *metrics;      /* may be NULL: SL_METRIC_REQUESTS and rejections by key or framing are counted here */
+    /* Called once for each answered exchange, for logging; may be NULL. */
+    void (*answered)(void *arg, const sl_http_exchange *x, int status, double seconds);
+} sl_http_config;
+
+sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e);
+int sl_http_port(const sl_http *h);       /* the bound port */
+int sl_http_admin_port(const sl_http *h); /* 0: none */
+sl_status sl_http_reload(sl_http *h, sl_error *e); /* reads the key file again; on error the old keys stay */
+
+/* No new connections; answers from now on say `Connection: close`. */
+void sl_http_quiesce(sl_http *h);
+int sl_http_live(const sl_http *h); /* exchanges that are held or not yet sent */
+/* Cancels what is left (gone + done for each), closes everything; `closed` is called when all handles are closed. */
+void sl_http_close(sl_http *h, void (*closed)(void *), void *arg);
+void sl_http_free(sl_http *h); /* after closed */
+
+/* The request. */
+const char *sl_http_method(const sl_http_exchange *x);
+const char *sl_http_path(const sl_http_exchange *x);      /* without query */
+const char *sl_http_path_rest(const sl_http_exchange *x); /* what stands for the star, "" otherwise */
+const char *sl_http_query(const sl_http_exchange *x, const char *name); /* NULL: absent */
+const char *sl_http_request_header(const sl_http_exchange *x, const char *name); /* NULL: absent */
+const char *sl_http_request_id(const sl_http_exchange *x); /* X-Request-Id taken or made; returned in the answer too */
+const char *sl_http_body(const sl_http_exchange *x, size_t *ret_len); /* valid until the reply or until taken */
+char *sl_http_take_body(sl_http_exchange *x, size_t *ret_len); /* the caller frees with sl_free: for the text thread */
+
+/* The answer. Headers are added before reply or stream. */
+void sl_http_add_header(sl_http_exchange *x, const char *name, const char *value);
+void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body); /* takes body's memory */
+/* {"error":{"message","type","param","code"}} with type and code from the status; param and code may be NULL. */
+void sl_http_reply_error(sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
+void sl_http_error_json(sl_buffer *out, int status, const char *param, const char *code, const char *message);
+
+typedef struct sl_http_hooks {
+    void (*gone)(void *ctx);                          /* the client hung up or was cut off; may be NULL */
+    bool (*fill)(void *ctx, sl_buffer *out);          /* streaming: append what there is; false: that was all */
+    void (*done)(void *ctx);                          /* exactly once, last */
+} sl_http_hooks;
+
+void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx); /* in handle() only; hooks are static */
+void sl_http_stream(sl_http_exchange *x, int status, const char *content_type); /* sends the headers, begins to pull */
+void sl_http_resume(sl_http_exchange *x); /* there is something to fill; cheap, many in a row are one pass */
+bool sl_http_streaming(const sl_http_exchange *x);
+
+#endif

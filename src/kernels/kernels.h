@@ -1,0 +1,111 @@
+/* kernels.h: arithmetic on blocks of numbers. scalar/ is the definition; a tier (avx2/, …) repeats it faster, bit for bit.
+ * Workers; pure functions on their arguments, the table is constant after sl_kernels_choose().
+ *
+ * Invariants
+ *   1. A kernel neither allocates, nor fails, nor looks anything up; sizes were checked when the model was opened.
+ *   2. Every tier gives the same bits as scalar/ for every input, worst cases included (Promise 1).
+ *   3. An output element depends on its weight row and its activation row alone: not on the other rows of the call, on
+ *      their number or order, nor on the range of output rows (Promise 1).
+ *
+ * The float order, binding for all tiers
+ *   Quantised weights (per output element, blocks in ascending K, integer sums exact in any order; a_j is the activation
+ *   scale of 32 values, isum_j and xsum_j the integer sums over these 32 of q_w q_x and of q_x; each product of two scales
+ *   is rounded to float first):
+ *     Q4_K  acc = fma(d*a_j, (float)(sc_j*isum_j), acc); acc = fma(-(dmin*a_j), (float)(m_j*xsum_j), acc)
+ *     Q6_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), i over 16 values each, weights as q - 32
+ *     Q8_0, Q4_0 (weights as q - 8)  acc = fma(d*a_j, (float)isum_j, acc)
+ *     Q4_1  the same, then acc = fma(m*a_j, (float)xsum_j, acc)
+ *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)); amax zero or subnormal: all zero. Not finite:
+ *   any int8, but the same on all tiers.
+ *   Floats: 16 lanes (lane i takes elements i, i+16, … by fma in ascending order; the tail is padded with zeros), then
+ *   the tree ((0+8)+(4+12))+((2+10)+(6+14)) + odd lanes likewise: lanes l and l+8, then l and l+4, l and l+2, l and l+1. */
+#ifndef SL_KERNELS_KERNELS_H
+#define SL_KERNELS_KERNELS_H
+
+#include "base/error.h"
+#include "kernels/types.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Activations, one row a token. Quantised planes are NULL until quantize filled them (needed for quantised weights). */
+typedef struct sl_acts {
+    const float *f;       /* [rows][cols] */
+    const int8_t *q;      /* [rows][cols] */
+    const float *scale;   /* [rows][cols/32]: a_j */
+    const int16_t *sum;   /* [rows][cols/32]: xsum_j */
+    int cols;             /* K */
+} sl_acts;
+
+/* Work on output rows is cut at multiples of this (the last piece may be shorter): the tile of the float matrices. */
+#define SL_PANEL 64
+/* Positions in a KV page, a constant of the definition of attention. */
+#define SL_PAGE 32
+/* Pages in a span: spans are work items, merged in ascending order. */
+#define SL_SPAN_PAGES 8
+
+typedef enum sl_kv_type { SL_KV_F16, SL_KV_F32, SL_KV_COUNT } sl_kv_type;
+static inline size_t sl_kv_bytes(sl_kv_type t) { return t == SL_KV_F16 ? 2 : 4; }
+
+/* out[i * out_stride + (o - first)] = W[o] . x[row[i]] for o in [first, last), i in [0, n).
+ *   first is a multiple of SL_PANEL, last is one too or w->rows
+ *   row    [n] numbers of activation rows; NULL: 0 … n-1
+ *   scratch  sl_kernels_scratch(w) bytes of the calling worker, 64-byte aligned (used by unquantised types only) */
+typedef void sl_gemm_fn(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
+                        size_t out_stride, void *scratch);
+
+/* Running softmax of one (row, head): the weighted sum of values is acc / sum, with exponents relative to max. */
+typedef struct sl_attend {
+    float max; /* -inf before the first page */
+    float sum;
+} sl_attend;
+
+/* One page of keys and values for `n` queries that share a KV head: one online-softmax update each.
+ *   q      [n] pointers to d floats (already rotated); count [n] positions of the page that query i sees, 0 … SL_PAGE
+ *   k, v   [SL_PAGE][d] of the KV type, only the first max(count) positions are read
+ *   state  [n]; acc [n] pointers to d floats, updated
+ * Scores: s_p = scale * dot(q, k_p) (16-lane order, K widened to float); m' = max(m, max s); c = exp(m - m') (0 if m is
+ * -inf); w_p = exp(s_p - m'); sum = fma(sum, c, total of w_p in ascending p, plain additions from 0); acc_j = acc_j * c,
+ * then acc_j = fma(w_p, v_pj, acc_j) for p ascending. count 0 leaves everything as it is. */
+typedef void sl_attend_fn(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
+                          float scale, sl_attend *state, float *const *acc);
+
+typedef struct sl_kernel_table {
+    const char *tier; /* "scalar", "avx2", … */
+    sl_gemm_fn *gemm[SL_TYPE_COUNT];
+    void (*widen[SL_TYPE_COUNT])(const void *row, int cols, float *out);  /* dequantise one row: embedding, references */
+    void (*quantize)(const float *x, int cols, int8_t *q, float *scale, int16_t *sum); /* cols a multiple of 32 */
+
+    float (*dot)(const float *a, const float *b, int n);                             /* 16-lane order */
+    void (*rmsnorm)(const float *x, const float *weight, int n, float eps, float *out); /* out may be x; out = w * (x * r),
+                                           r = 1 / sqrt(dot(x, x) / n + eps), each step rounded to float */
+    void (*softmax)(float *x, int n);                                                /* in place; max, expf, 16-lane sum, multiply by 1/sum */
+    void (*swiglu)(const float *gate, const float *up, int n, float *out);           /* out = gate / (1 + exp(-gate)) * up */
+    void (*add)(float *y, const float *x, int n);                                    /* y += x */
+    void (*axpy)(float *y, float a, const float *x, int n);                          /* y = fma(a, x, y) */
+    void (*rope)(float *x, const float *cosines, const float *sines, int half, int interleaved); /* one head, rotates the
+                                           first 2*half values: pairs (j, j+half), or (2j, 2j+1); y0 = fma(x0, c, -(x1*s)),
+                                           y1 = fma(x1, c, x0*s) with the inner product rounded first */
+    void (*kv_store[SL_KV_COUNT])(const float *x, int n, void *out);                 /* round to nearest even into a page */
+    sl_attend_fn *attend[SL_KV_COUNT];
+    /* Sampling: log of the sum of exponentials over a vocabulary: *ret_max and log(sum exp(x - max)), 16-lane sum. */
+    float (*logsumexp)(const float *x, int n, float *ret_max);
+} sl_kernel_table;
+
+/* Chooses the tier once, at start: the fastest that the CPU has and that is not above `limit` ("scalar", "avx2", …;
+ * NULL or "": no limit). Unknown names and a tier that the CPU lacks are errors that name what there is. Sets OpenBLAS
+ * to one thread. */
+sl_status sl_kernels_choose(const char *limit, sl_error *e);
+const sl_kernel_table *sl_kernels(void);
+
+/* For tests and benchmarks: tier i of those built in, NULL past the last; *ret_runs tells whether this CPU can run it. */
+const sl_kernel_table *sl_kernels_tier(int i, int *ret_runs);
+
+/* Bytes of scratch that a worker needs to multiply by w (0 for quantised types). */
+size_t sl_kernels_scratch(const sl_matrix *w);
+
+/* Converts scalars as the kernels do. */
+float sl_f16_to_f32(uint16_t h);
+uint16_t sl_f32_to_f16(float f); /* nearest even */
+
+#endif

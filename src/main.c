@@ -1,0 +1,4 @@
+/* main.c: the program. */
+int main(void) {
+    return 2;
+}

@@ -1,0 +1,65 @@
+/* metrics.h: what is counted, and its Prometheus text.
+ * Any thread, by the writer that list.h names for each metric:
+ *   LOOP    the loop thread, which also renders: no lock.
+ *   ENGINE  the engine thread, only between sl_metrics_begin and sl_metrics_end; a scrape copies all engine metrics at
+ *           once under the same lock, so it shows whole steps.
+ *   ANY     atomic, any thread.
+ *   READ    computed when scraped (process_*, throttling, dropped log lines), by a function given at start.
+ *
+ * Invariants
+ *   1. All label values exist from the start, at 0; nothing is created later.
+ *   2. Counting allocates nothing and looks nothing up by name. */
+#ifndef SL_METRICS_METRICS_H
+#define SL_METRICS_METRICS_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "metrics/list.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum sl_metric {
+#define X(symbol, name, kind, labels, writer, help) SL_METRIC_##symbol,
+    SL_METRIC_LIST(X)
+#undef X
+        SL_METRIC_COUNT
+} sl_metric;
+
+typedef struct sl_metrics sl_metrics;
+
+typedef struct sl_metrics_config {
+    int layers, experts;          /* sizes of the label sets; 0 for a dense model: no expert series */
+    const char *const *endpoints; /* [endpoint_count] values of the label endpoint, without "other", which is added last */
+    int endpoint_count;
+    bool experts_in_metrics;      /* --metrics-experts: per-expert series in the main page too */
+    /* Label values of the gauges that are always 1. */
+    const char *model, *family, *type, *version, *tier, *kv_type;
+    int experts_per_token;
+    int kv_block_size, kv_blocks;
+} sl_metrics_config;
+
+sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error *e);
+sl_metrics *sl_metrics_free(sl_metrics *m);
+
+void sl_metrics_begin(sl_metrics *m); /* engine thread; short: fold, then end */
+void sl_metrics_end(sl_metrics *m);
+
+/* slot: index of the label set, row-major over the metric's labels in list.h's order; 0 without labels. m NULL: nothing
+ * happens, so that library code need not ask. */
+void sl_metrics_add(sl_metrics *m, sl_metric id, int slot, double x);
+void sl_metrics_set(sl_metrics *m, sl_metric id, int slot, double x);
+void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x);
+double sl_metrics_get(const sl_metrics *m, sl_metric id, int slot); /* tests; counters and gauges */
+
+/* Slot of (endpoint, HTTP status) of SL_METRIC_REQUESTS; unknown ones count as "other". */
+int sl_metrics_request_slot(const sl_metrics *m, const char *endpoint, int status);
+
+/* A scrape: a consistent copy taken at once, then rendered piece by piece, each piece well under a millisecond. */
+typedef struct sl_scrape sl_scrape;
+typedef enum sl_scrape_page { SL_SCRAPE_MAIN, SL_SCRAPE_EXPERTS } sl_scrape_page;
+sl_scrape *sl_scrape_begin(sl_metrics *m, sl_scrape_page page); /* loop thread; NULL: out of memory */
+bool sl_scrape_more(sl_scrape *s, sl_buffer *out);              /* appends a piece; false: that was the last */
+sl_scrape *sl_scrape_free(sl_scrape *s);
+
+#endif

@@ -1,0 +1,100 @@
+/* model.h: a model file or folder, opened: hyperparameters, tensors bound to pointers into the mapping, vocabulary source.
+ * Opened and closed by its owner; const in between, any thread.
+ *
+ * Invariants
+ *   1. Weights are used where the mapping has them: nothing is copied but vectors (norms, biases) whose type is not F32
+ *      or whose address is not aligned.
+ *   2. Every size was checked against the file and against the hyperparameters: a kernel may trust them.
+ *   3. Opening touches headers only; a page of weights is first read when a row needs it. */
+#ifndef SL_MODEL_MODEL_H
+#define SL_MODEL_MODEL_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "families/family.h"
+#include "kernels/types.h"
+
+#include <stdint.h>
+
+/* The weights of one feed-forward network: dense, shared, or one expert. */
+typedef struct sl_ffn_weights {
+    sl_matrix gate, up; /* [ff][width] */
+    sl_matrix down;     /* [width][ff] */
+} sl_ffn_weights;
+
+typedef struct sl_layer {
+    const float *attn_norm; /* [width] */
+    sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice */
+    const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: none */
+    const float *q_norm, *k_norm;                   /* NULL: none; length by hparams.qk_norm */
+    sl_matrix o;            /* [width][heads * head_dim] */
+    const float *ffn_norm;  /* [width] */
+    sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */
+    sl_matrix router;       /* [experts][width] */
+    const sl_ffn_weights *experts; /* [hparams.experts]; NULL in a dense layer */
+    sl_ffn_weights shared;  /* data NULL: none */
+    const float *shared_gate; /* [width]; NULL: none */
+} sl_layer;
+
+typedef struct sl_model {
+    const sl_family *family;
+    sl_hparams hp;
+    const char *path;  /* as given */
+    const char *name;  /* general.name or the folder's or file's name without suffix: default of --model-name */
+    const char *type;  /* the type that most weight bytes have: "Q4_K" */
+    const char *container; /* "gguf" or "safetensors" */
+    sl_matrix embedding; /* [vocab][width] */
+    sl_matrix output;    /* [vocab][width], the embedding's pointer when tied */
+    const float *output_norm; /* [width] */
+    const float *rope_divisors; /* [rope_dims / 2], GGUF's rope_freqs; NULL: none */
+    const sl_layer *layer;      /* [hp.layers] */
+
+    uint64_t mapped_bytes;  /* weights in the mapping */
+    uint64_t expert_bytes;  /* of these, routed experts */
+    uint64_t parameters;    /* weights, counted */
+    uint64_t active_parameters; /* used by one token */
+    int files;
+} sl_model;
+
+/* path: a .gguf file (or the first of its split parts), or a folder with config.json, *.safetensors, tokenizer.json.
+ * Errors name the file and the key or tensor. */
+sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e);
+sl_model *sl_model_close(sl_model *m); /* NULL is fine; returns NULL */
+
+/* Tensors as the file has them, for inspect: entry i, false past the last. */
+typedef struct sl_tensor_entry {
+    const char *name, *type; /* type as the file spells it */
+    int dims;
+    uint64_t shape[4];       /* output features first (row-major) */
+    uint64_t bytes;
+    const char *file;
+    bool used;               /* bound to something that the forward pass reads */
+} sl_tensor_entry;
+bool sl_model_tensor(const sl_model *m, int i, sl_tensor_entry *ret);
+
+/* What text/ needs, as bytes: cli/ hands it over. Strings point into the mapping or the model's arena. */
+typedef struct sl_vocab_token {
+    const char *text;
+    uint32_t len;
+    float score;
+    int32_t type; /* GGUF token_type: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte */
+} sl_vocab_token;
+
+typedef struct sl_vocab_source {
+    /* GGUF: tokenizer.ggml.*; model NULL when the container is a folder. */
+    const char *model, *pre;  /* "gpt2", "llama"; pre "" if absent */
+    const sl_vocab_token *tokens; /* [count] */
+    int count;
+    const struct sl_vocab_merge { const char *text; uint32_t len; } *merges; /* [merge_count] "left right" */
+    int merge_count;
+    int bos, eos, unk, eot, eom, pad; /* -1: absent */
+    int add_bos, add_eos, add_space_prefix; /* -1: absent */
+    const char *chat_template; /* NULL: none */
+    /* Folder: the files' contents, NULL if absent. */
+    const char *tokenizer_json, *tokenizer_config_json, *generation_config_json, *config_json;
+    size_t tokenizer_json_len, tokenizer_config_json_len, generation_config_json_len, config_json_len;
+    const char *origin; /* path for messages */
+} sl_vocab_source;
+const sl_vocab_source *sl_model_vocab(const sl_model *m);
+
+#endif

@@ -1,0 +1,95 @@
+/* tokenizer.h: text to token ids and back.
+ * Constant after opening, any thread; the caller owns outputs.
+ *
+ * Two kinds, from two containers: byte-level BPE (GPT-2 alphabet, pre-tokenizer patterns in PCRE2) and SentencePiece-style
+ * BPE with byte fallback; from tokenizer.json or from GGUF's vocabulary arrays.
+ *
+ * Invariants
+ *   1. Ids equal those of the reference (the tokenizers package, or llama.cpp for GGUF-only rules).
+ *   2. Time is O(n log n) in the length of the text whatever the text is: 1 MB of one letter, of spaces, of newlines, of
+ *      combining marks or of broken UTF-8 takes less than two seconds.
+ *   3. Control tokens are produced from text only where the caller says the text is markup (Promise 6). */
+#ifndef SL_TEXT_TOKENIZER_H
+#define SL_TEXT_TOKENIZER_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct sl_tokenizer sl_tokenizer;
+
+/* GGUF's arrays. Strings are borrowed and must outlive the tokenizer (they lie in the mapping). */
+typedef struct sl_gguf_vocab {
+    const char *model, *pre; /* "gpt2" or "llama"; pre-tokenizer's name, "" if absent */
+    int count;               /* tokens */
+    /* Token i: text, length, score, type (1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte). */
+    void (*token)(const void *arg, int i, const char **ret_text, uint32_t *ret_len, float *ret_score, int *ret_type);
+    int merge_count;
+    void (*merge)(const void *arg, int i, const char **ret_text, uint32_t *ret_len); /* "left right" */
+    const void *arg;
+    int bos, eos, unk, eot, eom;            /* -1: absent */
+    int add_bos, add_eos, add_space_prefix; /* -1: absent, the kind's default */
+    const char *origin;                     /* path for messages */
+} sl_gguf_vocab;
+sl_status sl_tokenizer_from_gguf(const sl_gguf_vocab *v, sl_tokenizer **ret, sl_error *e);
+
+/* A Hugging Face folder's files; any but tokenizer_json may be NULL. vocab_rows: rows of the model's embedding (an id at
+ * or above it is an error). */
+typedef struct sl_hf_vocab {
+    const char *tokenizer_json, *tokenizer_config_json, *generation_config_json, *config_json;
+    size_t tokenizer_json_len, tokenizer_config_json_len, generation_config_json_len, config_json_len;
+    const char *origin;
+    int vocab_rows;
+} sl_hf_vocab;
+sl_status sl_tokenizer_from_hf(const sl_hf_vocab *v, sl_tokenizer **ret, sl_error *e);
+
+sl_tokenizer *sl_tokenizer_free(sl_tokenizer *t);
+
+/* What encode does with text that spells a special token. */
+typedef enum sl_markup {
+    SL_CONTENT, /* special tokens are ordinary text */
+    SL_MARKUP,  /* special tokens in the text become themselves */
+} sl_markup;
+
+/* Appends the ids of text[0 … len) to *ids (grown with sl_realloc; free with sl_free). Bytes that are no UTF-8 are taken
+ * one by one, as the reference takes U+FFFD or byte tokens. add_special: bos/eos as the tokenizer's rules say.
+ * SL_TOO_LONG when there would be more than `most` ids. */
+typedef struct sl_ids {
+    int32_t *id;
+    size_t count, cap;
+} sl_ids;
+sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
+                              size_t most, sl_ids *ids, sl_error *e);
+
+int sl_tokenizer_count(const sl_tokenizer *t);          /* ids are 0 … count-1 */
+int sl_tokenizer_bos(const sl_tokenizer *t);            /* -1: none */
+int sl_tokenizer_eos(const sl_tokenizer *t);            /* the main one; -1: none */
+bool sl_tokenizer_ends(const sl_tokenizer *t, int id);  /* end of generation: eos, eot, and the like */
+bool sl_tokenizer_special(const sl_tokenizer *t, int id); /* control token: not shown in text unless asked */
+bool sl_tokenizer_adds_bos(const sl_tokenizer *t);
+
+/* The bytes that id stands for inside a text (a byte token is one byte, perhaps part of a character). Special tokens give
+ * their spelling. Never fails: an id out of range gives nothing. */
+void sl_tokenizer_piece(const sl_tokenizer *t, int id, sl_buffer *out);
+
+/* Detokenizing as a stream: the text of ids so far, never cut inside a UTF-8 character.
+ * Zero-initialise; holds back at most 3 bytes; no memory of its own. */
+typedef struct sl_detokenizer {
+    uint8_t held[4];
+    uint8_t held_len;
+    bool started; /* a first token was seen: SentencePiece drops one leading space */
+} sl_detokenizer;
+
+/* Appends what becomes certain with this id. skip_special: control tokens give nothing. */
+void sl_detokenize(const sl_tokenizer *t, sl_detokenizer *d, int id, bool skip_special, sl_buffer *out);
+/* The end: an unfinished character becomes U+FFFD. Bytes that can be no UTF-8 become U+FFFD as soon as that is certain. */
+void sl_detokenize_end(sl_detokenizer *d, sl_buffer *out);
+/* All at once. */
+void sl_tokenizer_decode(const sl_tokenizer *t, const int32_t *ids, size_t count, bool skip_special, sl_buffer *out);
+
+/* The most bytes that one id can add to a text: for planning buffers. */
+size_t sl_tokenizer_longest(const sl_tokenizer *t);
+
+#endif

@@ -15,8 +15,9 @@
  *     Q6_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), i over 16 values each, weights as q - 32
  *     Q8_0, Q4_0 (weights as q - 8)  acc = fma(d*a_j, (float)isum_j, acc)
  *     Q4_1  the same, then acc = fma(m*a_j, (float)xsum_j, acc)
- *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)); amax zero or subnormal: all zero. Not finite:
- *   any int8, but the same on all tiers.
+ *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)), so |q| <= 127. a_j zero or subnormal (its inverse
+ *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q zero, so that every product is NaN.
+ *   Where a result is a NaN, its sign and payload may differ between tiers.
  *   Floats: 16 lanes (lane i takes elements i, i+16, … by fma in ascending order; the tail is padded with zeros), then
  *   the tree ((0+8)+(4+12))+((2+10)+(6+14)) + odd lanes likewise: lanes l and l+8, then l and l+4, l and l+2, l and l+1. */
 #ifndef SL_KERNELS_KERNELS_H
@@ -64,8 +65,8 @@ typedef struct sl_attend {
  *   q      [n] pointers to d floats (already rotated); count [n] positions of the page that query i sees, 0 … SL_PAGE
  *   k, v   [SL_PAGE][d] of the KV type, only the first max(count) positions are read
  *   state  [n]; acc [n] pointers to d floats, updated
- * Scores: s_p = scale * dot(q, k_p) (16-lane order, K widened to float); m' = max(m, max s); c = exp(m - m') (0 if m is
- * -inf); w_p = exp(s_p - m'); sum = fma(sum, c, total of w_p in ascending p, plain additions from 0); acc_j = acc_j * c,
+ * Scores: s_p = scale * dot(q, k_p) (16-lane order, K widened to float); m' = max(m, max s) + 0; c = exp(m - m') (0 if m
+ * is -inf); w_p = exp(s_p - m'); sum = fma(sum, c, total of w_p in ascending p, plain additions from 0); acc_j = acc_j * c,
  * then acc_j = fma(w_p, v_pj, acc_j) for p ascending. count 0 leaves everything as it is. */
 typedef void sl_attend_fn(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
                           float scale, sl_attend *state, float *const *acc);

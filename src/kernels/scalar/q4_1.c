@@ -1,0 +1,34 @@
+/* Q4_1: 32 values in 20 bytes.
+ *   0-1 half d | 2-3 half m | 4-19 nibbles: value j is the low one of byte j, value j + 16 the high one
+ *   value = d * nibble + m */
+#include "kernels/scalar/rows.h"
+
+enum { BYTES = 20 };
+
+static float product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols) {
+    float acc = 0;
+    for (int b = 0; b < cols / 32; b++, w += BYTES, q += 32) {
+        int isum = 0;
+        for (int j = 0; j < 16; j++) isum += (w[4 + j] & 15) * q[j] + (w[4 + j] >> 4) * q[j + 16];
+        acc = fmaf(sl__load_half(w) * a[b], (float)isum, acc);
+        acc = fmaf(sl__load_half(w + 2) * a[b], (float)sum[b], acc);
+    }
+    return acc;
+}
+
+void sl__q4_1_gemm_scalar(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
+                          float *out, size_t out_stride, void *scratch) {
+    (void)scratch;
+    sl__each_product(w, first, last, x, row, n, out, out_stride, product);
+}
+
+void sl__q4_1_widen_scalar(const void *row, int cols, float *out) {
+    const uint8_t *w = row;
+    for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {
+        float d = sl__load_half(w), m = sl__load_half(w + 2);
+        for (int j = 0; j < 16; j++) {
+            out[j] = d * (float)(w[4 + j] & 15) + m;
+            out[j + 16] = d * (float)(w[4 + j] >> 4) + m;
+        }
+    }
+}

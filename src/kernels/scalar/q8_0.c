@@ -1,0 +1,31 @@
+/* Q8_0: 32 values in 34 bytes.
+ *   0-1 half d | 2-33 signed bytes q
+ *   value = d * q */
+#include "kernels/scalar/rows.h"
+
+enum { BYTES = 34 };
+
+static float product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols) {
+    (void)sum;
+    float acc = 0;
+    for (int b = 0; b < cols / 32; b++, w += BYTES, q += 32) {
+        int isum = 0;
+        for (int j = 0; j < 32; j++) isum += (int8_t)w[2 + j] * q[j];
+        acc = fmaf(sl__load_half(w) * a[b], (float)isum, acc);
+    }
+    return acc;
+}
+
+void sl__q8_0_gemm_scalar(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
+                          float *out, size_t out_stride, void *scratch) {
+    (void)scratch;
+    sl__each_product(w, first, last, x, row, n, out, out_stride, product);
+}
+
+void sl__q8_0_widen_scalar(const void *row, int cols, float *out) {
+    const uint8_t *w = row;
+    for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {
+        float d = sl__load_half(w);
+        for (int j = 0; j < 32; j++) out[j] = d * (float)(int8_t)w[2 + j];
+    }
+}

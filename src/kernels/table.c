@@ -1,0 +1,79 @@
+#include "kernels/internal.h"
+
+#include <cblas.h>
+#include <stdio.h>
+
+static int always(void) { return 1; }
+
+#ifdef SL_HAVE_AVX2
+/* The compiler's test includes whether the operating system saves the wide registers. */
+static int has_avx2(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+#endif
+
+/* Slowest first. */
+static const struct {
+    const sl_kernel_table *table;
+    int (*runs)(void);
+} tiers[] = {
+    {&sl__kernels_scalar, always},
+#ifdef SL_HAVE_AVX2
+    {&sl__kernels_avx2, has_avx2},
+#endif
+};
+enum { TIERS = sizeof tiers / sizeof tiers[0] };
+
+static const sl_kernel_table *chosen = &sl__kernels_scalar;
+
+const sl_kernel_table *sl_kernels(void) { return chosen; }
+
+const sl_kernel_table *sl_kernels_tier(int i, int *ret_runs) {
+    if (i < 0 || i >= TIERS) return NULL;
+    *ret_runs = tiers[i].runs();
+    return tiers[i].table;
+}
+
+/* "scalar, avx2": the tiers that this CPU runs. */
+static void list_tiers(char *text, size_t size) {
+    size_t used = 0;
+    text[0] = 0;
+    for (int i = 0; i < TIERS; i++) {
+        if (!tiers[i].runs()) continue;
+        int wrote = snprintf(text + used, size - used, "%s%s", used ? ", " : "", tiers[i].table->tier);
+        if (wrote < 0 || (size_t)wrote >= size - used) return;
+        used += (size_t)wrote;
+    }
+}
+
+sl_status sl_kernels_choose(const char *limit, sl_error *e) {
+    char names[128];
+    int best = -1, last = TIERS - 1;
+    if (limit && limit[0]) {
+        for (last = TIERS - 1; last >= 0 && strcmp(tiers[last].table->tier, limit) != 0; last--) {}
+        list_tiers(names, sizeof names);
+        if (last < 0) return sl_fail(e, SL_INVALID, "no kernels are called '%s'; this CPU runs: %s", limit, names);
+        if (!tiers[last].runs())
+            return sl_fail(e, SL_UNSUPPORTED, "this CPU cannot run the %s kernels; it runs: %s", limit, names);
+    }
+    for (int i = 0; i <= last; i++)
+        if (tiers[i].runs()) best = i;
+    openblas_set_num_threads(1);
+    chosen = tiers[best].table;
+    return SL_OK;
+}
+
+float sl_f16_to_f32(uint16_t h) { return sl__half_float(h); }
+
+uint16_t sl_f32_to_f16(float f) {
+    uint32_t u = sl__float_bits(f), sign = u >> 16 & 0x8000, rest = u & 0x7fffffff;
+    if (rest > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (rest >> 13 & 0x3ff));
+    if (rest >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and above round to infinity */
+    if (rest < 0x38800000) {                                  /* below 2^-14: units of 2^-24, rounded by an addition */
+        float r = sl__bits_float(rest) + 0.5f;                /* the unit of 0.5 … 1 is 2^-24 */
+        return (uint16_t)(sign | (sl__float_bits(r) - 0x3f000000));
+    }
+    uint32_t odd = rest >> 13 & 1;
+    return (uint16_t)(sign | ((rest + 0xfff + odd - (112u << 23)) >> 13));
+}

@@ -1,0 +1,124 @@
+#include "base/clock.h"
+#include "base/workers.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ITEMS = 37, PHASES = 5 };
+
+typedef struct job {
+    sl_workers *w;
+    int done[PHASES][ITEMS]; /* times that the item ran */
+    long sum[PHASES];        /* of the phase before, by whoever took item 0: invariant 2 */
+    int naps;
+} job;
+
+static void phases(void *ctx, int self) {
+    job *j = ctx;
+    for (int p = 0; p < PHASES; p++) {
+        for (int i; (i = sl_workers_take(j->w, self)) < ITEMS;) {
+            j->done[p][i]++;
+            if (i == 0 && p > 0)
+                for (int k = 0; k < ITEMS; k++) j->sum[p] += j->done[p - 1][k];
+            if (j->naps && i % 16 == self % 16) usleep((useconds_t)(rand() % 300)); /* makes the others sleep */
+        }
+        sl_workers_barrier(j->w, self);
+    }
+}
+
+static void run_regions(int threads, int regions, int naps) {
+    sl_workers *w;
+    sl_error e;
+    ck_assert_int_eq(sl_workers_new(threads, 0, &w, &e), SL_OK);
+    ck_assert_int_eq(sl_workers_count(w), threads);
+    for (int r = 0; r < regions; r++) {
+        job j = {.w = w, .naps = naps};
+        sl_workers_run(w, phases, &j);
+        for (int p = 0; p < PHASES; p++) {
+            for (int i = 0; i < ITEMS; i++) ck_assert_int_eq(j.done[p][i], 1);
+            if (p) ck_assert_int_eq(j.sum[p], ITEMS);
+        }
+        if (naps) usleep((useconds_t)(rand() % 200)); /* sometimes the pool sleeps before the next region */
+    }
+    ck_assert_uint_ge(sl_workers_progress(w), (uint64_t)regions * PHASES * ITEMS);
+    ck_assert_ptr_null(sl_workers_free(w));
+}
+
+START_TEST(test_every_item_once) {
+    run_regions(1, 200, 0);
+    run_regions(2, 2000, 0);
+    run_regions(3, 300, 0);
+    run_regions(8, 100, 0); /* more threads than this machine has cores */
+}
+END_TEST
+
+START_TEST(test_sleep_and_wake) {
+    run_regions(2, 300, 1);
+    run_regions(5, 60, 1);
+}
+END_TEST
+
+static void note_nice(void *ctx, int self) { ((int *)ctx)[self] = getpriority(PRIO_PROCESS, (id_t)gettid()); }
+
+START_TEST(test_nice) {
+    sl_workers *w;
+    int nice[2] = {-1, -1}, own = getpriority(PRIO_PROCESS, 0);
+    ck_assert_int_eq(sl_workers_new(2, own + 3, &w, NULL), SL_OK);
+    sl_workers_run(w, note_nice, nice);
+    ck_assert_int_eq(nice[0], own);
+    ck_assert_int_eq(nice[1], own + 3);
+    sl_workers_free(w);
+}
+END_TEST
+
+static void nothing(void *ctx, int self) {
+    (void)ctx;
+    (void)self;
+}
+
+/* Invariant 3. */
+START_TEST(test_idle_costs_nothing) {
+    sl_workers *w;
+    struct timespec a, b;
+    ck_assert_int_eq(sl_workers_new(4, 0, &w, NULL), SL_OK);
+    sl_workers_run(w, nothing, NULL);
+    usleep(20000);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    usleep(300000);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    double seconds = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9;
+    ck_assert_msg(seconds < 0.02, "%.4f s of CPU while idle", seconds);
+    sl_workers_free(w);
+}
+END_TEST
+
+START_TEST(test_bad_count) {
+    sl_workers *w = NULL;
+    sl_error e;
+    ck_assert_int_eq(sl_workers_new(0, 0, &w, &e), SL_INVALID);
+    ck_assert_ptr_null(w);
+    ck_assert_ptr_null(sl_workers_free(NULL));
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("workers");
+    TCase *t = tcase_create("workers");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, test_every_item_once);
+    tcase_add_test(t, test_sleep_and_wake);
+    tcase_add_test(t, test_nice);
+    tcase_add_test(t, test_idle_costs_nothing);
+    tcase_add_test(t, test_bad_count);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -4,7 +4,7 @@
  *   ENGINE  the engine thread, only between sl_metrics_begin and sl_metrics_end; a scrape copies all engine metrics at
  *           once under the same lock, so it shows whole steps.
  *   ANY     atomic, any thread.
- *   READ    computed when scraped (process_*, throttling, dropped log lines), by a function given at start.
+ *   READ    computed when scraped (process_*, throttling, dropped log lines; at most a second old).
  *
  * Invariants
  *   1. All label values exist from the start, at 0; nothing is created later.
@@ -30,6 +30,7 @@ typedef struct sl_metrics sl_metrics;
 
 typedef struct sl_metrics_config {
     int layers, experts;          /* sizes of the label sets; 0 for a dense model: no expert series */
+    const int *layer_numbers;     /* [layers] label values, for models with dense layers in between; NULL: 0, 1, … */
     const char *const *endpoints; /* [endpoint_count] values of the label endpoint, without "other", which is added last */
     int endpoint_count;
     bool experts_in_metrics;      /* --metrics-experts: per-expert series in the main page too */
@@ -50,12 +51,13 @@ void sl_metrics_end(sl_metrics *m);
 void sl_metrics_add(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_set(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x);
-double sl_metrics_get(const sl_metrics *m, sl_metric id, int slot); /* tests; counters and gauges */
+double sl_metrics_get(sl_metrics *m, sl_metric id, int slot); /* tests; counters and gauges; not between begin and end */
 
 /* Slot of (endpoint, HTTP status) of SL_METRIC_REQUESTS; unknown ones count as "other". */
 int sl_metrics_request_slot(const sl_metrics *m, const char *endpoint, int status);
 
-/* A scrape: a consistent copy taken at once, then rendered piece by piece, each piece well under a millisecond. */
+/* A scrape: a consistent copy taken at once, then rendered piece by piece, each piece well under a millisecond. It must not
+ * outlive the registry. */
 typedef struct sl_scrape sl_scrape;
 typedef enum sl_scrape_page { SL_SCRAPE_MAIN, SL_SCRAPE_EXPERTS } sl_scrape_page;
 sl_scrape *sl_scrape_begin(sl_metrics *m, sl_scrape_page page); /* loop thread; NULL: out of memory */

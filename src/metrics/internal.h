@@ -1,0 +1,93 @@
+/* internal.h: what the registry and the renderer share: the list as data, and where the cells of a metric lie.
+ * Constant after sl_metrics_new, but for the cells themselves. */
+#ifndef SL_METRICS_INTERNAL_H
+#define SL_METRICS_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/machine.h"
+#include "metrics/metrics.h"
+
+#include <pthread.h>
+#include <stddef.h>
+
+typedef enum sl__kind {
+    SL__KIND_COUNTER,
+    SL__KIND_GAUGE,
+    SL__KIND_INFO,
+    SL__KIND_SECONDS,
+    SL__KIND_LATENCY,
+    SL__KIND_TOKENS,
+    SL__KIND_ROWS,
+    SL__KIND_COUNT
+} sl__kind;
+
+typedef enum sl__labels {
+    SL__LABELS_NONE,
+    SL__LABELS_ENDPOINT_CODE,
+    SL__LABELS_FINISH,
+    SL__LABELS_REJECT,
+    SL__LABELS_ROWS,
+    SL__LABELS_SOURCE,
+    SL__LABELS_PHASE,
+    SL__LABELS_LAYER,
+    SL__LABELS_LAYER_EXPERT,
+    SL__LABELS_CONFIG,
+} sl__labels;
+
+typedef enum sl__writer { SL__WRITER_ENGINE, SL__WRITER_LOOP, SL__WRITER_ANY, SL__WRITER_READ } sl__writer;
+
+typedef struct sl__metric {
+    const char *name;
+    sl__kind kind;
+    sl__labels labels;
+    sl__writer writer;
+    const char *help;
+} sl__metric;
+
+extern const sl__metric sl__metric_list[SL_METRIC_COUNT];
+
+/* The bounds of a histogram kind; text is what is printed for le. */
+typedef struct sl__bound {
+    double le;
+    const char *text;
+} sl__bound;
+
+typedef struct sl__bounds {
+    const sl__bound *bound; /* [count], ascending */
+    int count;              /* 0: not a histogram */
+} sl__bounds;
+
+extern const sl__bounds sl__kind_bounds[SL__KIND_COUNT];
+
+/* Statuses that have a label value of their own; the last one is "other". */
+extern const char *const sl__code_text[];
+extern const int sl__code_count;
+
+/* A counter or gauge has one cell a slot. A histogram has count + 2 cells a slot: observations up to each bound (not yet
+ * summed up), those beyond the last, the sum of what was observed.
+ *
+ *     cells:  [engine, per step ...][loop ...][any ...][read ...][engine, per layer and expert ...]
+ *
+ * Each block starts on a cache line of its own. The per-expert block is last, so that a page without it copies a prefix. */
+struct sl_metrics {
+    sl_arena *arena;
+    pthread_mutex_t lock; /* over the two engine blocks */
+    bool held;            /* engine thread: between begin and end */
+    int layers, experts;
+    const int *layer_number; /* [layers] label values */
+    bool experts_in_metrics;
+    int endpoints;               /* with "other" */
+    const char **endpoint;       /* [endpoints] as given */
+    const char **endpoint_label; /* [endpoints] escaped, in quotes */
+    const char *info[SL_METRIC_COUNT]; /* labels of the INFO gauges, ready to print */
+    int slots[SL_METRIC_COUNT];
+    size_t first[SL_METRIC_COUNT]; /* first cell */
+    size_t step_cells, expert_first, cell_count;
+    double *cells;          /* [cell_count] */
+    sl_process_usage usage; /* loop thread: read at most once a second */
+    uint64_t usage_at;
+};
+
+int sl__metric_cells(sl_metric id); /* a slot */
+
+#endif

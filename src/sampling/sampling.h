@@ -8,7 +8,8 @@
  * Invariants
  *   1. The draw depends on (seed, position in the answer) and the logits alone: Philox 4x32-10 keyed by the seed, counter
  *      the position; so batching, preemption and threads cannot shift it (Promise 1).
- *   2. A NaN logit never wins and never spreads: it counts as minus infinity. */
+ *   2. A NaN logit never wins and never spreads: it counts as minus infinity.
+ *   3. A banned token is never returned. When no logit is above minus infinity there is none to return: token is -1. */
 #ifndef SL_SAMPLING_SAMPLING_H
 #define SL_SAMPLING_SAMPLING_H
 
@@ -41,7 +42,7 @@ typedef struct sl_logprob {
 } sl_logprob;
 
 typedef struct sl_sampled {
-    int32_t token;
+    int32_t token;                    /* -1: nothing can be sampled */
     float logprob;                    /* of the token; undefined when params.logprobs is -1 */
     int top_count;
     sl_logprob top[SL_TOP_LOGPROBS];  /* by log probability, then lower id */

@@ -16,8 +16,18 @@ sl_status sl_expert_stats_new(int layers, int experts, int workers, sl_metrics *
                               sl_error *e);
 sl_expert_stats *sl_expert_stats_free(sl_expert_stats *s);
 
-/* Engine thread, after a step, between sl_metrics_begin and sl_metrics_end when there are metrics. */
+/* During a step. s NULL: nothing happens.
+ * One participant, between two barriers: the expert runs in this step, for so many rows. Once a (layer, expert) and step. */
+void sl_expert_stats_group(sl_expert_stats *s, int layer, int expert, int rows);
+/* Any participant, its own counters: a gate and up item, from when to when; time spent in a down item. Nanoseconds. */
+void sl_expert_stats_up(sl_expert_stats *s, int self, int layer, int expert, uint64_t began, uint64_t ended);
+void sl_expert_stats_down(sl_expert_stats *s, int self, int layer, int expert, uint64_t spent);
+
+/* Engine thread, after a step, between sl_metrics_begin and sl_metrics_end when there are metrics. Without a step since
+ * the last call it only lets the minute of the imbalance pass. */
 void sl_expert_stats_fold(sl_expert_stats *s);
+/* The same at a given time, nanoseconds: tests. */
+void sl_expert_stats_fold_at(sl_expert_stats *s, uint64_t now);
 
 typedef struct sl_expert_totals {
     uint64_t tokens;      /* rows routed to it */

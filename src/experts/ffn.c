@@ -1,0 +1,107 @@
+#include "experts/ffn.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+
+/* Rows that a block of `range` columns may have so that it fits half of the scratch. */
+static int rows_at_once(int range) {
+    int n = (int)(SL_FFN_SCRATCH / 2) / range;
+    return n < 1 ? 1 : n;
+}
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+bool sl_ffn_quantised(const sl_ffn_weights *w) {
+    return sl_types[w->gate.type].quantised || sl_types[w->up.type].quantised;
+}
+
+int sl_ffn_range(size_t total, int participants) {
+    size_t wanted = (size_t)participants * 8;
+    for (int range = 4 * SL_PANEL; range > SL_PANEL; range /= 2) {
+        if (total / (size_t)range >= wanted) return range;
+    }
+    return SL_PANEL;
+}
+
+void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
+    size_t total = 0;
+    for (int i = 0; i < groups->count; i++) total += (size_t)groups->group[i].h.cols;
+    f->groups = groups;
+    f->up_range = least(sl_ffn_range(total, participants), 2 * SL_PANEL);
+    f->down_range = least(sl_ffn_range((size_t)f->width, participants), 2 * SL_PANEL);
+    f->down_items = (f->width + f->down_range - 1) / f->down_range;
+    groups->items = 0;
+    for (int i = 0; i < groups->count; i++) {
+        sl_group *g = &groups->group[i];
+        g->first_item = groups->items;
+        groups->items += (g->h.cols + f->up_range - 1) / f->up_range;
+        if (g->expert >= 0) sl_expert_stats_group(f->stats, f->layer, g->expert, g->n);
+    }
+}
+
+/* The group that has the item: the last one whose first item is not beyond it. */
+static const sl_group *group_of(const sl_groups *groups, int item) {
+    int lo = 0, hi = groups->count - 1;
+    while (lo < hi) {
+        int mid = (lo + hi + 1) / 2;
+        if (groups->group[mid].first_item <= item) lo = mid;
+        else hi = mid - 1;
+    }
+    return &groups->group[lo];
+}
+
+void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
+    const sl_kernel_table *k = sl_kernels();
+    const sl_group *g = group_of(f->groups, item);
+    const sl_ffn_weights *w = g->w;
+    uint64_t began = f->stats ? sl_clock_ns() : 0;
+    int first = (item - g->first_item) * f->up_range, last = least(first + f->up_range, g->h.cols);
+    int range = last - first, block = rows_at_once(range);
+    bool quantised = sl_types[w->down.type].quantised;
+    sl_acts x = sl_planes_acts(f->x, 0);
+    float *gate = scratch, *up = scratch + SL_FFN_SCRATCH / 2; /* [block][range] */
+    for (int r = 0; r < g->n; r += block) {
+        int n = least(block, g->n - r);
+        k->gemm[w->gate.type](&w->gate, first, last, &x, g->row + r, n, gate, (size_t)range, gemm_scratch);
+        k->gemm[w->up.type](&w->up, first, last, &x, g->row + r, n, up, (size_t)range, gemm_scratch);
+        for (int i = 0; i < n; i++) {
+            size_t at = (size_t)i * (size_t)range;
+            k->swiglu(gate + at, up + at, range, sl_planes_row(&g->h, r + i) + first);
+            if (quantised) sl_planes_quantize(&g->h, r + i, first, range);
+        }
+    }
+    if (f->stats && g->expert >= 0) sl_expert_stats_up(f->stats, self, f->layer, g->expert, began, sl_clock_ns());
+}
+
+/* y[row][first … last) = fma(weight, down h, y) for the rows of one group. */
+static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, float *scratch, void *gemm_scratch) {
+    const sl_kernel_table *k = sl_kernels();
+    const sl_matrix *down = &g->w->down;
+    int range = last - first, block = rows_at_once(range);
+    for (int r = 0; r < g->n; r += block) {
+        int n = least(block, g->n - r);
+        sl_acts h = sl_planes_acts(&g->h, r);
+        k->gemm[down->type](down, first, last, &h, NULL, n, scratch, (size_t)range, gemm_scratch);
+        for (int i = 0; i < n; i++) {
+            float *y = f->y + (size_t)g->row[r + i] * (size_t)f->width + first;
+            k->axpy(y, g->weight ? g->weight[r + i] : 1, scratch + (size_t)i * (size_t)range, range);
+        }
+    }
+}
+
+void sl_ffn_down(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
+    int first = item * f->down_range, last = least(first + f->down_range, f->width);
+    for (int r = 0; r < f->rows; r++) {
+        memset(f->y + (size_t)r * (size_t)f->width + first, 0, (size_t)(last - first) * sizeof *f->y);
+    }
+    uint64_t began = f->stats ? sl_clock_ns() : 0;
+    for (int i = 0; i < f->groups->count; i++) {
+        const sl_group *g = &f->groups->group[i];
+        add_group(f, g, first, last, scratch, gemm_scratch);
+        if (!f->stats || g->expert < 0) continue;
+        uint64_t now = sl_clock_ns();
+        sl_expert_stats_down(f->stats, self, f->layer, g->expert, now - began);
+        began = now;
+    }
+}

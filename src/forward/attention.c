@@ -1,0 +1,206 @@
+/* Attention over the sequences' pages.
+ *
+ * Result of one (row, head), whatever shares the step: the row sees positions 0 … p. They are cut into spans of
+ * SL_SPAN_PAGES pages; each span has an online softmax with one update a page, beginning from nothing; the spans are merged
+ * in ascending order:
+ *
+ *     (M, S, A) = span 0;   then for each span (m, s, a):
+ *     T = max(M, m);  S = fma(s, exp(m - T), S * exp(M - T));  A = fma(exp(m - T), a, A * exp(M - T));  M = T
+ *     result = A * (1 / S)
+ *
+ * Rows of a sequence that stand next to each other are cut into chunks, so that a page is read once for all their queries.
+ * An item is a chunk, a KV head, and all spans or a part of them. One that has all spans merges as it goes. When a chunk is
+ * a large share of the step (a long context, few rows) its spans become items of their own, leave their (m, s, a) in the
+ * partial results, and who ends the last one merges them: in the same order, so the bits are the same. */
+#include "base/fmath.h"
+#include "forward/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { QUERIES = 64, MOST_PARTIAL_BYTES = 64 << 20 };
+
+/* Parts a chunk may be cut into follow from its share of the step: see sl__attention_plan. */
+static int most_split(const sl_forward_config *c) {
+    return 4 * sl_workers_count(c->workers) / c->model->hp.kv_heads + 1;
+}
+
+static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
+
+static int chunk_rows(int group) { return group >= QUERIES ? 1 : QUERIES / group; }
+
+void sl__attention_sizes(const sl_forward_config *c, sl__attention *a) {
+    const sl_hparams *hp = &c->model->hp;
+    int group = hp->heads / hp->kv_heads, spans = c->ctx / (SL_PAGE * SL_SPAN_PAGES) + 1;
+    size_t one = (size_t)hp->heads * ((size_t)hp->head_dim * sizeof(float) + sizeof(sl_attend));
+    size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_split(c);
+    if (most < (size_t)spans) most = (size_t)spans;
+    a->queries = chunk_rows(group) * group;
+    a->max_partials = (int)(wanted < most ? wanted : most);
+    a->max_counters = most_split(c) * hp->kv_heads;
+}
+
+/* Cuts the step's rows into chunks. */
+static void cut(sl_forward *f) {
+    sl__attention *a = &f->attention;
+    const sl_step *s = f->step;
+    int most = chunk_rows(f->group);
+    a->chunks = 0;
+    for (int r = 0; r < s->rows;) {
+        int n = 1;
+        while (n < most && r + n < s->rows && s->row[r + n].sequence == s->row[r].sequence) n++;
+        a->chunk[a->chunks++] =
+            (sl__chunk){.row = r, .rows = n, .pages = s->row[r + n - 1].position / SL_PAGE + 1, .parts = 1};
+        r += n;
+    }
+}
+
+void sl__attention_plan(sl_forward *f) {
+    sl__attention *a = &f->attention;
+    int kv_heads = f->m->hp.kv_heads, partials = 0, counters = 0;
+    cut(f);
+    int64_t work = 0;
+    for (int i = 0; i < a->chunks; i++) work += (int64_t)a->chunk[i].rows * a->chunk[i].pages * kv_heads;
+    a->items = 0;
+    for (int i = 0; i < a->chunks; i++) {
+        sl__chunk *c = &a->chunk[i];
+        int64_t item = (int64_t)c->rows * c->pages;
+        int spans = spans_of(c->pages);
+        if (item * 4 * f->participants > work && spans > 1 && c->rows * spans <= a->max_partials - partials &&
+            kv_heads <= a->max_counters - counters) {
+            int64_t parts = item * 8 * f->participants / work;
+            c->parts = parts < spans ? (int)parts : spans;
+            c->partial = partials;
+            c->counter = counters;
+            partials += c->rows * spans;
+            counters += kv_heads;
+        }
+        c->first_item = a->items;
+        a->items += kv_heads * c->parts;
+    }
+}
+
+/* One span of a chunk for one KV head, into the worker's state and the rows of acc. */
+static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int kv_head, int span, sl__worker *w,
+                        sl_attend *state, float **acc) {
+    const sl_step *s = f->step;
+    const int32_t *page = s->sequence[s->row[c->row].sequence].page;
+    int d = f->m->hp.head_dim, n = c->rows * f->group;
+    float scale = 1 / sl_sqrtf((float)d);
+    for (int i = 0; i < n; i++) {
+        state[i] = (sl_attend){-INFINITY, 0};
+        memset(acc[i], 0, (size_t)d * sizeof(float));
+    }
+    int first = span * SL_SPAN_PAGES, last = sl__least(first + SL_SPAN_PAGES, c->pages);
+    for (int p = first; p < last; p++) {
+        for (int i = 0; i < n; i++) {
+            int seen = s->row[c->row + i / f->group].position + 1 - p * SL_PAGE;
+            w->count[i] = seen < 0 ? 0 : sl__least(seen, SL_PAGE);
+        }
+        const uint8_t *keys = sl_kv_keys(&f->kv, page[p], layer, kv_head);
+        f->k->attend[f->kv.type](w->query, w->count, n, d, keys, keys + f->kv.plane_bytes, scale, state, acc);
+    }
+}
+
+/* Adds a span's result to the spans before it. */
+static void merge(const sl_forward *f, sl_attend *total, float *sum, const sl_attend *span, const float *acc) {
+    int d = f->m->hp.head_dim;
+    float top = span->max > total->max ? span->max : total->max;
+    float keep = sl_expf(total->max - top), add = sl_expf(span->max - top);
+    total->max = top;
+    total->sum = fmaf(span->sum, add, total->sum * keep);
+    for (int j = 0; j < d; j++) sum[j] *= keep;
+    f->k->axpy(sum, add, acc, d);
+}
+
+static void divide(float *sum, float by, int d) {
+    float inverse = 1 / by;
+    for (int j = 0; j < d; j++) sum[j] *= inverse;
+}
+
+static bool sees(const sl_forward *f, int row, int span) {
+    return f->step->row[row].position >= span * SL_SPAN_PAGES * SL_PAGE;
+}
+
+/* Where the result of query i of a chunk goes. */
+static float *result(const sl_forward *f, const sl__chunk *c, int kv_head, int i) {
+    size_t head = (size_t)(kv_head * f->group + i % f->group);
+    return sl_planes_row(&f->a, c->row + i / f->group) + head * (size_t)f->m->hp.head_dim;
+}
+
+static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_head, sl__worker *w) {
+    int d = f->m->hp.head_dim, n = c->rows * f->group;
+    for (int i = 0; i < n; i++) w->acc_row[i] = result(f, c, kv_head, i);
+    attend_span(f, c, layer, kv_head, 0, w, w->total, w->acc_row);
+    for (int i = 0; i < n; i++) w->acc_row[i] = w->acc + (size_t)i * (size_t)d;
+    for (int span = 1; span < spans_of(c->pages); span++) {
+        attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
+        for (int i = 0; i < n; i++) {
+            if (!sees(f, c->row + i / f->group, span)) continue;
+            merge(f, &w->total[i], result(f, c, kv_head, i), &w->state[i], w->acc_row[i]);
+        }
+    }
+    for (int i = 0; i < n; i++) divide(result(f, c, kv_head, i), w->total[i].sum, d);
+}
+
+/* Place of (span, row of the chunk, first head of the KV head) in the partial results, in heads. */
+static size_t partial_at(const sl_forward *f, const sl__chunk *c, int kv_head, int span, int row) {
+    return (size_t)(c->partial + span * c->rows + row) * (size_t)f->m->hp.heads + (size_t)(kv_head * f->group);
+}
+
+static void merge_parts(sl_forward *f, const sl__chunk *c, int kv_head) {
+    const sl__attention *a = &f->attention;
+    size_t d = (size_t)f->m->hp.head_dim;
+    for (int i = 0; i < c->rows * f->group; i++) {
+        int row = i / f->group;
+        size_t head = (size_t)(i % f->group), at = partial_at(f, c, kv_head, 0, row) + head;
+        float *sum = result(f, c, kv_head, i);
+        sl_attend total = a->partial_state[at];
+        memcpy(sum, a->partial_acc + at * d, d * sizeof(float));
+        for (int span = 1; span < spans_of(c->pages) && sees(f, c->row + row, span); span++) {
+            at = partial_at(f, c, kv_head, span, row) + head;
+            merge(f, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
+        }
+        divide(sum, total.sum, (int)d);
+    }
+}
+
+static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_head, int part, sl__worker *w) {
+    sl__attention *a = &f->attention;
+    int n = c->rows * f->group, spans = spans_of(c->pages);
+    size_t d = (size_t)f->m->hp.head_dim;
+    for (int span = part * spans / c->parts; span < (part + 1) * spans / c->parts; span++) {
+        for (int i = 0; i < n; i++) {
+            size_t at = partial_at(f, c, kv_head, span, i / f->group) + (size_t)(i % f->group);
+            w->acc_row[i] = a->partial_acc + at * d;
+        }
+        attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
+        for (int i = 0; i < n; i++) {
+            a->partial_state[partial_at(f, c, kv_head, span, i / f->group) + (size_t)(i % f->group)] = w->state[i];
+        }
+    }
+    atomic_int *counter = &a->counter[c->counter + kv_head];
+    if (atomic_fetch_add_explicit(counter, 1, memory_order_acq_rel) == c->parts - 1) {
+        atomic_store_explicit(counter, 0, memory_order_relaxed);
+        merge_parts(f, c, kv_head);
+    }
+}
+
+void sl__attend_item(sl_forward *f, int layer, int self, int item) {
+    const sl__attention *a = &f->attention;
+    int lo = 0, hi = a->chunks - 1;
+    while (lo < hi) {
+        int mid = (lo + hi + 1) / 2;
+        if (a->chunk[mid].first_item <= item) lo = mid;
+        else hi = mid - 1;
+    }
+    const sl__chunk *c = &a->chunk[lo];
+    int kv_head = (item - c->first_item) / c->parts, part = (item - c->first_item) % c->parts;
+    sl__worker *w = &f->worker[self];
+    for (int i = 0; i < c->rows * f->group; i++) {
+        size_t row = (size_t)(c->row + i / f->group), head = (size_t)(kv_head * f->group + i % f->group);
+        w->query[i] = f->q + (row * (size_t)f->m->hp.heads + head) * (size_t)f->m->hp.head_dim;
+    }
+    if (c->parts == 1) attend_whole(f, c, layer, kv_head, w);
+    else attend_part(f, c, layer, kv_head, part, w);
+}

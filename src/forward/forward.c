@@ -1,0 +1,235 @@
+/* Making a forward pass, and running a step: one parallel region. */
+#include "forward/forward.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "forward/internal.h"
+
+/* --- the workspace: one block, laid out by one function that runs twice, to count and to place --- */
+
+typedef struct space {
+    uint8_t *base; /* NULL: only count */
+    size_t used;
+    bool overflow;
+} space;
+
+static void *place(space *s, size_t count, size_t size) {
+    size_t bytes, at;
+    if (!sl_mul(count, size, &bytes) || !sl_align_up(s->used, 64, &at) || !sl_add(at, bytes, &s->used)) s->overflow = true;
+    return s->base && !s->overflow ? s->base + at : NULL;
+}
+
+static float *floats(space *s, size_t rows, size_t cols) {
+    size_t n;
+    if (!sl_mul(rows, cols, &n)) s->overflow = true;
+    return place(s, s->overflow ? 0 : n, sizeof(float));
+}
+
+static sl_planes planes(space *s, size_t rows, int cols) {
+    size_t blocks = (size_t)cols / 32;
+    return (sl_planes){floats(s, rows, (size_t)cols), place(s, rows * (size_t)cols, 1), floats(s, rows, blocks),
+                       place(s, rows * blocks, sizeof(int16_t)), cols};
+}
+
+static bool as_floats(const sl_matrix *w) {
+    return w->type == SL_TYPE_F32 && (uintptr_t)w->data % sizeof(float) == 0 &&
+           w->stride == (size_t)w->cols * sizeof(float);
+}
+
+static size_t larger(size_t a, const sl_matrix *w) {
+    size_t b = w->data ? sl_kernels_scratch(w) : 0;
+    return a > b ? a : b;
+}
+
+static size_t larger_of_ffn(size_t a, const sl_ffn_weights *w) {
+    return larger(larger(larger(a, &w->gate), &w->up), &w->down);
+}
+
+static size_t gemm_scratch(const sl_model *m) {
+    size_t most = larger(0, &m->output);
+    for (int i = 0; i < m->hp.layers; i++) {
+        const sl_layer *l = &m->layer[i];
+        most = larger(larger(larger(larger(most, &l->q), &l->k), &l->v), &l->o);
+        most = larger_of_ffn(larger_of_ffn(most, &l->dense), &l->shared);
+        for (int e = 0; l->experts && e < m->hp.experts; e++) most = larger_of_ffn(most, &l->experts[e]);
+    }
+    return most;
+}
+
+static void place_groups(sl_forward *f, space *s) {
+    const sl_hparams *hp = &f->m->hp;
+    size_t rows = (size_t)f->c.max_rows, used = (size_t)hp->experts_used, experts = (size_t)hp->experts;
+    sl_groups *g = &f->groups;
+    g->max_rows = f->c.max_rows;
+    g->used = hp->experts_used;
+    g->experts = hp->experts;
+    g->group = place(s, experts + 1, sizeof *g->group);
+    g->row = place(s, rows * (used + 1), sizeof *g->row);
+    g->weight = floats(s, rows, used);
+    g->next = place(s, experts, sizeof *g->next);
+    g->h_room = sl_groups_h_room(hp, f->c.max_rows);
+    g->h = (sl_planes){floats(s, 1, g->h_room), place(s, g->h_room, 1), floats(s, 1, g->h_room / 32 + 1),
+                       place(s, g->h_room / 32 + 1, sizeof(int16_t)), 0};
+}
+
+static void place_attention(sl_forward *f, space *s) {
+    const sl_hparams *hp = &f->m->hp;
+    sl__attention *a = &f->attention;
+    sl__attention_sizes(&f->c, a);
+    size_t partials = (size_t)a->max_partials * (size_t)hp->heads;
+    a->chunk = place(s, (size_t)f->c.max_rows, sizeof *a->chunk);
+    a->partial_state = place(s, partials, sizeof *a->partial_state);
+    a->partial_acc = floats(s, partials, (size_t)hp->head_dim);
+    a->counter = place(s, (size_t)a->max_counters, sizeof *a->counter);
+}
+
+static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
+    size_t queries = (size_t)f->attention.queries;
+    sl__worker placed = {.gemm = place(s, gemm, 1),
+                         .ffn = place(s, SL_FFN_SCRATCH, sizeof(float)),
+                         .acc = floats(s, queries, (size_t)f->m->hp.head_dim),
+                         .acc_row = place(s, queries, sizeof(float *)),
+                         .query = place(s, queries, sizeof(float *)),
+                         .state = place(s, queries, sizeof(sl_attend)),
+                         .total = place(s, queries, sizeof(sl_attend)),
+                         .count = place(s, queries, sizeof(int))};
+    if (w) *w = placed;
+}
+
+static void place_all(sl_forward *f, space *s) {
+    const sl_hparams *hp = &f->m->hp;
+    size_t rows = (size_t)f->c.max_rows, half = (size_t)(hp->rope_dims / 2);
+    size_t width = (size_t)hp->width, q_width = (size_t)hp->heads * (size_t)hp->head_dim;
+    size_t kv_width = (size_t)hp->kv_heads * (size_t)hp->head_dim;
+    f->frequency = floats(s, 1, half);
+    f->router = place(s, (size_t)hp->layers, sizeof *f->router);
+    f->ffn_quantised = place(s, (size_t)hp->layers, sizeof *f->ffn_quantised);
+    for (int i = 0; i < hp->layers; i++) {
+        const sl_layer *l = &f->m->layer[i];
+        if (!l->experts || as_floats(&l->router)) continue;
+        const float *widened = floats(s, (size_t)hp->experts, width);
+        if (f->router) f->router[i] = widened;
+    }
+    f->logit_row = place(s, (size_t)f->c.max_logit_rows, sizeof *f->logit_row);
+    f->x = floats(s, rows, width);
+    f->y = floats(s, rows, width);
+    f->h = planes(s, rows, hp->width);
+    f->q = floats(s, rows, q_width);
+    f->kk = floats(s, rows, kv_width);
+    f->v = floats(s, rows, kv_width);
+    f->a = planes(s, rows, (int)q_width);
+    f->cosines = floats(s, rows, half);
+    f->sines = floats(s, rows, half);
+    f->scores = floats(s, rows, (size_t)hp->experts);
+    f->expert = place(s, rows * (size_t)hp->experts_used, sizeof *f->expert);
+    f->weight = floats(s, rows, (size_t)hp->experts_used);
+    f->shared_weight = floats(s, 1, rows);
+    place_groups(f, s);
+    place_attention(f, s);
+    f->logits = floats(s, (size_t)f->c.max_logit_rows, (size_t)hp->vocab);
+    f->worker = place(s, (size_t)f->participants, sizeof *f->worker);
+    size_t gemm = gemm_scratch(f->m);
+    for (int i = 0; i < f->participants; i++) place_worker(f, s, f->worker ? &f->worker[i] : NULL, gemm);
+}
+
+size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_layout(&m->hp, t).page_bytes; }
+
+size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
+    sl_forward f = {.c = *c, .m = c->model, .participants = sl_workers_count(c->workers)};
+    space s = {0};
+    place_all(&f, &s);
+    return s.overflow ? SIZE_MAX : s.used;
+}
+
+/* --- start --- */
+
+static sl_status check(const sl_forward_config *c, sl_error *e) {
+    if (c->max_rows < 1 || c->max_logit_rows < 1 || c->max_logit_rows > c->max_rows || c->max_sequences < 1 || c->ctx < 1) {
+        return sl_fail(e, SL_INVALID, "a step of %d rows, %d with logits, %d sequences of %d positions", c->max_rows,
+                       c->max_logit_rows, c->max_sequences, c->ctx);
+    }
+    return SL_OK;
+}
+
+/* What is computed once from the model: rope frequencies, routers in float, who reads quantised activations. */
+static void prepare(sl_forward *f) {
+    const sl_model *m = f->m;
+    sl__rope_frequencies(&m->hp, m->rope_divisors, f->frequency);
+    for (int i = 0; i < m->hp.layers; i++) {
+        const sl_layer *l = &m->layer[i];
+        f->ffn_quantised[i] = l->experts ? false : sl_ffn_quantised(&l->dense);
+        if (!l->experts) continue;
+        if (l->shared.gate.data) f->ffn_quantised[i] = sl_ffn_quantised(&l->shared);
+        for (int e = 0; e < m->hp.experts; e++) f->ffn_quantised[i] |= sl_ffn_quantised(&l->experts[e]);
+        const sl_matrix *w = &l->router;
+        if (as_floats(w)) {
+            f->router[i] = (const float *)(const void *)w->data;
+            continue;
+        }
+        float *wide = (float *)(uintptr_t)f->router[i]; /* our own memory until now */
+        for (int r = 0; r < w->rows; r++) {
+            f->k->widen[w->type](w->data + (size_t)r * w->stride, w->cols, wide + (size_t)r * (size_t)w->cols);
+        }
+    }
+    size_t slots = (size_t)f->c.max_rows * (size_t)m->hp.experts_used;
+    for (int r = 0; r < f->c.max_rows; r++) f->groups.row[slots + (size_t)r] = r;
+    f->ffn = (sl_ffn){.groups = &f->groups, .x = &f->h, .y = f->y, .width = m->hp.width, .stats = f->c.stats};
+}
+
+sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error *e) {
+    if (check(c, e) != SL_OK) return SL_INVALID;
+    sl_status status = SL_NOMEM;
+    sl_forward *f = sl_calloc(1, sizeof *f);
+    if (!f) return sl_fail(e, SL_NOMEM, "no memory for the forward pass");
+    f->c = *c;
+    f->m = c->model;
+    f->k = sl_kernels();
+    f->participants = sl_workers_count(c->workers);
+    f->group = c->model->hp.heads / c->model->hp.kv_heads;
+    size_t bytes = sl_forward_workspace_bytes(c);
+    space s = {0};
+    f->arena = sl_arena_new();
+    if (f->arena && bytes != SIZE_MAX) s.base = sl_arena_alloc(f->arena, SL_MEM_WORKSPACE, bytes);
+    if (!s.base) {
+        sl_fail(e, SL_NOMEM, "no memory for a workspace of %zu bytes", bytes);
+        goto fail;
+    }
+    place_all(f, &s);
+    status = sl_kv_open(&c->model->hp, c->kv_type, c->kv_pages, &f->kv, e);
+    if (status != SL_OK) goto fail;
+    prepare(f);
+    *ret = f;
+    return SL_OK;
+fail:
+    sl_forward_free(f);
+    return status;
+}
+
+sl_forward *sl_forward_free(sl_forward *f) {
+    if (!f) return NULL;
+    sl_kv_close(&f->kv);
+    sl_arena_free(f->arena);
+    sl_free(f);
+    return NULL;
+}
+
+/* --- a step --- */
+
+static void region(void *ctx, int self) {
+    sl_forward *f = ctx;
+    sl__embed(f, self);
+    for (int i = 0; i < f->m->hp.layers; i++) sl__block(f, i, self);
+    sl__output(f, self);
+}
+
+float *sl_forward_run(sl_forward *f, const sl_step *s) {
+    f->step = s;
+    f->logit_rows = 0;
+    if (s->rows < 1) return f->logits;
+    for (int r = 0; r < s->rows; r++) {
+        if (s->row[r].logits) f->logit_row[f->logit_rows++] = r;
+    }
+    sl__attention_plan(f);
+    sl_workers_run(f->c.workers, region, f);
+    return f->logits;
+}

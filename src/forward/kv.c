@@ -1,0 +1,34 @@
+#include "forward/kv.h"
+
+#include "base/checked.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+sl_kv sl_kv_layout(const sl_hparams *hp, sl_kv_type type) {
+    sl_kv kv = {.type = type};
+    kv.row_bytes = (size_t)hp->head_dim * sl_kv_bytes(type);
+    kv.plane_bytes = SL_PAGE * kv.row_bytes;
+    kv.head_bytes = 2 * kv.plane_bytes;
+    kv.layer_bytes = (size_t)hp->kv_heads * kv.head_bytes;
+    kv.page_bytes = (size_t)hp->layers * kv.layer_bytes;
+    return kv;
+}
+
+sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *ret, sl_error *e) {
+    sl_kv kv = sl_kv_layout(hp, type);
+    if (pages < 1 || !sl_mul(kv.page_bytes, (size_t)pages, &kv.mapped)) {
+        return sl_fail(e, SL_INVALID, "%d KV pages of %zu bytes", pages, kv.page_bytes);
+    }
+    void *p = mmap(NULL, kv.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages: %s", kv.mapped, strerror(errno));
+    kv.data = p;
+    *ret = kv;
+    return SL_OK;
+}
+
+void sl_kv_close(sl_kv *kv) {
+    if (kv->data) munmap(kv->data, kv->mapped);
+    *kv = (sl_kv){0};
+}

@@ -1,0 +1,71 @@
+/* driver.h: runs sequences through a forward pass in a stated way, and keeps every row's logits. */
+#ifndef SL_TEST_DRIVER_H
+#define SL_TEST_DRIVER_H
+
+#include "forward/forward.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct driven {
+    const int32_t *token; /* [length] */
+    int length;
+    float *logits; /* [length][vocab], filled */
+} driven;
+
+typedef struct driver {
+    const sl_model *model;
+    int threads;
+    int chunk;        /* rows of a sequence a step */
+    sl_kv_type kv;
+    int page_stride;  /* pages are dealt as i * page_stride mod their number: 1 in order */
+    sl_expert_stats *stats;
+    void (*routed)(void *, int, int, const int32_t *, const float *);
+    void *routed_arg;
+} driver;
+
+/* All sequences at once, each `chunk` rows a step until it is through. */
+static inline void drive(const driver *d, driven *sequence, int count) {
+    sl_error e = {0};
+    int longest = 0, most_pages;
+    for (int i = 0; i < count; i++) longest = sequence[i].length > longest ? sequence[i].length : longest;
+    most_pages = (longest + SL_PAGE - 1) / SL_PAGE;
+    sl_workers *w;
+    ck_assert_msg(sl_workers_new(d->threads, 0, &w, &e) == SL_OK, "%s", e.message);
+    int rows = count * d->chunk, pages = count * most_pages;
+    while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
+    sl_forward_config c = {.model = d->model, .workers = w, .max_rows = rows, .max_logit_rows = rows, .max_sequences = count,
+                           .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .stats = d->stats, .routed = d->routed,
+                           .routed_arg = d->routed_arg};
+    sl_forward *f;
+    ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
+    int32_t *page = calloc((size_t)pages, sizeof *page);
+    for (int i = 0; i < pages; i++) page[i] = (int32_t)((long)i * (d->page_stride ? d->page_stride : 1) % pages);
+    sl_step_sequence *s = calloc((size_t)count, sizeof *s);
+    for (int i = 0; i < count; i++) s[i].page = page + i * most_pages;
+    sl_step_row *row = calloc((size_t)rows, sizeof *row);
+    size_t vocab = (size_t)d->model->hp.vocab;
+    for (int at = 0; at < longest; at += d->chunk) {
+        int n = 0;
+        for (int i = 0; i < count; i++) {
+            for (int p = at; p < at + d->chunk && p < sequence[i].length; p++) {
+                row[n++] = (sl_step_row){sequence[i].token[p], p, i, true};
+            }
+        }
+        sl_step step = {row, n, s, count};
+        const float *logits = sl_forward_run(f, &step);
+        if (d->stats) sl_expert_stats_fold(d->stats);
+        for (int i = 0; i < n; i++) {
+            memcpy(sequence[row[i].sequence].logits + (size_t)row[i].position * vocab, logits + (size_t)i * vocab,
+                   vocab * sizeof(float));
+        }
+    }
+    free(row);
+    free(s);
+    free(page);
+    sl_forward_free(f);
+    sl_workers_free(w);
+}
+
+#endif

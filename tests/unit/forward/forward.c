@@ -1,0 +1,151 @@
+#include "driver.h"
+#include "random_model.h"
+
+#include <stdio.h>
+
+enum { SEQUENCES = 5 };
+static const int lengths[SEQUENCES] = {300, 1, 70, 33, 5};
+
+/* Tokens of test sequence i. */
+static int32_t *tokens(int i, int length, int vocab) {
+    random_model r = {.seed = 1000 + (uint64_t)i};
+    int32_t *t = calloc((size_t)length, sizeof *t);
+    for (int k = 0; k < length; k++) t[k] = (int32_t)(random_bits(&r) % (uint32_t)vocab);
+    return t;
+}
+
+typedef struct batch {
+    driven sequence[SEQUENCES];
+    int count;
+} batch;
+
+static batch batch_new(const sl_model *m, int first, int count, int shortened) {
+    batch b = {.count = count};
+    for (int i = 0; i < count; i++) {
+        int n = lengths[first + i] < shortened ? lengths[first + i] : shortened;
+        b.sequence[i] = (driven){tokens(first + i, n, m->hp.vocab), n,
+                                 calloc((size_t)n * (size_t)m->hp.vocab, sizeof(float))};
+    }
+    return b;
+}
+
+static void batch_free(batch *b) {
+    for (int i = 0; i < b->count; i++) {
+        free((void *)b->sequence[i].token);
+        free(b->sequence[i].logits);
+    }
+}
+
+static void same(const sl_model *m, const driven *a, const driven *b, const char *what) {
+    size_t vocab = (size_t)m->hp.vocab;
+    for (int r = 0; r < a->length; r++) {
+        const float *x = a->logits + (size_t)r * vocab, *y = b->logits + (size_t)r * vocab;
+        if (!memcmp(x, y, vocab * sizeof(float))) continue;
+        for (size_t i = 0; i < vocab; i++) {
+            ck_assert_msg(x[i] == y[i], "%s: row %d, logit %zu: %.9g is not %.9g", what, r, i, (double)x[i], (double)y[i]);
+        }
+        ck_abort_msg("%s: row %d differs in a sign or NaN", what, r);
+    }
+    for (size_t i = 0; i < vocab; i++) ck_assert_msg(isfinite(a->logits[i]), "%s: not finite", what);
+}
+
+/* The same sequences alone one row a step, and all together in many ways. */
+static void one_answer(const sl_model *m, int shortened) {
+    batch alone = batch_new(m, 0, SEQUENCES, shortened);
+    for (int i = 0; i < SEQUENCES; i++) drive(&(driver){m, 1, 1, SL_KV_F16, 1, NULL, NULL, NULL}, &alone.sequence[i], 1);
+    static const struct { int threads, chunk, stride; } ways[] = {{1, 1, 1}, {2, 7, 5}, {3, 64, 7}, {2, 300, 1}};
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        batch together = batch_new(m, 0, SEQUENCES, shortened);
+        drive(&(driver){m, ways[way].threads, ways[way].chunk, SL_KV_F16, ways[way].stride, NULL, NULL, NULL}, together.sequence,
+              SEQUENCES);
+        char what[80];
+        snprintf(what, sizeof what, "%d threads, chunks of %d", ways[way].threads, ways[way].chunk);
+        for (int i = 0; i < SEQUENCES; i++) same(m, &alone.sequence[i], &together.sequence[i], what);
+        batch_free(&together);
+    }
+    batch_free(&alone);
+}
+
+START_TEST(any_batch_chunk_thread_and_page) { /* Promise 1 */
+    sl_hparams hp = random_hparams();
+    random_model *r = random_model_new(&hp, (sl_type)_i, 7);
+    /* Long enough for two spans of attention in the cheapest types, shorter where the scalar kernels would take long. */
+    one_answer(&r->m, _i == SL_TYPE_Q8_0 ? 300 : 40);
+    random_model_free(r);
+}
+END_TEST
+
+START_TEST(any_structure) { /* Promise 1 */
+    sl_hparams hp = random_hparams();
+    switch (_i) {
+    case 0: hp.kv_heads = 4, hp.qk_norm = SL_QK_NORM_FULL, hp.shared_gate = SL_SHARED_NONE, hp.shared_ff = 0; break;
+    case 1: hp.kv_heads = 1, hp.qk_norm = SL_QK_NORM_NONE, hp.rope_style = SL_ROPE_INTERLEAVED, hp.rope_dims = 32; break;
+    case 2: hp.experts = hp.experts_used = hp.expert_ff = hp.shared_ff = 0, hp.tied = true; break;
+    case 3: hp.experts_used = 8, hp.router_norm = SL_ROUTER_KEEP, hp.expert_ff = 96; break;
+    }
+    random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
+    one_answer(&r->m, 40);
+    random_model_free(r);
+}
+END_TEST
+
+/* A long context: one row's spans become items of their own, and are merged in the same order. */
+START_TEST(split_spans) { /* Promise 1 */
+    sl_hparams hp = random_hparams();
+    hp.layers = 1, hp.width = 64, hp.heads = 2, hp.kv_heads = 1, hp.head_dim = 32, hp.rope_dims = 32, hp.expert_ff = 32;
+    hp.shared_ff = 32, hp.vocab = 40;
+    random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 9);
+    enum { LENGTH = 1500 };
+    int32_t *t = tokens(1, LENGTH, hp.vocab);
+    driven whole = {t, LENGTH, calloc(LENGTH * 40, sizeof(float))}, pieces = {t, LENGTH, calloc(LENGTH * 40, sizeof(float))};
+    drive(&(driver){&r->m, 1, LENGTH, SL_KV_F32, 1, NULL, NULL, NULL}, &whole, 1);
+    drive(&(driver){&r->m, 3, 1, SL_KV_F32, 1, NULL, NULL, NULL}, &pieces, 1);
+    same(&r->m, &whole, &pieces, "one row a step");
+    drive(&(driver){&r->m, 3, 50, SL_KV_F32, 5, NULL, NULL, NULL}, &pieces, 1);
+    same(&r->m, &whole, &pieces, "50 rows a step");
+    free(t);
+    free(whole.logits);
+    free(pieces.logits);
+    random_model_free(r);
+}
+END_TEST
+
+static void bad_config(int max_rows, int max_logit_rows) {
+    sl_hparams hp = random_hparams();
+    random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 1);
+    sl_workers *w;
+    sl_error e = {0};
+    ck_assert(sl_workers_new(1, 0, &w, &e) == SL_OK);
+    sl_forward_config c = {.model = &r->m, .workers = w, .max_rows = max_rows, .max_logit_rows = max_logit_rows,
+                           .max_sequences = 1, .ctx = 32, .kv_pages = 1};
+    sl_forward *f = NULL;
+    ck_assert_int_eq(sl_forward_new(&c, &f, &e), SL_INVALID);
+    ck_assert_ptr_null(f);
+    sl_workers_free(w);
+    random_model_free(r);
+}
+
+START_TEST(limits_are_checked) {
+    bad_config(0, 1);
+    bad_config(4, 5);
+    bad_config(4, 0);
+}
+END_TEST
+
+int main(void) {
+    sl_error e;
+    if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
+    Suite *s = suite_create("forward");
+    TCase *t = tcase_create("forward");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
+    tcase_add_loop_test(t, any_structure, 0, 4);
+    tcase_add_test(t, split_spans);
+    tcase_add_test(t, limits_are_checked);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

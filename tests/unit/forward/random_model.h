@@ -1,0 +1,138 @@
+/* random_model.h: models with random weights of every type, in memory: for tests of what must not depend on anything. */
+#ifndef SL_TEST_RANDOM_MODEL_H
+#define SL_TEST_RANDOM_MODEL_H
+
+#include "base/arena.h"
+#include "kernels/kernels.h"
+#include "model/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct random_model {
+    sl_model m;
+    sl_arena *arena;
+    uint64_t seed;
+} random_model;
+
+static inline uint32_t random_bits(random_model *r) {
+    r->seed = r->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(r->seed >> 33);
+}
+
+/* Roughly normal, standard deviation 1. */
+static inline float random_float(random_model *r) {
+    float sum = 0;
+    for (int i = 0; i < 4; i++) sum += (float)(random_bits(r) & 0xffff) / 65536.0f - 0.5f;
+    return sum * 1.7f;
+}
+
+static inline float *random_vector(random_model *r, int n, float mean, float deviation) {
+    float *v = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)n, sizeof *v);
+    for (int i = 0; i < n; i++) v[i] = mean + deviation * random_float(r);
+    return v;
+}
+
+static inline void put_half(uint8_t *at, float x) {
+    uint16_t h = sl_f32_to_f16(x);
+    memcpy(at, &h, 2);
+}
+
+static inline void random_block(random_model *r, sl_type type, uint8_t *b, float deviation) {
+    int bytes = sl_types[type].block_bytes;
+    for (int i = 0; i < bytes; i++) b[i] = (uint8_t)random_bits(r);
+    float f = random_float(r) * deviation;
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    switch (type) {
+    case SL_TYPE_F32: memcpy(b, &f, 4); break;
+    case SL_TYPE_F16: put_half(b, f); break;
+    case SL_TYPE_BF16: b[0] = (uint8_t)(bits >> 16), b[1] = (uint8_t)(bits >> 24); break;
+    case SL_TYPE_Q4_0: put_half(b, deviation / 4.6f); break;
+    case SL_TYPE_Q4_1: put_half(b, deviation / 4.6f), put_half(b + 2, -deviation * 7.5f / 4.6f); break;
+    case SL_TYPE_Q8_0: put_half(b, deviation / 74); break;
+    case SL_TYPE_Q4_K: put_half(b, deviation / (4.6f * 36)), put_half(b + 2, deviation * 7.5f / (4.6f * 36)); break;
+    case SL_TYPE_Q6_K: put_half(b + 208, deviation / (18.5f * 74)); break;
+    case SL_TYPE_COUNT: break;
+    }
+}
+
+static inline sl_matrix random_matrix(random_model *r, sl_type type, int rows, int cols) {
+    const sl_type_info *t = &sl_types[type];
+    size_t stride = (size_t)(cols / t->block_values) * (size_t)t->block_bytes;
+    uint8_t *data = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)rows, stride);
+    for (size_t at = 0; at < (size_t)rows * stride; at += (size_t)t->block_bytes) {
+        random_block(r, type, data + at, 1 / sqrtf((float)cols));
+    }
+    return (sl_matrix){data, stride, rows, cols, type};
+}
+
+static inline sl_ffn_weights random_ffn(random_model *r, sl_type type, int width, int ff) {
+    return (sl_ffn_weights){random_matrix(r, type, ff, width), random_matrix(r, type, ff, width),
+                            random_matrix(r, type, width, ff)};
+}
+
+/* A small sparse model that has a bit of everything: biases, norms, a dense layer, a shared expert. */
+static inline sl_hparams random_hparams(void) {
+    return (sl_hparams){.vocab = 300, .context = 2048, .width = 256, .layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 64,
+                        .ff = 512, .norm_eps = 1e-5f, .qk_norm = SL_QK_NORM_HEAD, .qkv_clip = 8, .rope_style = SL_ROPE_HALF,
+                        .rope_dims = 64, .rope_theta = 10000, .rope_attention = 1, .experts = 8, .experts_used = 3,
+                        .expert_ff = 256, .router_norm = SL_ROUTER_SUM, .shared_gate = SL_SHARED_SIGMOID, .shared_ff = 256,
+                        .sparse = {true, false, true}};
+}
+
+static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool sparse) {
+    const sl_hparams *hp = &r->m.hp;
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    bool full = hp->qk_norm == SL_QK_NORM_FULL;
+    l->attn_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->ffn_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->q = random_matrix(r, type, q, hp->width);
+    l->k = random_matrix(r, type, kv, hp->width);
+    l->v = random_matrix(r, type, kv, hp->width);
+    l->o = random_matrix(r, type, hp->width, q);
+    l->q_bias = random_vector(r, q, 0, 0.1f);
+    l->k_bias = random_vector(r, kv, 0, 0.1f);
+    l->v_bias = random_vector(r, kv, 0, 0.1f);
+    l->o_bias = random_vector(r, hp->width, 0, 0.1f);
+    if (hp->qk_norm != SL_QK_NORM_NONE) {
+        l->q_norm = random_vector(r, full ? q : hp->head_dim, 1, 0.1f);
+        l->k_norm = random_vector(r, full ? kv : hp->head_dim, 1, 0.1f);
+    }
+    if (!sparse) {
+        l->dense = random_ffn(r, type, hp->width, hp->ff);
+        return;
+    }
+    /* Routers wider spread than they are trained to be, so that experts' loads are uneven. */
+    sl_type router = type == SL_TYPE_F16 || type == SL_TYPE_BF16 ? type : SL_TYPE_F32;
+    l->router = random_matrix(r, router, hp->experts, hp->width);
+    sl_ffn_weights *experts = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)hp->experts, sizeof *experts);
+    for (int i = 0; i < hp->experts; i++) experts[i] = random_ffn(r, type, hp->width, hp->expert_ff);
+    l->experts = experts;
+    if (!hp->shared_ff) return;
+    l->shared = random_ffn(r, type, hp->width, hp->shared_ff);
+    if (hp->shared_gate != SL_SHARED_NONE) l->shared_gate = random_vector(r, hp->width, 0, 0.05f);
+}
+
+static inline random_model *random_model_new(const sl_hparams *hp, sl_type type, uint64_t seed) {
+    random_model *r = calloc(1, sizeof *r);
+    r->arena = sl_arena_new();
+    r->seed = seed;
+    r->m.hp = *hp;
+    sl_layer *layers = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)hp->layers, sizeof *layers);
+    for (int i = 0; i < hp->layers; i++) random_layer(r, &layers[i], type, hp->experts && hp->sparse[i]);
+    r->m.layer = layers;
+    r->m.embedding = random_matrix(r, type, hp->vocab, hp->width);
+    r->m.output = hp->tied ? r->m.embedding : random_matrix(r, type, hp->vocab, hp->width);
+    r->m.output_norm = random_vector(r, hp->width, 1, 0.1f);
+    return r;
+}
+
+static inline random_model *random_model_free(random_model *r) {
+    sl_arena_free(r->arena);
+    free(r);
+    return NULL;
+}
+
+#endif

@@ -1,8 +1,15 @@
-/* family.h: what a family of models is made of: the hyperparameters, and one row of data a family.
+/* family.h: what a family of models is made of: the hyperparameters of one model, and one row of data a family.
  * Constant; any thread. No functions but the look-up.
  *
- * To add a family: write src/families/NAME.c with one sl_family row, add it to list.h, and, where its structure is new, a
- * variant in forward/ or experts/ named after the structure. No code outside this folder asks for a family's name. */
+ * To add a family
+ *   1. Write src/families/NAME.c with one `const sl_family sl__family_NAME` (copy the row that is nearest; every knob is
+ *      explained below), add NAME to list.h and NAME.c to meson.build.
+ *   2. Where a knob lacks the value that the family needs, add the enum value here and its variant in forward/ or
+ *      experts/, named after the *structure* (SL_ROUTER_SIGMOID, attention_mla), never after the family.
+ *   3. A hyperparameter that is new goes into sl_hparams, with its range in model/hparams.c, its GGUF key in
+ *      model/gguf_hparams.c and its config.json key in model/config.c. A tensor that is new goes into model/bind.c.
+ *   4. Add tiny checkpoints of it to tests/reference/; tests/unit/families/family.c then checks the row by itself.
+ * No code asks for a family's name: it asks for a knob. */
 #ifndef SL_FAMILIES_FAMILY_H
 #define SL_FAMILIES_FAMILY_H
 
@@ -47,7 +54,7 @@ typedef struct sl_hparams {
     int context;      /* positions the model was made for */
     int width;        /* hidden size */
     int layers;       /* 1 … SL_MAX_LAYERS */
-    int heads, kv_heads;
+    int heads, kv_heads; /* kv_heads divides heads */
     int head_dim;     /* need not be width / heads */
     int ff;           /* width of the dense feed-forward layers, 0: none */
     float norm_eps;
@@ -59,13 +66,14 @@ typedef struct sl_hparams {
     int rope_dims;    /* rotated values of a head, the first ones; even */
     float rope_theta;
     sl_rope_scaling rope_scaling;
-    float rope_factor, rope_low, rope_high;   /* llama3: low and high frequency factors; yarn: beta_slow, beta_fast */
-    int rope_original;                        /* positions before scaling */
-    float rope_attention;                     /* factor on cosine and sine; 1 */
-    bool rope_truncate;                       /* yarn: round the corners */
+    float rope_factor;          /* linear, llama3, yarn; 1 if plain */
+    float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast */
+    int rope_original;          /* llama3, yarn: positions before scaling */
+    float rope_attention;       /* factor on cosine and sine; 1 */
+    bool rope_truncate;         /* yarn: round the corners */
 
     int experts;      /* 0: a dense model */
-    int experts_used; /* top-k */
+    int experts_used; /* top-k, 1 … experts */
     int expert_ff;    /* width of one expert */
     sl_router_score router_score;
     sl_router_norm router_norm;
@@ -76,30 +84,49 @@ typedef struct sl_hparams {
     bool tied;        /* the embedding is the output matrix too */
 } sl_hparams;
 
-/* One family. Strings are static. */
+/* One family. Strings are static. A knob that is not named in a row is 0, false or NULL, and that means "has none". */
 typedef struct sl_family {
-    const char *name;       /* "mixtral", as in metrics and inspect */
-    const char *gguf_arch;  /* general.architecture */
-    const char *hf_type;    /* config.json model_type */
-    bool routed;            /* has experts: tells apart families that share a gguf_arch */
-    bool gguf_qk_permuted;  /* the GGUF converter reordered q and k rows, so rope is interleaved there */
+    /* Who it is. */
+    const char *name;      /* "mixtral", as in metrics and inspect */
+    const char *gguf_arch; /* general.architecture; NULL: another row reads this family's GGUF files */
+    const char *hf_type;   /* config.json model_type */
+    bool routed;           /* has experts: tells apart families that share a gguf_arch */
+
+    /* Attention. */
     sl_qk_norm qk_norm;
-    bool qkv_bias;          /* default of the Hugging Face class; the tensors decide */
-    sl_router_norm router_norm;      /* default, where neither file nor key tells */
-    const char *hf_router_norm_key;  /* "norm_topk_prob", or NULL: router_norm always */
+    sl_rope_style rope_style;     /* as the Hugging Face class rotates */
+    bool gguf_qk_permuted;        /* the GGUF converter reordered q's and k's rows, so that rope is interleaved there */
+    const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: there are none in either container */
+    bool bias_on_output;          /* … and o as well */
+    bool default_bias;            /* the key's default */
+    bool clip_qkv;                /* config.json's clip_qkv applies */
+    const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
+    int default_window;           /* sliding_window where the key is absent; 0: none. (Windows are refused so far.) */
+
+    /* Experts. */
+    sl_router_score router_score;
+    sl_router_norm router_norm;     /* GGUF (where only the architecture tells), and config.json without that key's name */
+    const char *hf_router_norm_key; /* config.json key that tells, false if absent; NULL: router_norm always */
     sl_shared_gate shared_gate;
-    const char *hf_experts_key, *hf_expert_ff_key, *hf_shared_ff_key; /* NULL: there is none */
-    const char *hf_router_name;      /* tensor names below model.layers.N. : "mlp.gate.weight" */
-    const char *hf_expert_name[3];   /* gate, up, down: "mlp.experts.%d.gate_proj.weight" */
-    const char *hf_shared_name[3];
-    const char *hf_shared_gate_name;
-    bool hf_dense_rule;              /* mlp_only_layers and decoder_sparse_step apply */
-    /* Class defaults of config.json keys that may be absent. */
+    const char *hf_experts_key;     /* how many experts there are */
+    const char *hf_expert_ff_key;   /* width of an expert; "intermediate_size" where there are no dense layers */
+    const char *hf_shared_ff_key;   /* width of the shared expert; NULL: there is none */
+    bool hf_dense_rule;             /* mlp_only_layers and decoder_sparse_step say which layers route */
+
+    /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */
+    const char *hf_moe;         /* holds router and experts */
+    const char *hf_router;
+    const char *hf_proj[3];     /* gate, up, down of one expert */
+    const char *hf_shared;      /* holds the shared expert */
+    const char *hf_shared_gate;
+    const char *hf_moe_fused;   /* the same as hf_moe in checkpoints with experts.gate_up_proj [experts][2 ff][width] */
+
+    /* The Hugging Face class's defaults for keys that may be absent. */
     float default_norm_eps, default_rope_theta;
+    int default_context;
     int default_kv_heads; /* 0: as heads */
     int default_head_dim; /* 0: width / heads */
-    int default_experts, default_experts_used;
-    bool default_tied;
+    int default_experts, default_experts_used, default_expert_ff, default_shared_ff;
 } sl_family;
 
 /* The row for a GGUF architecture (routed: does the file have experts?) or a config.json model_type; NULL: unknown. */

@@ -1,0 +1,29 @@
+/* Look-ups over the rows. */
+#include "families/internal.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const sl_family *const families[] = {
+#define X(name) &sl__family_##name,
+    SL_FAMILY_LIST(X)
+#undef X
+};
+
+const sl_family *sl_family_at(int i) {
+    return i >= 0 && (size_t)i < sizeof families / sizeof *families ? families[i] : NULL;
+}
+
+const sl_family *sl_family_by_gguf(const char *arch, bool routed) {
+    const sl_family *f;
+    for (int i = 0; (f = sl_family_at(i)) != NULL; i++)
+        if (f->gguf_arch && f->routed == routed && strcmp(f->gguf_arch, arch) == 0) return f;
+    return NULL;
+}
+
+const sl_family *sl_family_by_hf(const char *model_type) {
+    const sl_family *f;
+    for (int i = 0; (f = sl_family_at(i)) != NULL; i++)
+        if (strcmp(f->hf_type, model_type) == 0) return f;
+    return NULL;
+}

@@ -1,0 +1,9 @@
+/* list.h: every family, in the order in which messages and inspect list them. */
+#define SL_FAMILY_LIST(X)                                                                                              \
+    X(llama)                                                                                                           \
+    X(mistral)                                                                                                         \
+    X(qwen3)                                                                                                           \
+    X(mixtral)                                                                                                         \
+    X(olmoe)                                                                                                           \
+    X(qwen2_moe)                                                                                                       \
+    X(qwen3_moe)

@@ -1,0 +1,344 @@
+/* Tensor names to pointers, once. Both containers have the same structure under other names; a table has both spellings.
+ *
+ * Presence is part of the structure: a bias, norm or gate that the family's row and the file's declarations do not
+ * foresee is an error, and so is a tensor inside a block that nothing here would read: it would change the answer. */
+#include "model/internal.h"
+
+#include "base/checked.h"
+#include "kernels/kernels.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a container calls a thing. Below `layer`: number, dot, name, suffix. */
+typedef struct names {
+    const char *layer;
+    const char *embedding, *output, *output_norm, *rope_divisors;
+    const char *attn_norm, *q, *k, *v, *o, *q_norm, *k_norm, *ffn_norm;
+    const char *ffn[3]; /* dense: gate, up, down */
+} names;
+
+static const names gguf_names = {
+    .layer = "blk.", .embedding = "token_embd.weight", .output = "output.weight", .output_norm = "output_norm.weight",
+    .rope_divisors = "rope_freqs.weight", .attn_norm = "attn_norm", .q = "attn_q", .k = "attn_k", .v = "attn_v",
+    .o = "attn_output", .q_norm = "attn_q_norm", .k_norm = "attn_k_norm", .ffn_norm = "ffn_norm",
+    .ffn = {"ffn_gate", "ffn_up", "ffn_down"},
+};
+
+static const names hf_names = {
+    .layer = "model.layers.", .embedding = "model.embed_tokens.weight", .output = "lm_head.weight",
+    .output_norm = "model.norm.weight", .attn_norm = "input_layernorm", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
+    .v = "self_attn.v_proj", .o = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
+    .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
+};
+
+typedef struct binder {
+    sl__open *o;
+    const names *n;
+    const sl_family *family;
+    const sl_hparams *hp;
+    bool gguf;
+    int layer; /* -1: outside the blocks */
+    sl_error *e;
+} binder;
+
+#define NAME_SIZE 160
+
+/* The tensor of that name inside the current block, or by its whole name outside; NULL: not there. */
+static sl__tensor *find(const binder *b, char full[NAME_SIZE], const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static sl__tensor *find(const binder *b, char full[NAME_SIZE], const char *fmt, ...) {
+    int n = b->layer >= 0 ? snprintf(full, NAME_SIZE, "%s%d.", b->n->layer, b->layer) : 0;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(full + n, NAME_SIZE - (size_t)n, fmt, args);
+    va_end(args);
+    return sl__tensors_find(&b->o->tensors, full);
+}
+
+static sl_status missing(const binder *b, const char *full) {
+    return sl_fail(b->e, SL_FORMAT, "tensor \"%s\" is missing", full);
+}
+
+/* The tensor must be [a][b][c] (leading 1s left out) of a type that is read. Marks it as used. */
+static sl_status take(const binder *b, sl__tensor *t, uint64_t a, uint64_t rows, uint64_t cols) {
+    char have[96], want[96];
+    if (!sl__tensor_is(t, a, rows, cols)) {
+        sl__tensor w = {.dims = a > 1 ? 3 : rows > 1 ? 2 : 1, .shape = {a, rows, cols}};
+        if (a == 1 && rows > 1) memcpy(w.shape, (uint64_t[]){rows, cols}, 2 * sizeof *w.shape);
+        if (a == 1 && rows == 1) w.shape[0] = cols;
+        return sl_fail(b->e, SL_FORMAT, "tensor \"%s\" has shape %s, but the hyperparameters say %s", t->name,
+                       sl__tensor_shape(t, have, sizeof have), sl__tensor_shape(&w, want, sizeof want));
+    }
+    if (t->type < 0) return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" has type %s, which is not supported", t->name, t->type_name);
+    t->used = true;
+    return SL_OK;
+}
+
+/* Rows [first, first + rows) of slice `slice` of a tensor whose slices have `all` rows. */
+static sl_matrix part(const sl__tensor *t, int slice, int all, int first, int rows, int cols) {
+    const sl_type_info *info = &sl_types[t->type];
+    size_t stride = (size_t)cols / (size_t)info->block_values * (size_t)info->block_bytes;
+    size_t row = (size_t)slice * (size_t)all + (size_t)first;
+    return (sl_matrix){.data = t->data + row * stride, .stride = stride, .rows = rows, .cols = cols, .type = (sl_type)t->type};
+}
+
+static sl_status matrix(const binder *b, const char *name, int rows, int cols, sl_matrix *ret) {
+    char full[NAME_SIZE];
+    sl__tensor *t = find(b, full, "%s.weight", name);
+    if (!t) return missing(b, full);
+    sl_status s = take(b, t, 1, (uint64_t)rows, (uint64_t)cols);
+    if (s == SL_OK) *ret = part(t, 0, rows, 0, rows, cols);
+    return s;
+}
+
+/* F32 that is aligned is used where it is, the rest is converted. */
+static sl_status vector_of(const binder *b, sl__tensor *t, int n, const float **ret) {
+    sl_status s = take(b, t, 1, 1, (uint64_t)n);
+    if (s != SL_OK) return s;
+    if (t->type == SL_TYPE_F32 && (uintptr_t)t->data % _Alignof(float) == 0) {
+        *ret = (const float *)(const void *)t->data;
+        return SL_OK;
+    }
+    if (t->type != SL_TYPE_F32 && t->type != SL_TYPE_F16 && t->type != SL_TYPE_BF16)
+        return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is a vector of type %s, which is not supported", t->name, t->type_name);
+    float *copy = sl_arena_array(b->o->arena, SL_MEM_METADATA, (size_t)n, sizeof *copy);
+    if (!copy) return sl_fail(b->e, SL_NOMEM, "out of memory for tensor \"%s\"", t->name);
+    for (int i = 0; i < n; i++) {
+        uint32_t bits = 0;
+        memcpy(&bits, t->data + (size_t)i * (size_t)sl_types[t->type].block_bytes, (size_t)sl_types[t->type].block_bytes);
+        if (t->type == SL_TYPE_BF16) bits <<= 16;
+        if (t->type == SL_TYPE_F16) copy[i] = sl_f16_to_f32((uint16_t)bits);
+        else memcpy(&copy[i], &bits, sizeof bits);
+    }
+    *ret = copy;
+    return SL_OK;
+}
+
+static sl_status vector(const binder *b, const char *name, int n, const float **ret) {
+    char full[NAME_SIZE];
+    sl__tensor *t = find(b, full, "%s.weight", name);
+    return t ? vector_of(b, t, n, ret) : missing(b, full);
+}
+
+/* want: 1 the bias must be there, 0 it must not, -1 it may. */
+static sl_status bias(const binder *b, const char *name, int want, int n, const float **ret) {
+    char full[NAME_SIZE];
+    sl__tensor *t = find(b, full, "%s.bias", name);
+    if (!t) return want == 1 ? missing(b, full) : SL_OK;
+    if (want == 0) return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is a bias that this model must not have", full);
+    return vector_of(b, t, n, ret);
+}
+
+static sl_status attention(const binder *b, sl_layer *l) {
+    const sl_hparams *hp = b->hp;
+    const names *n = b->n;
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    sl_status s = vector(b, n->attn_norm, hp->width, &l->attn_norm);
+    if (s == SL_OK) s = matrix(b, n->q, q, hp->width, &l->q);
+    if (s == SL_OK) s = matrix(b, n->k, kv, hp->width, &l->k);
+    if (s == SL_OK) s = matrix(b, n->v, kv, hp->width, &l->v);
+    if (s == SL_OK) s = matrix(b, n->o, hp->width, q, &l->o);
+    if (s == SL_OK) s = bias(b, n->q, b->o->declared.qkv_bias, q, &l->q_bias);
+    if (s == SL_OK) s = bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
+    if (s == SL_OK) s = bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
+    if (s == SL_OK) s = bias(b, n->o, b->o->declared.o_bias, hp->width, &l->o_bias);
+    if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
+    bool full = hp->qk_norm == SL_QK_NORM_FULL;
+    s = vector(b, n->q_norm, full ? q : hp->head_dim, &l->q_norm);
+    if (s == SL_OK) s = vector(b, n->k_norm, full ? kv : hp->head_dim, &l->k_norm);
+    return s;
+}
+
+static sl_status ffn(const binder *b, const char *const name[3], int ff, sl_ffn_weights *ret) {
+    sl_status s = matrix(b, name[0], ff, b->hp->width, &ret->gate);
+    if (s == SL_OK) s = matrix(b, name[1], ff, b->hp->width, &ret->up);
+    if (s == SL_OK) s = matrix(b, name[2], b->hp->width, ff, &ret->down);
+    return s;
+}
+
+/* One tensor for all experts: [experts][rows][cols], of which each expert gets rows [first, first + want). */
+static sl_status stacked(const binder *b, sl__tensor *t, int rows, int cols, int first, int want, sl_ffn_weights *experts,
+                         size_t member) {
+    sl_status s = take(b, t, (uint64_t)b->hp->experts, (uint64_t)rows, (uint64_t)cols);
+    if (s != SL_OK) return s;
+    for (int i = 0; i < b->hp->experts; i++) {
+        sl_matrix m = part(t, i, rows, first, want, cols);
+        memcpy((char *)&experts[i] + member, &m, sizeof m);
+    }
+    return SL_OK;
+}
+
+/* Gate and up in one tensor [experts][2 ff][width], gate's rows first; down [experts][width][ff]. */
+static sl_status fused_experts(const binder *b, sl__tensor *gate_up, const char *down_name, sl_ffn_weights *experts) {
+    int ff = b->hp->expert_ff, width = b->hp->width;
+    char full[NAME_SIZE];
+    sl__tensor *down = find(b, full, "%s", down_name);
+    if (!down) return missing(b, full);
+    if (2 * ff != width && sl__tensor_is(gate_up, (uint64_t)b->hp->experts, (uint64_t)width, 2 * (uint64_t)ff))
+        return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is transposed ([experts][in][out]), which is not supported", gate_up->name);
+    sl_status s = stacked(b, gate_up, 2 * ff, width, 0, ff, experts, offsetof(sl_ffn_weights, gate));
+    if (s == SL_OK) s = stacked(b, gate_up, 2 * ff, width, ff, ff, experts, offsetof(sl_ffn_weights, up));
+    if (s == SL_OK) s = stacked(b, down, width, ff, 0, width, experts, offsetof(sl_ffn_weights, down));
+    return s;
+}
+
+static sl_status gguf_experts(const binder *b, sl_ffn_weights *experts) {
+    int ff = b->hp->expert_ff, width = b->hp->width;
+    char full[NAME_SIZE];
+    sl__tensor *gate_up = find(b, full, "ffn_gate_up_exps.weight");
+    if (gate_up) return fused_experts(b, gate_up, "ffn_down_exps.weight", experts);
+    if (find(b, full, "ffn_gate.0.weight")) { /* files of early 2024: a tensor an expert */
+        sl_status s = SL_OK;
+        for (int i = 0; i < b->hp->experts && s == SL_OK; i++) {
+            char name[3][32];
+            for (int j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%s.%d", b->n->ffn[j], i);
+            s = ffn(b, (const char *const[]){name[0], name[1], name[2]}, ff, &experts[i]);
+        }
+        return s;
+    }
+    const struct {
+        const char *name;
+        int rows, cols;
+        size_t member;
+    } stacks[] = {
+        {"ffn_gate_exps.weight", ff, width, offsetof(sl_ffn_weights, gate)},
+        {"ffn_up_exps.weight", ff, width, offsetof(sl_ffn_weights, up)},
+        {"ffn_down_exps.weight", width, ff, offsetof(sl_ffn_weights, down)},
+    };
+    for (int i = 0; i < 3; i++) {
+        sl__tensor *t = find(b, full, "%s", stacks[i].name);
+        if (!t) return missing(b, full);
+        sl_status s = stacked(b, t, stacks[i].rows, stacks[i].cols, 0, stacks[i].rows, experts, stacks[i].member);
+        if (s != SL_OK) return s;
+    }
+    return SL_OK;
+}
+
+static sl_status hf_experts(const binder *b, sl_ffn_weights *experts) {
+    const sl_family *f = b->family;
+    char full[NAME_SIZE], down[64];
+    sl__tensor *gate_up = find(b, full, "%s.experts.gate_up_proj", f->hf_moe_fused);
+    snprintf(down, sizeof down, "%s.experts.down_proj", f->hf_moe_fused);
+    if (gate_up) return fused_experts(b, gate_up, down, experts);
+    sl_status s = SL_OK;
+    for (int i = 0; i < b->hp->experts && s == SL_OK; i++) {
+        char name[3][96];
+        for (int j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%s.experts.%d.%s", f->hf_moe, i, f->hf_proj[j]);
+        s = ffn(b, (const char *const[]){name[0], name[1], name[2]}, b->hp->expert_ff, &experts[i]);
+    }
+    return s;
+}
+
+/* Router, experts, and the shared expert with its gate. */
+static sl_status routed(const binder *b, sl_layer *l) {
+    const sl_family *f = b->family;
+    const sl_hparams *hp = b->hp;
+    char full[NAME_SIZE], router[64], shared_gate[64], shared[3][96];
+    sl_ffn_weights *experts = sl_arena_array(b->o->arena, SL_MEM_METADATA, (size_t)hp->experts, sizeof *experts);
+    if (!experts) return sl_fail(b->e, SL_NOMEM, "out of memory for the experts");
+    if (b->gguf) {
+        snprintf(router, sizeof router, "ffn_gate_inp");
+        snprintf(shared_gate, sizeof shared_gate, "ffn_gate_inp_shexp");
+        for (int i = 0; i < 3; i++) snprintf(shared[i], sizeof shared[i], "%s_shexp", b->n->ffn[i]);
+    } else {
+        bool fused = find(b, full, "%s.experts.gate_up_proj", f->hf_moe_fused) != NULL;
+        const char *moe = fused ? f->hf_moe_fused : f->hf_moe;
+        snprintf(router, sizeof router, "%s.%s", moe, f->hf_router);
+        snprintf(shared_gate, sizeof shared_gate, "%s.%s", moe, f->hf_shared_gate ? f->hf_shared_gate : "");
+        for (int i = 0; i < 3; i++)
+            snprintf(shared[i], sizeof shared[i], "%s.%s.%s", moe, f->hf_shared ? f->hf_shared : "", f->hf_proj[i]);
+    }
+    sl_status s = matrix(b, router, hp->experts, hp->width, &l->router);
+    if (s == SL_OK) s = b->gguf ? gguf_experts(b, experts) : hf_experts(b, experts);
+    if (s == SL_OK && hp->shared_ff) {
+        s = ffn(b, (const char *const[]){shared[0], shared[1], shared[2]}, hp->shared_ff, &l->shared);
+        if (s == SL_OK && hp->shared_gate == SL_SHARED_SIGMOID) s = vector(b, shared_gate, hp->width, &l->shared_gate);
+    }
+    l->experts = experts;
+    return s;
+}
+
+static sl_status globals(binder *b) {
+    sl_model *m = &b->o->model;
+    const sl_hparams *hp = b->hp;
+    const sl__declared *d = &b->o->declared;
+    char full[NAME_SIZE];
+    b->layer = -1;
+    sl__tensor *embedding = find(b, full, "%s", b->n->embedding);
+    if (!embedding) return missing(b, full);
+    sl_status s = take(b, embedding, 1, (uint64_t)hp->vocab, (uint64_t)hp->width);
+    if (s != SL_OK) return s;
+    m->embedding = m->output = part(embedding, 0, hp->vocab, 0, hp->vocab, hp->width);
+    sl__tensor *output = find(b, full, "%s", b->n->output);
+    if (!output && d->tied == 0) return missing(b, full);
+    m->hp.tied = !output || d->tied == 1;
+    if (!m->hp.tied) {
+        s = take(b, output, 1, (uint64_t)hp->vocab, (uint64_t)hp->width);
+        if (s != SL_OK) return s;
+        m->output = part(output, 0, hp->vocab, 0, hp->vocab, hp->width);
+    }
+    sl__tensor *norm = find(b, full, "%s", b->n->output_norm);
+    if (!norm) return missing(b, full);
+    s = vector_of(b, norm, hp->width, &m->output_norm);
+    sl__tensor *divisors = s == SL_OK && b->n->rope_divisors ? find(b, full, "%s", b->n->rope_divisors) : NULL;
+    if (divisors) s = vector_of(b, divisors, hp->rope_dims / 2, &m->rope_divisors);
+    for (int i = 0; s == SL_OK && divisors && i < hp->rope_dims / 2; i++)
+        if (!(m->rope_divisors[i] >= 1e-6f && m->rope_divisors[i] <= 1e6f))
+            s = sl_fail(b->e, SL_FORMAT, "tensor \"%s\" has a divisor of %g", divisors->name, (double)m->rope_divisors[i]);
+    return s;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Tensors that nothing reads and that change nothing: rope tables that old converters wrote, scales of quantised KV. */
+static bool harmless(const char *name) {
+    static const char *const ends[] = {".rotary_emb.inv_freq", ".rope_freqs.weight", ".attn_rot_embd.weight", ".attn_rot_embd",
+                                       ".k_scale", ".v_scale"};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends_with(name, ends[i])) return true;
+    return false;
+}
+
+/* Outside the blocks, what would change the answer. */
+static bool weighty(const char *name) {
+    static const char *const all[] = {"output.bias", "output_norm.bias", "token_embd_norm.weight", "rope_factors_long.weight",
+                                      "rope_factors_short.weight", "lm_head.bias", "model.norm.bias"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(name, all[i]) == 0) return true;
+    return false;
+}
+
+static sl_status refuse_unread(const binder *b) {
+    size_t prefix = strlen(b->n->layer);
+    for (uint32_t i = 0; i < b->o->tensors.index.count; i++) {
+        const sl__tensor *t = &b->o->tensors.entry[i];
+        if (t->used || harmless(t->name)) continue;
+        bool inside = strncmp(t->name, b->n->layer, prefix) == 0 && strtol(t->name + prefix, NULL, 10) < b->hp->layers;
+        if (inside || weighty(t->name))
+            return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%.200s\" is nothing that family %s has", t->name, b->family->name);
+    }
+    return SL_OK;
+}
+
+sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
+    binder b = {.o = o, .n = gguf ? &gguf_names : &hf_names, .family = o->model.family, .hp = &o->model.hp, .gguf = gguf, .e = e};
+    o->layer = sl_arena_array(o->arena, SL_MEM_METADATA, (size_t)b.hp->layers, sizeof *o->layer);
+    if (!o->layer) return sl_fail(e, SL_NOMEM, "out of memory for the layers");
+    o->model.layer = o->layer;
+    sl_status s = globals(&b);
+    for (int i = 0; i < b.hp->layers && s == SL_OK; i++) {
+        b.layer = i;
+        sl_layer *l = &o->layer[i];
+        s = attention(&b, l);
+        if (s == SL_OK) s = vector(&b, b.n->ffn_norm, b.hp->width, &l->ffn_norm);
+        if (s == SL_OK) s = b.hp->sparse[i] ? routed(&b, l) : ffn(&b, b.n->ffn, b.hp->ff, &l->dense);
+    }
+    if (s == SL_OK) s = refuse_unread(&b);
+    return s;
+}

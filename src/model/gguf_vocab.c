@@ -1,0 +1,113 @@
+/* GGUF's tokenizer.ggml.* keys to a vocabulary source: texts stay in the mapping, one table of where they are is made. */
+#include "model/internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const sl__gguf_value *array(const sl__gguf *g, const char *key, uint8_t element) {
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    return v && v->type == SL__GGUF_ARRAY && v->element == element ? v : NULL;
+}
+
+/* A key that is there must be such an array, of `count` elements. */
+static sl_status wrong_array(const sl__gguf *g, const char *key, const char *what, uint64_t count, sl_error *e) {
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    if (!v) return SL_OK;
+    return sl_fail(e, SL_FORMAT, "%s is not an array of %" PRIu64 " %s", key, count, what);
+}
+
+static sl_status read_tokens(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_error *e) {
+    const sl__gguf_value *tokens = array(g, "tokenizer.ggml.tokens", SL__GGUF_STRING);
+    const sl__gguf_value *scores = array(g, "tokenizer.ggml.scores", SL__GGUF_F32);
+    const sl__gguf_value *types = array(g, "tokenizer.ggml.token_type", SL__GGUF_I32);
+    if (!types) types = array(g, "tokenizer.ggml.token_type", SL__GGUF_U32);
+    if (!tokens) return sl_fail(e, SL_FORMAT, "key tokenizer.ggml.tokens is missing or no array of strings");
+    uint64_t count = tokens->count;
+    if (count > (uint64_t)rows)
+        return sl_fail(e, SL_FORMAT, "tokenizer.ggml.tokens has %" PRIu64 " tokens, but the embedding has %d rows", count, rows);
+    sl_status s = SL_OK;
+    if (!scores || scores->count != count) s = wrong_array(g, "tokenizer.ggml.scores", "floats", count, e);
+    if (s == SL_OK && (!types || types->count != count)) s = wrong_array(g, "tokenizer.ggml.token_type", "integers", count, e);
+    if (s != SL_OK) return s;
+    sl_vocab_token *token = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)count + 1, sizeof *token);
+    if (!token) return sl_fail(e, SL_NOMEM, "out of memory for the vocabulary");
+    const uint8_t *p = tokens->data;
+    for (uint64_t i = 0; i < count; i++) {
+        sl__name text = sl__gguf_next_string(&p);
+        int64_t type = types ? sl__gguf_int_at(types, i) : 1;
+        token[i] = (sl_vocab_token){text.text, text.len, scores ? sl__gguf_float_at(scores, i) : 0,
+                                    type >= 0 && type <= 6 ? (int32_t)type : 1};
+    }
+    ret->tokens = token;
+    ret->count = (int)count;
+    return SL_OK;
+}
+
+static sl_status read_merges(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_error *e) {
+    const sl__gguf_value *merges = array(g, "tokenizer.ggml.merges", SL__GGUF_STRING);
+    if (!merges) {
+        if (sl__gguf_find(g, "tokenizer.ggml.merges")) return sl_fail(e, SL_FORMAT, "tokenizer.ggml.merges is no array of strings");
+        return SL_OK;
+    }
+    struct sl_vocab_merge *merge = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)merges->count + 1, sizeof *merge);
+    if (!merge) return sl_fail(e, SL_NOMEM, "out of memory for the vocabulary");
+    const uint8_t *p = merges->data;
+    for (uint64_t i = 0; i < merges->count; i++) {
+        sl__name text = sl__gguf_next_string(&p);
+        merge[i] = (struct sl_vocab_merge){text.text, text.len};
+    }
+    ret->merges = merge;
+    ret->merge_count = (int)merges->count;
+    return SL_OK;
+}
+
+static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_error *e) {
+    const struct {
+        const char *key;
+        int *to;
+    } ids[] = {
+        {"tokenizer.ggml.bos_token_id", &ret->bos},     {"tokenizer.ggml.eos_token_id", &ret->eos},
+        {"tokenizer.ggml.unknown_token_id", &ret->unk}, {"tokenizer.ggml.eot_token_id", &ret->eot},
+        {"tokenizer.ggml.eom_token_id", &ret->eom},     {"tokenizer.ggml.padding_token_id", &ret->pad},
+    };
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+        int64_t id = -1;
+        sl_status s = sl__gguf_int(g, ids[i].key, false, -1, UINT32_MAX, &id, e);
+        if (s != SL_OK) return s;
+        if (id == UINT32_MAX) id = -1; /* written for "none" by some converters */
+        if (id >= ret->count) return sl_fail(e, SL_FORMAT, "%s is %" PRId64 ", but there are %d tokens", ids[i].key, id, ret->count);
+        *ids[i].to = (int)id;
+    }
+    const struct {
+        const char *key;
+        int *to;
+    } flags[] = {
+        {"tokenizer.ggml.add_bos_token", &ret->add_bos},
+        {"tokenizer.ggml.add_eos_token", &ret->add_eos},
+        {"tokenizer.ggml.add_space_prefix", &ret->add_space_prefix},
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        bool on = false;
+        if (!sl__gguf_find(g, flags[i].key)) continue;
+        sl_status s = sl__gguf_bool(g, flags[i].key, &on, e);
+        if (s != SL_OK) return s;
+        *flags[i].to = on;
+    }
+    return SL_OK;
+}
+
+sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_error *e) {
+    sl_vocab_source v = {
+        .pre = "", .bos = -1, .eos = -1, .unk = -1, .eot = -1, .eom = -1, .pad = -1,
+        .add_bos = -1, .add_eos = -1, .add_space_prefix = -1, .origin = g->origin,
+    };
+    sl_status s = sl__gguf_string(g, "tokenizer.ggml.model", true, arena, SL_MEM_VOCABULARY, &v.model, e);
+    if (s == SL_OK) s = sl__gguf_string(g, "tokenizer.ggml.pre", false, arena, SL_MEM_VOCABULARY, &v.pre, e);
+    if (s == SL_OK) s = sl__gguf_string(g, "tokenizer.chat_template", false, arena, SL_MEM_VOCABULARY, &v.chat_template, e);
+    bool none = s == SL_OK && (strcmp(v.model, "none") == 0 || strcmp(v.model, "no_vocab") == 0);
+    if (s == SL_OK && !none) s = read_tokens(g, arena, rows, &v, e);
+    if (s == SL_OK && !none) s = read_merges(g, arena, &v, e);
+    if (s == SL_OK && !none) s = read_ids(g, &v, e);
+    if (s == SL_OK) *ret = v;
+    return s;
+}

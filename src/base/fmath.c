@@ -144,7 +144,7 @@ void sl_sincosf(float x, float *ret_sin, float *ret_cos) {
 }
 
 /* ln x = e ln2 + ln(1 + f);  with s = f / (2 + f):  ln(1 + f) = 2 atanh(s) = f - s (f - R),  R = 2 s^2/3 + 2 s^4/5 + … */
-double sl_log(double x) {
+double sl_logd(double x) {
     const double ln2_hi = 0x1.62e42fefap-1, ln2_lo = 0x1.cf79abc9e3b3ap-40;
     if (!(x > 0)) return x == 0 ? -(double)INFINITY : (double)NAN;
     if (x == (double)INFINITY) return x;
@@ -175,7 +175,7 @@ static double exp_double(double x) {
 }
 
 float sl_powf(float base, float exponent) {
-    double y = (double)exponent * sl_log((double)base);
+    double y = (double)exponent * sl_logd((double)base);
     y = y < -200.0 ? -200.0 : y;
     y = y > 200.0 ? 200.0 : y;
     return (float)exp_double(y);

@@ -18,7 +18,7 @@ void sl_sincosf(float x, float *ret_sin, float *ret_cos);
 /* base^(-exponent) style powers at start-up: 2^y and log2(x) in double by fixed sequences; result within 1 ulp of the
  * correctly rounded float. base > 0. */
 float sl_powf(float base, float exponent);
-double sl_log(double x); /* natural logarithm in double, fixed sequence, error below 2 ulp; start-up only (rope) */
+double sl_logd(double x); /* natural logarithm in double, fixed sequence, error below 2 ulp; start-up only (rope) */
 float sl_sqrtf(float x); /* IEEE square root, correctly rounded */
 
 #endif

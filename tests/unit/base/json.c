@@ -1,8 +1,8 @@
 #include "base/json.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "../run.h"
 
 static sl_json parse(const char *text, const char *origin) {
     sl_json top;
@@ -134,16 +134,5 @@ START_TEST(test_depth) {
 END_TEST
 
 int main(void) {
-    Suite *s = suite_create("json");
-    TCase *t = tcase_create("json");
-    tcase_add_test(t, test_paths);
-    tcase_add_test(t, test_types);
-    tcase_add_test(t, test_malformed);
-    tcase_add_test(t, test_depth);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return RUN_TESTS("base/json", 30, test_paths, test_types, test_malformed, test_depth);
 }

@@ -1,13 +1,13 @@
 #include "base/clock.h"
 #include "base/workers.h"
 
-#include <check.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../run.h"
 
 enum { ITEMS = 37, PHASES = 5 };
 
@@ -107,18 +107,5 @@ START_TEST(test_bad_count) {
 END_TEST
 
 int main(void) {
-    Suite *s = suite_create("workers");
-    TCase *t = tcase_create("workers");
-    tcase_set_timeout(t, 120);
-    tcase_add_test(t, test_every_item_once);
-    tcase_add_test(t, test_sleep_and_wake);
-    tcase_add_test(t, test_nice);
-    tcase_add_test(t, test_idle_costs_nothing);
-    tcase_add_test(t, test_bad_count);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return RUN_TESTS("base/workers", 120, test_every_item_once, test_sleep_and_wake, test_nice, test_idle_costs_nothing, test_bad_count);
 }

@@ -18,8 +18,9 @@ static bool must_fail(void) {
 void *sl_malloc(size_t size) { return must_fail() ? NULL : malloc(size ? size : 1); }
 
 void *sl_calloc(size_t count, size_t size) {
-    if (must_fail()) return NULL;
-    return count && size ? calloc(count, size) : calloc(1, 1);
+    size_t bytes;
+    if (must_fail() || !sl_mul(count, size, &bytes)) return NULL;
+    return calloc(1, bytes ? bytes : 1);
 }
 
 void *sl_realloc(void *p, size_t count, size_t size) {

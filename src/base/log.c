@@ -116,7 +116,7 @@ static void end_line(line *l) {
 static void *writer(void *arg) {
     (void)arg;
     pthread_setname_np(pthread_self(), "sluice-log");
-    uint64_t told = atomic_load(&dropped);
+    uint64_t told = 0;
     pthread_mutex_lock(&out.lock);
     for (;;) {
         while (!out.used && !out.stop) pthread_cond_wait(&out.filled, &out.lock);

@@ -18,7 +18,7 @@ static float scale_llama3(const sl_hparams *hp, float f) {
 
 /* The pair, as a real number, that turns `turns` times over the original context. */
 static double yarn_pair(const sl_hparams *hp, double turns) {
-    return hp->rope_dims * sl_log(hp->rope_original / (turns * 2 * pi)) / (2 * sl_log((double)hp->rope_theta));
+    return hp->rope_dims * sl_logd(hp->rope_original / (turns * 2 * pi)) / (2 * sl_logd((double)hp->rope_theta));
 }
 
 static void scale_yarn(const sl_hparams *hp, float *frequency) {

@@ -91,7 +91,7 @@ static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
     if (s != SL_OK) return s;
     if (ext != 1) return sl_fail(e, SL_UNSUPPORTED, "%s.rope.scaling.yarn_ext_factor is %g, which is not supported", k->arch, (double)ext);
     hp->rope_scaling = SL_ROPE_YARN;
-    double log_factor = hp->rope_factor > 1 ? sl_log((double)hp->rope_factor) : 0;
+    double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
     hp->rope_attention = (float)((double)attn * (double)yarn_attn * (1 + 0.1 * log_factor));
     return SL_OK;
 }

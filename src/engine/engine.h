@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/workers.h"
 #include "engine/request.h"
-#include "kernels/kernels.h"
+#include "forward/forward.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
 #include "text/tokenizer.h"

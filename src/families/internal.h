@@ -1,4 +1,5 @@
-/* internal.h: the rows, one a file. */
+/* internal.h: the rows, one a file.
+ * Constant; any thread. */
 #ifndef SL_FAMILIES_INTERNAL_H
 #define SL_FAMILIES_INTERNAL_H
 

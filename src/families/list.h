@@ -1,4 +1,5 @@
-/* list.h: every family, in the order in which messages and inspect list them. */
+/* list.h: every family, in the order in which messages and inspect list them.
+ * Constant; any thread. */
 #define SL_FAMILY_LIST(X)                                                                                              \
     X(llama)                                                                                                           \
     X(mistral)                                                                                                         \

@@ -1,5 +1,5 @@
 /* internal.h: what the files of model/ share.
- * While a model is opened, by its owner.
+ * While a model is opened, by the thread that opens it.
  *
  * From file to model, each step its own file:
  *   map        base/map

@@ -8,7 +8,8 @@
  *   1. Ids equal those of the reference (the tokenizers package, or llama.cpp for GGUF-only rules).
  *   2. Time is O(n log n) in the length of the text whatever the text is: 1 MB of one letter, of spaces, of newlines, of
  *      combining marks or of broken UTF-8 takes less than two seconds.
- *   3. Control tokens are produced from text only where the caller says the text is markup (Promise 6). */
+ *   3. What a tokenizer.json asks for and this does not do is an error at opening, never other ids.
+ *   4. Control tokens are produced from text only where the caller says the text is markup (Promise 6). */
 #ifndef SL_TEXT_TOKENIZER_H
 #define SL_TEXT_TOKENIZER_H
 
@@ -53,9 +54,10 @@ typedef enum sl_markup {
     SL_MARKUP,  /* special tokens in the text become themselves */
 } sl_markup;
 
-/* Appends the ids of text[0 … len) to *ids (grown with sl_realloc; free with sl_free). Bytes that are no UTF-8 are taken
- * one by one, as the reference takes U+FFFD or byte tokens. add_special: bos/eos as the tokenizer's rules say.
- * SL_TOO_LONG when there would be more than `most` ids. */
+/* Appends the ids of text[0 … len) to *ids (grown with sl_realloc; free with sl_free). Bytes that are no UTF-8 become
+ * U+FFFD first, one for each maximal ill-formed part, as Python's bytes.decode(errors="replace") does. add_special:
+ * bos/eos as the tokenizer's rules say. SL_TOO_LONG when there would be more than `most` ids; on any failure *ids is as
+ * before. */
 typedef struct sl_ids {
     int32_t *id;
     size_t count, cap;
@@ -69,22 +71,26 @@ int sl_tokenizer_eos(const sl_tokenizer *t);            /* the main one; -1: non
 bool sl_tokenizer_ends(const sl_tokenizer *t, int id);  /* end of generation: eos, eot, and the like */
 bool sl_tokenizer_special(const sl_tokenizer *t, int id); /* control token: not shown in text unless asked */
 bool sl_tokenizer_adds_bos(const sl_tokenizer *t);
+size_t sl_tokenizer_memory(const sl_tokenizer *t);        /* bytes of its tables, for the memory plan */
 
 /* The bytes that id stands for inside a text (a byte token is one byte, perhaps part of a character). Special tokens give
  * their spelling. Never fails: an id out of range gives nothing. */
 void sl_tokenizer_piece(const sl_tokenizer *t, int id, sl_buffer *out);
 
 /* Detokenizing as a stream: the text of ids so far, never cut inside a UTF-8 character.
- * Zero-initialise; holds back at most 3 bytes; no memory of its own. */
+ * Zero-initialise; holds back at most 3 bytes; no memory of its own. A text that goes on after a prompt keeps its leading
+ * space: set started, then. */
 typedef struct sl_detokenizer {
     uint8_t held[4];
     uint8_t held_len;
-    bool started; /* a first token was seen: SentencePiece drops one leading space */
+    bool started;      /* a first token was seen: SentencePiece drops one leading space */
+    bool repair_bytes; /* set by sl_detokenize */
 } sl_detokenizer;
 
 /* Appends what becomes certain with this id. skip_special: control tokens give nothing. */
 void sl_detokenize(const sl_tokenizer *t, sl_detokenizer *d, int id, bool skip_special, sl_buffer *out);
-/* The end: an unfinished character becomes U+FFFD. Bytes that can be no UTF-8 become U+FFFD as soon as that is certain. */
+/* The end: an unfinished character becomes U+FFFD. Bytes that can be no UTF-8 become U+FFFD as soon as that is certain:
+ * one for each maximal ill-formed part of a byte-level vocabulary, one for each byte of byte tokens, as the reference. */
 void sl_detokenize_end(sl_detokenizer *d, sl_buffer *out);
 /* All at once. */
 void sl_tokenizer_decode(const sl_tokenizer *t, const int32_t *ids, size_t count, bool skip_special, sl_buffer *out);

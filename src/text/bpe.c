@@ -1,0 +1,120 @@
+/* A word to its first symbols, and the merged symbols to ids. */
+#include "text/internal.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+static sl_status room_for(sl__encoder *en, size_t symbols) {
+    if (symbols <= en->symbol_cap) return SL_OK;
+    if (symbols > INT32_MAX) return sl_fail(en->e, SL_TOO_LONG, "a word of %zu bytes is too long", symbols);
+    size_t cap = symbols < 256 ? 256 : symbols;
+    sl_free(en->symbols);
+    en->symbol_cap = 0;
+    en->symbols = sl_realloc(NULL, cap, sizeof *en->symbols);
+    if (!en->symbols) return sl_fail(en->e, SL_NOMEM, "no memory to tokenise a word of %zu symbols", symbols);
+    en->symbol_cap = cap;
+    return SL_OK;
+}
+
+static size_t bytes_to_symbols(sl__encoder *en, const char *word, size_t len) {
+    const sl_tokenizer *t = en->t;
+    size_t n = 0;
+    bool unk = false; /* the last symbol stands for unknown bytes */
+    for (size_t i = 0; i < len; i++) {
+        int id = t->byte_id[(uint8_t)word[i]];
+        bool known = id >= 0;
+        if (!known) {
+            if (t->unk < 0 || (unk && t->fuse_unk)) continue;
+            id = t->unk;
+        }
+        unk = !known;
+        en->symbols[n++] = (sl__symbol){.id = id, .at = (uint32_t)i, .len = 1};
+    }
+    return n;
+}
+
+/* Characters, as the tokenizers package does it: one without a token becomes its bytes' tokens if it has them all,
+ * otherwise an unknown, and unknowns wait for the next known character (byte tokens overtake them). */
+static size_t chars_to_symbols(sl__encoder *en, const char *word, size_t len) {
+    const sl_tokenizer *t = en->t;
+    size_t n = 0;
+    bool unk = false;
+    int step;
+    for (size_t i = 0; i < len; i += (size_t)step) {
+        sl__utf8_next(word + i, len - i, &step);
+        int id = sl__vocabulary_find(&t->vocabulary, word + i, (size_t)step);
+        if (id >= 0) {
+            if (unk) en->symbols[n++] = (sl__symbol){.id = t->unk};
+            unk = false;
+            en->symbols[n++] = (sl__symbol){.id = id};
+            continue;
+        }
+        bool bytes = t->byte_fallback;
+        for (int b = 0; bytes && b < step; b++) bytes = t->byte_id[(uint8_t)word[i + (size_t)b]] >= 0;
+        if (bytes) {
+            for (int b = 0; b < step; b++) en->symbols[n++] = (sl__symbol){.id = t->byte_id[(uint8_t)word[i + (size_t)b]]};
+        } else if (t->unk >= 0) {
+            if (unk && !t->fuse_unk) en->symbols[n++] = (sl__symbol){.id = t->unk};
+            unk = true;
+        }
+    }
+    if (unk) en->symbols[n++] = (sl__symbol){.id = t->unk};
+    return n;
+}
+
+static size_t chars_with_places(sl__encoder *en, const char *word, size_t len) {
+    size_t n = 0;
+    int step;
+    for (size_t i = 0; i < len; i += (size_t)step) {
+        sl__utf8_next(word + i, len - i, &step);
+        int id = sl__vocabulary_find(&en->t->vocabulary, word + i, (size_t)step);
+        en->symbols[n++] = (sl__symbol){.id = id, .at = (uint32_t)i, .len = (uint32_t)step};
+    }
+    return n;
+}
+
+/* SCORES: characters that no token has become bytes at the end, or unknowns. */
+static sl_status emit_scores(sl__encoder *en, const char *word) {
+    const sl_tokenizer *t = en->t;
+    sl_status s = SL_OK;
+    bool unk = false;
+    for (int32_t i = 0; i >= 0 && s == SL_OK; i = en->symbols[i].next) {
+        const sl__symbol *sym = &en->symbols[i];
+        bool known = sym->id >= 0;
+        if (known) s = sl__emit(en, sym->id);
+        for (uint32_t b = 0; !known && b < sym->len && s == SL_OK; b++) {
+            int id = t->byte_id[(uint8_t)word[sym->at + b]];
+            bool fused = id < 0 && unk;
+            unk = id < 0;
+            if (id < 0) id = t->unk;
+            if (id >= 0 && !fused) s = sl__emit(en, id);
+        }
+        if (known) unk = false;
+    }
+    return s;
+}
+
+static sl_status merge_word(sl__encoder *en, const char *word, size_t len) {
+    sl_status s = room_for(en, len);
+    if (s != SL_OK) return s;
+    size_t n = 0;
+    switch (en->t->kind) {
+    case SL__BYTES: n = bytes_to_symbols(en, word, len); break;
+    case SL__CHARS: n = chars_to_symbols(en, word, len); break;
+    case SL__SCORES: n = chars_with_places(en, word, len); break;
+    }
+    if (!n) return SL_OK;
+    if ((s = sl__merge(en, word, n)) != SL_OK) return s;
+    if (en->t->kind == SL__SCORES) return emit_scores(en, word);
+    for (int32_t i = 0; i >= 0 && s == SL_OK; i = en->symbols[i].next) s = sl__emit(en, en->symbols[i].id);
+    return s;
+}
+
+sl_status sl__word(sl__encoder *en, const char *word, size_t len) {
+    if (en->t->ignore_merges) {
+        int id = sl__vocabulary_find(&en->t->vocabulary, word, len);
+        if (id >= 0) return sl__emit(en, id);
+    }
+    return merge_word(en, word, len);
+}

@@ -1,0 +1,142 @@
+#include "text/internal.h"
+
+#include <string.h>
+
+sl_status sl__tokenizer_new(const char *origin, sl_tokenizer **ret, sl_error *e) {
+    sl_arena *a = sl_arena_new();
+    sl_tokenizer *t = a ? sl_arena_alloc(a, SL_MEM_VOCABULARY, sizeof *t) : NULL;
+    const char *kept = a ? sl_arena_copy(a, SL_MEM_VOCABULARY, origin, strlen(origin)) : NULL;
+    if (!t || !kept) {
+        sl_arena_free(a);
+        return sl_fail(e, SL_NOMEM, "%s: no memory for the tokenizer", origin);
+    }
+    t->arena = a;
+    t->origin = kept;
+    t->bos = t->eos = t->unk = -1;
+    memset(t->byte_id, 0xFF, sizeof t->byte_id);
+    memset(t->before.root, 0xFF, sizeof t->before.root);
+    memset(t->after.root, 0xFF, sizeof t->after.root);
+    *ret = t;
+    return SL_OK;
+}
+
+/* SentencePiece's U+2581 to spaces, in place. */
+static size_t unescape(char *text, size_t len) {
+    size_t n = 0;
+    for (size_t i = 0; i < len;) {
+        if (len - i >= 3 && memcmp(text + i, SL__LOW_LINE, 3) == 0) {
+            text[n++] = ' ';
+            i += 3;
+        } else {
+            text[n++] = text[i++];
+        }
+    }
+    return n;
+}
+
+sl_status sl__build_token(sl_tokenizer *t, int id, const char *text, size_t len, uint8_t flags, bool key, sl_error *e) {
+    sl__vocabulary *v = &t->vocabulary;
+    sl__text piece, own;
+    if (!sl__vocabulary_store(v, text, len, &own)) goto fail;
+    v->flags[id] = (uint8_t)(flags | SL__PRESENT);
+    if (t->kind == SL__BYTES) {
+        size_t n;
+        if (!(flags & SL__ADDED) || key) {
+            if (!sl__alphabet_decode(text, len, v->bytes + own.at, &n)) {
+                memcpy(v->bytes + own.at, text, len);
+                key = false;
+                n = len;
+            }
+            own.len = (uint32_t)n;
+        }
+        piece = own;
+    } else {
+        int byte = sl__byte_name(text, len);
+        if (flags & SL__ADDED) {
+            piece = own;
+        } else if (flags & SL__BYTE) {
+            char c = (char)byte;
+            if (!sl__vocabulary_store(v, &c, 1, &piece)) goto fail;
+            t->byte_id[byte] = id;
+        } else {
+            if (!sl__vocabulary_store(v, text, len, &piece)) goto fail;
+            piece.len = (uint32_t)unescape(v->bytes + piece.at, piece.len);
+        }
+    }
+    v->piece[id] = piece;
+    v->key[id] = own;
+    if (key) sl__vocabulary_key(v, id);
+    return SL_OK;
+fail:
+    return sl_fail(e, SL_FORMAT, "%s: token %d does not fit", t->origin, id);
+}
+
+sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
+                          uint32_t rank, sl_buffer *scratch, sl_error *e) {
+    sl_buffer_clear(scratch);
+    if (!sl_buffer_reserve(scratch, left_len + right_len + 1)) return sl_fail(e, SL_NOMEM, "%s: no memory for merges", t->origin);
+    char *both = scratch->data;
+    size_t l = left_len, r = right_len;
+    if (t->kind == SL__BYTES) {
+        /* A text outside the alphabet is never made of bytes, so the merge can never happen. */
+        if (!sl__alphabet_decode(left, left_len, both, &l) || !sl__alphabet_decode(right, right_len, both + l, &r)) return SL_OK;
+    } else {
+        memcpy(both, left, l);
+        memcpy(both + l, right, r);
+    }
+    const sl__vocabulary *v = &t->vocabulary;
+    int left_id = sl__vocabulary_any(v, both, l), right_id = sl__vocabulary_any(v, both + l, r);
+    int merged = sl__vocabulary_any(v, both, l + r);
+    if (left_id < 0 || right_id < 0 || merged < 0)
+        return sl_fail(e, SL_FORMAT, "%s: merge %u (\"%.*s\" and \"%.*s\") has a part or a result that is no token", t->origin,
+                       rank, (int)(left_len < 60 ? left_len : 60), left, (int)(right_len < 60 ? right_len : 60), right);
+    /* Text is never control: merging may not end in a special token. */
+    if (!(v->flags[merged] & SL__SPECIAL)) sl__merges_add(&t->merges, left_id, right_id, rank, merged);
+    return SL_OK;
+}
+
+sl_status sl__build_ends(sl_tokenizer *t, sl_error *e) {
+    t->ends = sl_arena_array(t->arena, SL_MEM_VOCABULARY, (size_t)t->vocabulary.count, 1);
+    return t->ends ? SL_OK : sl_fail(e, SL_NOMEM, "%s: no memory for the vocabulary", t->origin);
+}
+
+void sl__build_end(sl_tokenizer *t, int64_t id) {
+    if (id >= 0 && id < t->vocabulary.count) t->ends[id] = 1;
+}
+
+sl_status sl__build_around(sl_tokenizer *t, const int32_t *prefix, int prefix_count, const int32_t *suffix,
+                           int suffix_count, sl_error *e) {
+    t->prefix = sl_arena_array(t->arena, SL_MEM_VOCABULARY, (size_t)prefix_count + 1, sizeof *t->prefix);
+    t->suffix = sl_arena_array(t->arena, SL_MEM_VOCABULARY, (size_t)suffix_count + 1, sizeof *t->suffix);
+    if (!t->prefix || !t->suffix) return sl_fail(e, SL_NOMEM, "%s: no memory for the tokenizer", t->origin);
+    if (prefix_count) memcpy(t->prefix, prefix, (size_t)prefix_count * sizeof *prefix);
+    if (suffix_count) memcpy(t->suffix, suffix, (size_t)suffix_count * sizeof *suffix);
+    t->prefix_count = prefix_count;
+    t->suffix_count = suffix_count;
+    return SL_OK;
+}
+
+/* Does U+2581 follow another character somewhere in the text? */
+static bool crosses_space(const char *text, size_t len) {
+    const char *end = text + len;
+    for (const char *p = text; (p = memmem(p, (size_t)(end - p), SL__LOW_LINE, 3)); p += 3)
+        if (p - text > 0 && (p - text < 3 || memcmp(p - 3, SL__LOW_LINE, 3) != 0)) return true;
+    return false;
+}
+
+sl_status sl__build_seal(sl_tokenizer *t, sl_error *e) {
+    sl__vocabulary *v = &t->vocabulary;
+    t->words_at_spaces = t->kind != SL__BYTES && sl__vocabulary_find(v, SL__LOW_LINE, 3) >= 0;
+    for (int i = 0; i < v->count; i++) {
+        const char *piece = sl__vocabulary_text(v, v->piece[i]), *key = sl__vocabulary_text(v, v->key[i]);
+        size_t len = v->piece[i].len;
+        size_t most = sl__utf8_valid(piece, len) == len ? len : 3 * len; /* each byte may become U+FFFD */
+        if (most > t->longest) t->longest = most;
+        if (t->words_at_spaces && (v->flags[i] & SL__KEYED) && crosses_space(key, v->key[i].len)) t->words_at_spaces = false;
+    }
+    t->longest += 9; /* three bytes held back that turn out to be no character */
+    if (t->kind == SL__BYTES)
+        for (int byte = 0; byte < 256; byte++) t->byte_id[byte] = sl__vocabulary_find(v, &(char){(char)byte}, 1);
+    if (!t->prefix) return sl__build_around(t, NULL, 0, NULL, 0, e);
+    return SL_OK;
+}

@@ -1,0 +1,67 @@
+#include "text/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uninorm.h>
+
+/* Every character below U+0300, whose first byte is 0xCC, is its own NFC and never combines with the one before it. */
+static bool may_change(const char *text, size_t len, bool composed) {
+    uint8_t least = composed ? 0xCC : 0x80;
+    for (size_t i = 0; i < len; i++)
+        if ((uint8_t)text[i] >= least) return true;
+    return false;
+}
+
+static sl_status unicode_form(uninorm_t form, bool composed, const char **text, size_t *len, sl_buffer *out, sl_error *e) {
+    if (!may_change(*text, *len, composed)) return SL_OK;
+    size_t n = 0;
+    uint8_t *normal = u8_normalize(form, (const uint8_t *)*text, *len, NULL, &n);
+    if (!normal) return sl_fail(e, SL_NOMEM, "no memory to normalise %zu bytes of text", *len);
+    sl_buffer_append(out, normal, n);
+    free(normal);
+    *text = out->data;
+    *len = n;
+    return SL_OK;
+}
+
+static void replace(const sl__normalizer *step, const char **text, size_t *len, sl_buffer *out) {
+    const char *p = *text, *end = p + *len, *hit = memmem(p, *len, step->from, step->from_len);
+    if (!hit) return;
+    sl_buffer_reserve(out, *len + *len / 2);
+    for (; hit; hit = memmem(p, (size_t)(end - p), step->from, step->from_len)) {
+        sl_buffer_append(out, p, (size_t)(hit - p));
+        sl_buffer_append(out, step->to, step->to_len);
+        p = hit + step->from_len;
+    }
+    sl_buffer_append(out, p, (size_t)(end - p));
+    *text = out->data;
+    *len = out->len;
+}
+
+sl_status sl__normalize(const sl__normalizer *steps, int count, const char *text, size_t len, sl_buffer buffers[2],
+                        const char **ret, size_t *ret_len, sl_error *e) {
+    for (int i = 0; i < count && len; i++) {
+        const sl__normalizer *step = &steps[i];
+        sl_buffer *out = text == buffers[0].data ? &buffers[1] : &buffers[0];
+        sl_status s = SL_OK;
+        sl_buffer_clear(out);
+        switch (step->kind) {
+        case SL__NFC: s = unicode_form(UNINORM_NFC, true, &text, &len, out, e); break;
+        case SL__NFD: s = unicode_form(UNINORM_NFD, false, &text, &len, out, e); break;
+        case SL__NFKC: s = unicode_form(UNINORM_NFKC, false, &text, &len, out, e); break;
+        case SL__NFKD: s = unicode_form(UNINORM_NFKD, false, &text, &len, out, e); break;
+        case SL__PREPEND:
+            sl_buffer_append(out, step->to, step->to_len);
+            sl_buffer_append(out, text, len);
+            text = out->data;
+            len = out->len;
+            break;
+        case SL__REPLACE: replace(step, &text, &len, out); break;
+        }
+        if (s != SL_OK) return s;
+        if (out->failed) return sl_fail(e, SL_NOMEM, "no memory to normalise text");
+    }
+    *ret = text;
+    *ret_len = len;
+    return SL_OK;
+}

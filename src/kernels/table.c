@@ -6,10 +6,14 @@
 static int always(void) { return 1; }
 
 #ifdef SL_HAVE_AVX2
-/* The compiler's test includes whether the operating system saves the wide registers. */
+#include <cpuid.h>
+
+/* The compiler's test includes whether the operating system saves the wide registers. It does not know F16C by name. */
 static int has_avx2(void) {
+    unsigned a, b, c, d;
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) &&
+           (c & bit_F16C);
 }
 #endif
 

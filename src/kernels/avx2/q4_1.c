@@ -1,0 +1,87 @@
+/* Q4_1: the block's bytes are in scalar/q4_1.c. Sixteen-bit sums hold a block: 8 * 2 * 15 * 127 < 32768. */
+#include "kernels/avx2/panels.h"
+
+enum { BYTES = 20, BYTES_256 = 8 * BYTES };
+
+SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i narrow, float a, int16_t sum) {
+    __m256 av = _mm256_set1_ps(a);
+    __m256i isum = _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
+    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, av), _mm256_cvtepi32_ps(isum), acc);
+    return _mm256_fmadd_ps(_mm256_mul_ps(m, av), _mm256_set1_ps((float)sum), acc);
+}
+
+/* d and m of eight rows. */
+SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *ret_d, __m256 *ret_m) {
+    sl__half_pairs8(sl__dwords8(w, stride), ret_d, ret_m);
+}
+
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+    __m256 acc[4];
+    const uint8_t *ahead = w + 8 * stride;
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
+    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
+        __m256 d, m;
+        __m256i t[4], narrow[4];
+        read_scales(w, stride, &d, &m);
+        sl__transpose8(w + 4, stride, t);
+        SL__UNROLL for (int i = 0; i < 3; i++) _mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T0);
+        SL__UNROLL for (int c = 0; c < n; c++) narrow[c] = _mm256_setzero_si256();
+        SL__UNROLL for (int i = 0; i < 4; i++) {
+            __m256i low = sl__low_nibbles(t[i]), high = sl__high_nibbles(t[i]);
+            SL__UNROLL for (int c = 0; c < n; c++) {
+                const int8_t *q = x->q[c] + 32 * b + 4 * i;
+                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(low, sl__four(q)));
+                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(high, sl__four(q + 16)));
+            }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, m, narrow[c], x->a[c][b], x->sum[c][b]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+/* Sixteen rows of up to eight blocks, unpacked. Row 8 h + r is lane r of half h. */
+typedef struct panel {
+    __m256i q[64][2];        /* [four values][half]: bytes */
+    __m256 d[8][2], m[8][2]; /* [block][half] */
+} panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    for (int half = 0; half < 2; half++, w += 8 * stride)
+        for (int b = 0; b < values / 32; b++) {
+            __m256i t[4];
+            read_scales(w + b * BYTES, stride, &to->d[b][half], &to->m[b][half]);
+            sl__transpose8(w + b * BYTES + 4, stride, t);
+            SL__UNROLL for (int i = 0; i < 4; i++) {
+                to->q[8 * b + i][half] = sl__low_nibbles(t[i]);
+                to->q[8 * b + 4 + i][half] = sl__high_nibbles(t[i]);
+            }
+        }
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    __m256 acc[3][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    for (int j = 0; j < values / 32; j++) {
+        __m256i narrow[3][2];
+        sl__prefetch(ahead);
+        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], narrow[c][h], x->a[c][at / 32 + j],
+                                      x->sum[c][at / 32 + j]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+}
+
+SL__GEMM(q4_1)
+
+void sl__q4_1_widen_avx2(const void *row, int cols, float *out) {
+    const uint8_t *w = row;
+    for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {
+        __m256 d = _mm256_set1_ps(sl__load_half(w)), m = _mm256_set1_ps(sl__load_half(w + 2));
+        SL__UNROLL for (int i = 0; i < 4; i++)
+            _mm256_storeu_ps(out + 8 * i, _mm256_add_ps(_mm256_mul_ps(d, sl__bytes8(sl__nibbles8(w + 4, i), 0)), m));
+    }
+}

@@ -1,0 +1,152 @@
+/* Q4_K: the block's bytes are in scalar/q4_k.c. Sixteen-bit sums hold a sub-block: 8 * 2 * 15 * 127 < 32768. */
+#include "kernels/avx2/panels.h"
+
+enum { BYTES = 144, BYTES_256 = BYTES };
+
+/* Headers of eight rows: d, dmin, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+typedef struct header {
+    __m256 d, dmin;
+    __m256i scale[2], min[2];
+} header;
+
+SL__INLINE header read_header(const uint8_t *w, size_t stride) {
+    const __m256i six = _mm256_set1_epi8(0x3f), top = _mm256_set1_epi8(0x30);
+    __m256i t[4];
+    header h;
+    sl__transpose8(w, stride, t);
+    sl__half_pairs8(t[0], &h.d, &h.dmin);
+    h.scale[0] = _mm256_and_si256(t[1], six);
+    h.min[0] = _mm256_and_si256(t[2], six);
+    h.scale[1] = _mm256_or_si256(sl__low_nibbles(t[3]), _mm256_and_si256(_mm256_srli_epi16(t[1], 2), top));
+    h.min[1] = _mm256_or_si256(sl__high_nibbles(t[3]), _mm256_and_si256(_mm256_srli_epi16(t[2], 2), top));
+    return h;
+}
+
+/* Byte j of every dword as sixteen bits: twice (for scales), and followed by zero (for minima). */
+SL__INLINE __m256i scale_pairs(const header *h, int j) {
+    const __m256i at = _mm256_setr_epi32(0, 0x40004, 0x80008, 0xc000c, 0, 0x40004, 0x80008, 0xc000c);
+    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80008000u + 0x10001 * (j % 4)));
+    return _mm256_shuffle_epi8(h->scale[j / 4], pick);
+}
+
+SL__INLINE __m256i min_pairs(const header *h, int j) {
+    const __m256i at = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
+    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80808000u + j % 4));
+    return _mm256_shuffle_epi8(h->min[j / 4], pick);
+}
+
+/* One sub-block's two steps of the float order. narrow: sums of products in sixteen bits, two a row. */
+SL__INLINE __m256 add_sub_block(__m256 acc, __m256 d, __m256 dmin, __m256i scale, __m256i min, __m256i narrow, float a,
+                                int16_t sum) {
+    __m256 av = _mm256_set1_ps(a);
+    __m256i isum = _mm256_madd_epi16(narrow, scale), msum = _mm256_madd_epi16(_mm256_set1_epi16(sum), min);
+    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, av), _mm256_cvtepi32_ps(isum), acc);
+    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, av), _mm256_cvtepi32_ps(msum), acc);
+}
+
+/* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
+ * of a vector belong to the first sub-block, the high ones to the second. The panel of the next eight rows lies right
+ * behind this one; as many of its lines are prefetched as are read here. */
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+    __m256 acc[4];
+    const uint8_t *ahead = w + 8 * stride;
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
+    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
+        header h = read_header(w, stride);
+        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+        _mm_prefetch((const char *)ahead + 64, _MM_HINT_T0);
+        SL__UNROLL for (int p = 0; p < 4; p++) {
+            __m256i low[4], high[4];
+            SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm256_setzero_si256();
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m256i t[4];
+                sl__transpose8(w + 16 + 32 * p + 16 * s, stride, t);
+                _mm_prefetch((const char *)ahead + 128 + 256 * p + 128 * s, _MM_HINT_T0);
+                _mm_prefetch((const char *)ahead + 192 + 256 * p + 128 * s, _MM_HINT_T0);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    __m256i lo = sl__low_nibbles(t[i]), hi = sl__high_nibbles(t[i]);
+                    SL__UNROLL for (int c = 0; c < n; c++) {
+                        const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
+                        low[c] = _mm256_add_epi16(low[c], _mm256_maddubs_epi16(lo, sl__four(q)));
+                        high[c] = _mm256_add_epi16(high[c], _mm256_maddubs_epi16(hi, sl__four(q + 32)));
+                    }
+                }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++) {
+                const float *a = x->a[c] + 8 * b + 2 * p;
+                const int16_t *sum = x->sum[c] + 8 * b + 2 * p;
+                acc[c] = add_sub_block(acc[c], h.d, h.dmin, scale_pairs(&h, 2 * p), min_pairs(&h, 2 * p), low[c], a[0],
+                                       sum[0]);
+                acc[c] = add_sub_block(acc[c], h.d, h.dmin, scale_pairs(&h, 2 * p + 1), min_pairs(&h, 2 * p + 1), high[c],
+                                       a[1], sum[1]);
+            }
+        }
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+/* Sixteen rows of one super-block, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
+typedef struct panel {
+    __m256i q[64][2];               /* [four values][half]: bytes */
+    __m256i scale[8][2], min[8][2]; /* [sub-block][half]: pairs of sixteen bits */
+    __m256 d[2], dmin[2];
+} panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    (void)values;
+    for (int half = 0; half < 2; half++, w += 8 * stride) {
+        header h = read_header(w, stride);
+        to->d[half] = h.d;
+        to->dmin[half] = h.dmin;
+        SL__UNROLL for (int j = 0; j < 8; j++) {
+            to->scale[j][half] = scale_pairs(&h, j);
+            to->min[j][half] = min_pairs(&h, j);
+        }
+        for (int p = 0; p < 4; p++)
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m256i t[4];
+                sl__transpose8(w + 16 + 32 * p + 16 * s, stride, t);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    to->q[16 * p + 4 * s + i][half] = sl__low_nibbles(t[i]);
+                    to->q[16 * p + 8 + 4 * s + i][half] = sl__high_nibbles(t[i]);
+                }
+            }
+    }
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    __m256 acc[3][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    for (int j = 0; j < 8; j++) {
+        __m256i narrow[3][2];
+        sl__prefetch(ahead);
+        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_sub_block(acc[c][h], w->d[h], w->dmin[h], w->scale[j][h], w->min[j][h], narrow[c][h],
+                                          x->a[c][at / 32 + j], x->sum[c][at / 32 + j]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+}
+
+SL__GEMM(q4_k)
+
+void sl__q4_k_widen_avx2(const void *row, int cols, float *out) {
+    const uint8_t *w = row;
+    for (int b = 0; b < cols / 256; b++, w += BYTES) {
+        float d = sl__load_half(w), dmin = sl__load_half(w + 2);
+        for (int j = 0; j < 8; j++, out += 32) {
+            int scale, min;
+            sl__q4_k_scale(w + 4, j, &scale, &min);
+            __m256 ds = _mm256_set1_ps(d * (float)scale), dm = _mm256_set1_ps(dmin * (float)min);
+            for (int i = 0; i < 32; i += 8) {
+                __m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(w + 16 + 32 * (j / 2) + i)));
+                v = _mm256_and_si256(j % 2 ? _mm256_srli_epi32(v, 4) : v, _mm256_set1_epi32(15));
+                _mm256_storeu_ps(out + i, _mm256_sub_ps(_mm256_mul_ps(ds, _mm256_cvtepi32_ps(v)), dm));
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, u = 0 … 63, in sixteen-bit lanes
+ * that start at -32 times the lane's own activations. What a lane ends with is the sum of (u - 32) * x over eight
+ * values, at most 8 * 32 * 127 = 32512, so it is exact even where a partial sum wrapped around. */
+#include "kernels/avx2/panels.h"
+
+enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
+
+/* start[s]: -32 times the activations of the 16 values 16 s …: of the first two of every four in the low sixteen bits,
+ * of the last two in the high ones. */
+SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
+    SL__UNROLL for (int i = 0; i < 8; i++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i));
+        v = _mm256_maddubs_epi16(_mm256_set1_epi8(32), v);
+        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0x4e));
+        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0xb1));
+        v = _mm256_sub_epi16(_mm256_setzero_si256(), v);
+        start[2 * i] = _mm256_cvtsi256_si32(v);
+        start[2 * i + 1] = _mm256_extract_epi32(v, 4);
+    }
+}
+
+/* Scales 4 i … 4 i + 3 of eight rows as the bytes of a dword: byte k twice as sixteen bits with sign. */
+SL__INLINE __m256i scale_pairs(__m256i scales, int k) {
+    const __m256i at = _mm256_setr_epi32(0, 0x4000400, 0x8000800, 0xc000c00, 0, 0x4000400, 0x8000800, 0xc000c00);
+    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32(0x00800080 + 0x1000100 * k));
+    return _mm256_srai_epi16(_mm256_shuffle_epi8(scales, pick), 8);
+}
+
+SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i isum, float a) {
+    return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
+}
+
+/* Bits 2 p and 2 p + 1 of every byte, moved to bits 4 and 5. */
+SL__INLINE __m256i high_bits(__m256i v, int p) {
+    __m256i moved = p == 0 ? _mm256_slli_epi16(v, 4) : p == 1 ? _mm256_slli_epi16(v, 2) : p == 2 ? v : _mm256_srli_epi16(v, 2);
+    return _mm256_and_si256(moved, _mm256_set1_epi8(0x30));
+}
+
+/* isum += scale times the products of 16 values, four vectors of six bits. */
+SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q, int32_t start, __m256i scale) {
+    __m256i narrow = _mm256_set1_epi32(start);
+    SL__UNROLL for (int i = 0; i < 4; i++)
+        narrow = _mm256_add_epi16(narrow, _mm256_maddubs_epi16(v[i], sl__four(q + 4 * i)));
+    return _mm256_add_epi32(isum, _mm256_madd_epi16(narrow, scale));
+}
+
+/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+    __m256 acc[4];
+    const uint8_t *ahead = w + 8 * stride;
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
+    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
+        int32_t start[4][16];
+        __m256i scales[4];
+        __m256 d = sl__halves8(w + D, stride);
+        sl__transpose8(w + 192, stride, scales);
+        SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
+        _mm_prefetch((const char *)ahead + 1536, _MM_HINT_T0);
+        _mm_prefetch((const char *)ahead + 1600, _MM_HINT_T0);
+        _mm_prefetch((const char *)ahead + 1664, _MM_HINT_T0);
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            __m256i isum[4][4]; /* [p][column] */
+            SL__UNROLL for (int c = 0; c < n; c++)
+                isum[0][c] = isum[1][c] = isum[2][c] = isum[3][c] = _mm256_setzero_si256();
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m256i high[4];
+                sl__transpose8(w + 128 + 32 * h + 16 * s, stride, high);
+                SL__UNROLL for (int p = 0; p < 2; p++) {
+                    __m256i low[4], v[2][4];
+                    sl__transpose8(w + 64 * h + 32 * p + 16 * s, stride, low);
+                    SL__UNROLL for (int i = 0; i < 3; i++)
+                        _mm_prefetch((const char *)ahead + 768 * h + 384 * s + 192 * p + 64 * i, _MM_HINT_T0);
+                    SL__UNROLL for (int i = 0; i < 4; i++) {
+                        v[0][i] = _mm256_or_si256(sl__low_nibbles(low[i]), high_bits(high[i], p));
+                        v[1][i] = _mm256_or_si256(sl__high_nibbles(low[i]), high_bits(high[i], p + 2));
+                    }
+                    SL__UNROLL for (int c = 0; c < n; c++)
+                        SL__UNROLL for (int r = 0; r < 2; r++) {
+                            int at = 8 * h + 2 * (p + 2 * r) + s; /* of the sixteen sub-blocks */
+                            isum[p + 2 * r][c] = add_sixteen(isum[p + 2 * r][c], v[r], x->q[c] + 256 * b + 16 * at,
+                                                             start[c][at], scale_pairs(scales[at / 4], at % 4));
+                        }
+                }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int p = 0; p < 4; p++)
+                    acc[c] = add_block(acc[c], d, isum[p][c], x->a[c][8 * b + 4 * h + p]);
+        }
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+/* Sixteen rows of one super-block, unpacked. Row 8 h + r is lane r of half h. */
+typedef struct panel {
+    __m256i q[64][2];     /* [four values][half]: six bits a byte */
+    __m256i scale[16][2]; /* [sub-block][half]: pairs of sixteen bits */
+    __m256 d[2];
+} panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    (void)values;
+    for (int half = 0; half < 2; half++, w += 8 * stride) {
+        __m256i scales[4];
+        to->d[half] = sl__halves8(w + D, stride);
+        sl__transpose8(w + 192, stride, scales);
+        SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_pairs(scales[j / 4], j % 4);
+        for (int h = 0; h < 2; h++)
+            for (int s = 0; s < 2; s++) {
+                __m256i high[4];
+                sl__transpose8(w + 128 + 32 * h + 16 * s, stride, high);
+                SL__UNROLL for (int p = 0; p < 2; p++) {
+                    __m256i low[4];
+                    sl__transpose8(w + 64 * h + 32 * p + 16 * s, stride, low);
+                    SL__UNROLL for (int i = 0; i < 4; i++) {
+                        int at = 32 * h + 8 * p + 4 * s + i;
+                        to->q[at][half] = _mm256_or_si256(sl__low_nibbles(low[i]), high_bits(high[i], p));
+                        to->q[at + 16][half] = _mm256_or_si256(sl__high_nibbles(low[i]), high_bits(high[i], p + 2));
+                    }
+                }
+            }
+    }
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    int32_t start[3][16];
+    __m256 acc[3][2];
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        starts(x->q[c] + at, start[c]);
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    }
+    for (int j = 0; j < 8; j++) {
+        __m256i isum[3][2];
+        sl__prefetch(ahead);
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m256i narrow[3][2];
+            SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
+            SL__UNROLL for (int i = 0; i < 4; i++) {
+                __m256i w0 = w->q[8 * j + 4 * s + i][0], w1 = w->q[8 * j + 4 * s + i][1];
+                SL__UNROLL for (int c = 0; c < n; c++) {
+                    __m256i four = sl__four(x->q[c] + at + 32 * j + 16 * s + 4 * i);
+                    narrow[c][0] = _mm256_add_epi16(narrow[c][0], _mm256_maddubs_epi16(w0, four));
+                    narrow[c][1] = _mm256_add_epi16(narrow[c][1], _mm256_maddubs_epi16(w1, four));
+                }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int h = 0; h < 2; h++) {
+                    __m256i scaled = _mm256_madd_epi16(narrow[c][h], w->scale[2 * j + s][h]);
+                    isum[c][h] = s ? _mm256_add_epi32(isum[c][h], scaled) : scaled;
+                }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_block(acc[c][h], w->d[h], isum[c][h], x->a[c][at / 32 + j]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+}
+
+SL__GEMM(q6_k)
+
+void sl__q6_k_widen_avx2(const void *row, int cols, float *out) {
+    const uint8_t *w = row;
+    for (int b = 0; b < cols / 256; b++, w += BYTES) {
+        float d = sl__load_half(w + D);
+        for (int j = 0; j < 8; j++, out += 32) {
+            int h = j / 4, p = j % 4;
+            for (int i = 0; i < 32; i += 8) {
+                __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(w + 64 * h + 32 * (p % 2) + i));
+                __m128i high = _mm_loadl_epi64((const __m128i *)(const void *)(w + 128 + 32 * h + i));
+                low = _mm_and_si128(p / 2 ? _mm_srli_epi16(low, 4) : low, _mm_set1_epi8(15));
+                high = _mm_and_si128(_mm_srl_epi16(high, _mm_cvtsi32_si128(2 * p)), _mm_set1_epi8(3));
+                __m256 ds = _mm256_set1_ps(d * (float)(int8_t)w[192 + 2 * j + i / 16]);
+                __m256 v = sl__bytes8(_mm_or_si128(low, _mm_slli_epi16(high, 4)), -32);
+                _mm256_storeu_ps(out + i, _mm256_mul_ps(ds, v));
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+/* Float operations, conversions and the quantisation of activations. libm stands for the reference here. */
+#include "check.h"
+
+enum { LONGEST = 150 };
+
+typedef enum kind { NORMAL, WIDE, HARD, KINDS } kind;
+
+/* Normal: around 1. Wide: any exponent. Hard: zeros, subnormals, infinities, NaN among ordinary numbers. */
+static float value(kind k) {
+    static const float hard[] = {0.0f, -0.0f, 0x1p-149f, -0x1p-140f, 0x1p-126f, INFINITY, -INFINITY, NAN, 3e38f, -3e38f};
+    if (k == HARD && random_int(0, 9) == 0) return hard[random_int(0, (int)(sizeof hard / sizeof hard[0]) - 1)];
+    return k == WIDE ? ldexpf(random_normal(), random_int(-150, 126)) : random_normal();
+}
+
+static float *values(int n, kind k) {
+    float *f = edge((size_t)n * sizeof *f);
+    for (int i = 0; i < n; i++) f[i] = value(k);
+    return f;
+}
+
+static void free_values(float *f, int n) { edge_free(f, (size_t)n * sizeof *f); }
+
+/* Runs `got` on the tier and `want` on scalar, each with its own output that starts as a copy of `start`. */
+#define COMPARE(name, start_, count, call)                                                                             \
+    do {                                                                                                               \
+        guarded got = guarded_new((size_t)(count) * sizeof(float)), want = guarded_new((size_t)(count) * sizeof(float)); \
+        for (int pass = 0; pass < 2; pass++) {                                                                         \
+            const sl_kernel_table *k = pass ? scalar_tier() : t;                                                       \
+            float *out = pass ? want.f : got.f;                                                                        \
+            memcpy(out, start_, (size_t)(count) * sizeof(float));                                                      \
+            call;                                                                                                      \
+        }                                                                                                              \
+        same_floats(got.f, want.f, (size_t)(count), "%s %s: n %d inputs %d", t->tier, name, n, kd);                    \
+        guarded_check(&got, name);                                                                                     \
+        guarded_free(&got);                                                                                            \
+        guarded_free(&want);                                                                                           \
+    } while (0)
+
+static void against_scalar(const sl_kernel_table *t, int n, int kd) {
+    float *a = values(n, (kind)kd), *b = values(n, (kind)kd), *c = values(2 * n, (kind)kd), max[2], total[2];
+    float dots[2] = {t->dot(a, b, n), scalar_tier()->dot(a, b, n)};
+    same_floats(dots, dots + 1, 1, "%s dot: n %d inputs %d", t->tier, n, kd);
+    total[0] = t->logsumexp(a, n, max);
+    total[1] = scalar_tier()->logsumexp(a, n, max + 1);
+    same_floats(total, total + 1, 1, "%s logsumexp: n %d inputs %d", t->tier, n, kd);
+    same_floats(max, max + 1, 1, "%s logsumexp's maximum: n %d inputs %d", t->tier, n, kd);
+    COMPARE("rmsnorm", b, n, k->rmsnorm(a, b, n, 1e-6f, out));
+    COMPARE("rmsnorm in place", b, n, k->rmsnorm(out, a, n, 1e-5f, out));
+    COMPARE("softmax", a, n, k->softmax(out, n));
+    COMPARE("swiglu", a, n, k->swiglu(a, b, n, out));
+    COMPARE("add", a, n, k->add(out, b, n));
+    COMPARE("axpy", a, n, k->axpy(out, b[0], b, n));
+    COMPARE("rope", c, 2 * n, k->rope(out, a, b, n, 0));
+    COMPARE("rope interleaved", c, 2 * n, k->rope(out, a, b, n, 1));
+    COMPARE("kv_store f32", a, n, k->kv_store[SL_KV_F32](b, n, out));
+    COMPARE("kv_store f16", c, (n + 1) / 2, k->kv_store[SL_KV_F16](b, n, out));
+    free_values(a, n);
+    free_values(b, n);
+    free_values(c, 2 * n);
+}
+
+static void check_quantize(const sl_kernel_table *t, int blocks, int kd) {
+    int n = 32 * blocks;
+    float *x = values(n, (kind)kd);
+    guarded q[2], scale[2], sum[2];
+    for (int b = 0; b < blocks; b++) { /* some blocks of one magnitude, so that zeros and subnormals fill a whole one */
+        float factor = random_int(0, 3) ? 1.0f : ldexpf(1, -random_int(100, 149));
+        for (int i = 0; i < 32; i++) x[32 * b + i] *= factor;
+        if (random_int(0, 5) == 0) memset(x + 32 * b, 0, 32 * sizeof *x);
+    }
+    for (int i = 0; i < 2; i++) {
+        q[i] = guarded_new((size_t)n);
+        scale[i] = guarded_new((size_t)blocks * sizeof(float));
+        sum[i] = guarded_new((size_t)blocks * sizeof(int16_t));
+        (i ? scalar_tier() : t)->quantize(x, n, (int8_t *)q[i].f, scale[i].f, (int16_t *)(void *)sum[i].f);
+        guarded_check(q + i, "quantize");
+        guarded_check(scale + i, "quantize");
+        guarded_check(sum + i, "quantize");
+    }
+    same_bytes(q[0].f, q[1].f, (size_t)n, "%s quantize, values", t->tier);
+    same_floats(scale[0].f, scale[1].f, (size_t)blocks, "%s quantize, scales", t->tier);
+    same_bytes(sum[0].f, sum[1].f, (size_t)blocks * sizeof(int16_t), "%s quantize, sums", t->tier);
+    for (int i = 0; i < n; i++) {
+        double a = (double)scale[0].f[i / 32], v = (double)((int8_t *)q[0].f)[i];
+        if (fabs(v) > 127) fail("quantize: %g is beyond 127", v);
+        if (a > 0 && fabs(v * a - (double)x[i]) > a * 0.50001) fail("quantize: %a became %g * %a", (double)x[i], v, a);
+    }
+    for (int i = 0; i < 2; i++) guarded_free(q + i), guarded_free(scale + i), guarded_free(sum + i);
+    free_values(x, n);
+}
+
+static void near(const char *what, int n, double got, double want, double tolerance) {
+    comparisons++;
+    if (!(fabs(got - want) <= tolerance)) fail("%s, n %d: %.9g, should be %.9g", what, n, got, want);
+}
+
+/* Against double precision. */
+static void against_double(const sl_kernel_table *t, int n) {
+    float a[LONGEST], b[LONGEST], out[2 * LONGEST], max, got;
+    double dot = 0, squares = 0, size = 0, most = -INFINITY, total = 0;
+    for (int i = 0; i < n; i++) {
+        a[i] = random_normal() * 3;
+        b[i] = random_normal();
+        dot += (double)a[i] * (double)b[i];
+        size += fabs((double)a[i] * (double)b[i]);
+        squares += (double)a[i] * (double)a[i];
+        most = fmax(most, (double)a[i]);
+    }
+    for (int i = 0; i < n; i++) total += exp((double)a[i] - most);
+    near("dot", n, (double)t->dot(a, b, n), dot, 1e-6 * size);
+    got = t->logsumexp(a, n, &max);
+    near("logsumexp", n, (double)got + (double)max, log(total) + most, 1e-5);
+    t->rmsnorm(a, b, n, 1e-6f, out);
+    for (int i = 0; i < n; i++) {
+        double want = (double)a[i] / sqrt(squares / n + 1e-6) * (double)b[i];
+        near("rmsnorm", n, (double)out[i], want, 1e-6 * fabs(want));
+    }
+    memcpy(out, a, (size_t)n * sizeof *a);
+    t->softmax(out, n);
+    for (int i = 0; i < n; i++) {
+        double want = exp((double)a[i] - most) / total;
+        near("softmax", n, (double)out[i], want, 2e-6 * want);
+    }
+    t->swiglu(a, b, n, out);
+    for (int i = 0; i < n; i++) {
+        double want = (double)a[i] / (1 + exp(-(double)a[i])) * (double)b[i];
+        near("swiglu", n, (double)out[i], want, 1e-6 * fabs(want));
+    }
+    for (int interleaved = 0; interleaved < 2; interleaved++) {
+        float x[2 * LONGEST];
+        for (int i = 0; i < 2 * n; i++) out[i] = x[i] = random_normal();
+        t->rope(out, a, b, n, interleaved);
+        for (int j = 0; j < n; j++) {
+            int i0 = interleaved ? 2 * j : j, i1 = interleaved ? 2 * j + 1 : j + n;
+            double c = (double)a[j], s = (double)b[j], x0 = (double)x[i0], x1 = (double)x[i1];
+            near("rope", n, (double)out[i0], x0 * c - x1 * s, 1e-6 * (fabs(x0 * c) + fabs(x1 * s)));
+            near("rope", n, (double)out[i1], x1 * c + x0 * s, 1e-6 * (fabs(x1 * c) + fabs(x0 * s)));
+        }
+    }
+}
+
+/* Every half by its definition, and rounding at and beside the middle between every two neighbours. */
+static void check_halves(const sl_kernel_table *t) {
+    uint16_t *all = malloc(65536 * sizeof *all), stored;
+    float *wide = malloc(65536 * sizeof *wide);
+    for (int h = 0; h < 65536; h++) all[h] = (uint16_t)h;
+    t->widen[SL_TYPE_F16](all, 65536, wide);
+    for (int h = 0; h < 65536; h++) {
+        int exponent = h >> 10 & 31, fraction = h & 1023;
+        double want = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
+                      : exponent     ? ldexp(1024 + fraction, exponent - 25)
+                                     : ldexp(fraction, -24);
+        if (h & 0x8000) want = -want;
+        if ((double)wide[h] != want && !(isnan(want) && isnan(wide[h]))) fail("half %04x is %g", h, (double)wide[h]);
+        if (signbit(wide[h]) != h >> 15) fail("half %04x lost its sign", h);
+        if (exponent == 31) continue;
+        double next = exponent == 30 && fraction == 1023 ? 65536.0 : (double)fabsf(wide[(h & 0x7fff) + 1]);
+        float middle = (float)((fabs(want) + next) / 2);
+        const float in[3] = {nextafterf(middle, 0), middle, nextafterf(middle, INFINITY)};
+        const int up[3] = {0, h & 1, 1};
+        for (int i = 0; i < 3; i++) {
+            float f = h & 0x8000 ? -in[i] : in[i];
+            t->kv_store[SL_KV_F16](&f, 1, &stored);
+            if (stored != h + up[i]) fail("%s: %a is stored as %04x, should be %04x", t->tier, (double)f, stored, h + up[i]);
+            if (sl_f32_to_f16(f) != stored) fail("sl_f32_to_f16 of %a is not what %s stores", (double)f, t->tier);
+        }
+        comparisons += 4;
+    }
+    free(all);
+    free(wide);
+}
+
+void check_floats(const sl_kernel_table *t) {
+    check_halves(t);
+    for (int n = 1; n < LONGEST; n++) {
+        against_double(t, n);
+        for (int kd = 0; kd < KINDS; kd++) against_scalar(t, n, kd);
+    }
+    for (int kd = 0; kd < KINDS; kd++) {
+        against_scalar(t, 5003, kd);
+        for (int i = 0; i < 200; i++) check_quantize(t, 1 + i % 9, kd);
+    }
+}

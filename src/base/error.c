@@ -46,7 +46,7 @@ sl_status sl_fail_param(sl_error *e, sl_status code, const char *param, const ch
 }
 
 sl_status sl_error_prefix(sl_error *e, const char *fmt, ...) {
-    if (!e) return SL_OK;
+    if (!e) return SL_INVALID; /* the code went nowhere, but it was not SL_OK */
     char prefix[sizeof e->message];
     char old[sizeof e->message];
     va_list args;

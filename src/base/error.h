@@ -38,7 +38,8 @@ sl_status sl_fail(sl_error *e, sl_status code, const char *fmt, ...) __attribute
 sl_status sl_fail_param(sl_error *e, sl_status code, const char *param, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Puts "prefix: " before the message, as an error travels outward through a file or a section. */
+/* Puts "prefix: " before the message, as an error travels outward through a file or a section. Returns its code; without
+ * e, which has lost it, SL_INVALID: never SL_OK. */
 sl_status sl_error_prefix(sl_error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The status as a word ("malformed file"). */

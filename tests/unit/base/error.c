@@ -14,6 +14,7 @@ START_TEST(test_fill) {
     ck_assert_str_eq(e.param, "");
     ck_assert_int_eq(sl_error_prefix(&e, "%s", "model.gguf"), SL_IO);
     ck_assert_str_eq(e.message, "model.gguf: no such file");
+    ck_assert_int_eq(sl_error_prefix(NULL, "outer"), SL_INVALID); /* a failure stays one */
     ck_assert_int_eq(sl_fail(NULL, SL_NOMEM, "nobody listens"), SL_NOMEM);
     ck_assert_str_eq(sl_status_text(SL_FORMAT), "malformed file");
     ck_assert_str_eq(sl_status_text((sl_status)999), "unknown status");

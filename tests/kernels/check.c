@@ -2,7 +2,7 @@
  *
  *   kernel-check [--tier NAME]     all tiers that this CPU runs, or one; exit 77: the CPU lacks it
  *   kernel-check --openblas        float products under each kernel set of OpenBLAS that this CPU runs
- *   kernel-check --bench [NAME]    speed of the products */
+ *   kernel-check --bench [NAME [TYPE]]  speed of the products */
 #include "check.h"
 
 #include <sys/mman.h>
@@ -139,7 +139,7 @@ int main(int argc, char **argv) {
         return failures != 0;
     }
     if (argc > 1 && strcmp(argv[1], "--tier") != 0 && strcmp(argv[1], "--bench") != 0) {
-        fprintf(stderr, "usage: kernel-check [--tier NAME | --openblas | --bench [NAME]]\n");
+        fprintf(stderr, "usage: kernel-check [--tier NAME | --openblas | --bench [NAME [TYPE]]]\n");
         return 2;
     }
     if (name && !(t = tier_called(name, &runs))) {
@@ -153,7 +153,7 @@ int main(int argc, char **argv) {
     for (int i = 0; (t = sl_kernels_tier(i, &runs)); i++) {
         if (name && strcmp(t->tier, name) != 0) continue;
         if (!runs) fprintf(stderr, "SKIPPED: %s, which this CPU cannot run\n", t->tier);
-        else if (argc > 1 && strcmp(argv[1], "--bench") == 0) bench(t, 1);
+        else if (argc > 1 && strcmp(argv[1], "--bench") == 0) bench(t, argc > 3 ? argv[3] : NULL);
         else check_tier(t);
     }
     return failures != 0;

@@ -58,6 +58,6 @@ void check_floats(const sl_kernel_table *t);           /* everything on floats, 
 void check_attend(const sl_kernel_table *t);
 void check_blas(const sl_kernel_table *t);             /* float products: a row's bits depend on the row alone */
 int check_blas_each(const char *self);                 /* the same with each kernel set of OpenBLAS that the CPU runs */
-int bench(const sl_kernel_table *t, int seconds_scale);
+int bench(const sl_kernel_table *t, const char *only); /* NULL: all types */
 
 #endif

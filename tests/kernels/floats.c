@@ -152,7 +152,7 @@ static void check_halves(const sl_kernel_table *t) {
                                      : ldexp(fraction, -24);
         if (h & 0x8000) want = -want;
         if ((double)wide[h] != want && !(isnan(want) && isnan(wide[h]))) fail("half %04x is %g", h, (double)wide[h]);
-        if (signbit(wide[h]) != h >> 15) fail("half %04x lost its sign", h);
+        if (!signbit(wide[h]) != !(h >> 15)) fail("half %04x lost its sign", h);
         if (exponent == 31) continue;
         double next = exponent == 30 && fraction == 1023 ? 65536.0 : (double)fabsf(wide[(h & 0x7fff) + 1]);
         float middle = (float)((fabs(want) + next) / 2);

@@ -23,7 +23,7 @@ void sl_buffer_float(sl_buffer *b, float x);                     /* 9 significan
 bool sl_buffer_reserve(sl_buffer *b, size_t more);               /* room for `more` bytes without moving; false: failed */
 void sl_buffer_consume(sl_buffer *b, size_t n);                  /* drops the first n bytes */
 const char *sl_buffer_text(sl_buffer *b);                        /* NUL-terminated; "" if failed */
-void sl_buffer_clear(sl_buffer *b);                              /* empty, keeps its memory */
+void sl_buffer_clear(sl_buffer *b);                              /* empty and not failed, keeps its memory */
 void sl_buffer_done(sl_buffer *b);                               /* frees; b is empty and valid again */
 
 #endif

@@ -30,7 +30,7 @@ typedef struct sl_json {
 sl_status sl_json_parse(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e);
 
 bool sl_json_get(const sl_json *obj, const char *key, sl_json *ret); /* false: absent, null, or obj is no object; ret->v is NULL then */
-bool sl_json_at(const sl_json *array, size_t i, sl_json *ret);
+bool sl_json_at(const sl_json *array, size_t i, sl_json *ret); /* false: beyond the end, or no array; null is a value here */
 size_t sl_json_size(const sl_json *array_or_object);
 
 /* Errors are SL_INVALID (origin "") or SL_FORMAT (a file), with the path; param is the first path component. */
@@ -40,6 +40,7 @@ sl_status sl_json_fail(const sl_json *at, sl_error *e, const char *fmt, ...) __a
 sl_status sl_json_int(const sl_json *at, int64_t lo, int64_t hi, int64_t *ret, sl_error *e);
 sl_status sl_json_float(const sl_json *at, double lo, double hi, double *ret, sl_error *e);
 sl_status sl_json_bool(const sl_json *at, bool *ret, sl_error *e);
+/* Without ret_len a string that contains U+0000 is an error: it would look shorter than it is. */
 sl_status sl_json_string(const sl_json *at, const char **ret, size_t *ret_len, sl_error *e);
 sl_status sl_json_array(const sl_json *at, size_t max, sl_error *e);
 sl_status sl_json_object(const sl_json *at, sl_error *e);

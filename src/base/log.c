@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RING = 256 * 1024, LINE_SIZE = 4096, STRING_MAX = 256 };
+enum { RING = 256 * 1024, LINE_SIZE = 4096, STRING_MAX = 256, STOP_SECONDS = 2 };
 
 static struct {
     pthread_mutex_t lock;
@@ -166,7 +166,10 @@ void sl_log_stop(void) {
     pthread_cond_signal(&out.filled);
     pthread_mutex_unlock(&out.lock);
     if (!was) return;
-    pthread_join(out.writer, NULL);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_SECONDS;
+    if (pthread_timedjoin_np(out.writer, NULL, &until)) return;
     pthread_mutex_lock(&out.lock);
     out.running = false;
     if (out.used) { /* lines that came between the writer's end and now */

@@ -24,7 +24,8 @@ typedef struct sl_log_field {
 } sl_log_field;
 
 sl_status sl_log_start(int fd, sl_log_level least, sl_log_format format, sl_error *e);
-void sl_log_stop(void); /* writes what is left and joins the writer */
+/* Writes what is left and joins the writer. Where nobody reads fd, it gives up after 2 s: an exit is never held up. */
+void sl_log_stop(void);
 
 void sl_log(sl_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sl_log_event(sl_log_level level, const char *event, const sl_log_field *fields, int count);

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -115,6 +116,21 @@ START_TEST(test_full) {
 }
 END_TEST
 
+/* Nobody reads and the program wants to leave. */
+START_TEST(test_stop_is_bounded) {
+    int fds[2];
+    ck_assert_int_eq(pipe(fds), 0);
+    ck_assert_int_eq(sl_log_start(fds[1], SL_LOG_INFO, SL_LOG_JSON, NULL), SL_OK);
+    write_lines(NULL);
+    uint64_t start = sl_clock_ns();
+    sl_log_stop();
+    ck_assert_uint_lt(sl_clock_ns() - start, 10 * SL_SECOND);
+    close(fds[0]); /* the writer gets an error and ends */
+    sl_log_stop();
+    close(fds[1]);
+}
+END_TEST
+
 int main(void) {
-    return RUN_TESTS("base/log", 60, test_json, test_text, test_full);
+    return RUN_TESTS("base/log", 60, test_json, test_text, test_full, test_stop_is_bounded);
 }

@@ -147,6 +147,27 @@ def forward(model, ids):
         return logits.numpy(), [routes(block, *seen[i]) for i, block in blocks]
 
 
+def prompts_of(seed, vocab):
+    rng = np.random.default_rng([seed, 2])
+    return [rng.integers(0, vocab - 4, length).tolist() for length in PROMPTS]
+
+
+def least_margin(model, ids):
+    """How clear the routing of a prompt is, quickly: the least margin of all layers and positions."""
+    least, hooks = [1.0], []
+
+    def look(module, args, out):
+        p = torch.sort(F.softmax(out[1], dim=-1), dim=-1, descending=True).values
+        if module.top_k < p.shape[-1]:
+            least.append(float((p[:, module.top_k - 1] - p[:, module.top_k]).min()))
+    for _, block in sparse_blocks(model):
+        hooks.append(block.register_forward_hook(look))
+    last_logits(model, ids)
+    for h in hooks:
+        h.remove()
+    return min(least)
+
+
 def last_logits(model, ids):
     with torch.no_grad():
         return model(input_ids=torch.tensor([ids])).logits[0, -1].float().numpy()
@@ -161,14 +182,12 @@ def record(name, family, model, seed):
     """Writes expected/NAME.json and NAME.logits.f32; returns the least margins (greedy, routing)."""
     cfg = model.config
     vocab = cfg.vocab_size
-    rng = np.random.default_rng([seed, 2])
     sparse = [i for i, _ in sparse_blocks(model)]
     rows, prompts = [], []
     least_greedy = least_route = float("inf")
-    for length in PROMPTS:
-        ids = rng.integers(0, vocab - 4, length).tolist()
+    for ids in prompts_of(seed, vocab):
         logits, routing = forward(model, ids)
-        first = 0 if length == ALL_POSITIONS else length - 1
+        first = 0 if len(ids) == ALL_POSITIONS else len(ids) - 1
         p = {"ids": ids, "first_position": first, "first_row": len(rows)}
         rows += list(logits[first:])
         text, greedy, margins = list(ids), [], []

@@ -26,6 +26,7 @@ static sl_status parse(sl__open *o, const char *path, sl__gguf *ret, part_keys *
     if (s == SL_OK) s = sl__gguf_int(&g, "split.count", false, 0, UINT16_MAX, &k.count, e);
     if (s == SL_OK) s = sl__gguf_int(&g, "split.tensors.count", false, 0, INT32_MAX, &k.tensors, e);
     if (s != SL_OK) return sl_error_prefix(e, "%s", path);
+    o->model.files++;
     *ret = g;
     *ret_keys = k;
     return SL_OK;

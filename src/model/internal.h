@@ -126,7 +126,7 @@ typedef struct sl__declared {
 typedef struct sl__open {
     sl_model model; /* first: sl_model_close() casts back */
     sl_arena *arena;
-    sl_map *map; /* [model.files] weights, then other files of a folder */
+    sl_map *map; /* [maps] every file, weights or not */
     int maps, map_cap;
     sl__tensors tensors;
     sl__declared declared;

@@ -74,8 +74,22 @@ static sl_status open_gguf(sl__open *o, const char *path, sl_error *e) {
     return s == SL_OK ? s : sl_error_prefix(e, "%s", path);
 }
 
+static sl_status open_folder(sl__open *o, const char *path, sl_error *e) {
+    sl_status s = sl__folder_open(o, path, e);
+    if (s != SL_OK) return s;
+    /* The config is the first file that folder.c maps. */
+    s = sl__config_parse(o->vocab.config_json, o->vocab.config_json_len, o->map[0].path, &o->model.family, &o->model.hp,
+                         &o->declared, e);
+    if (s != SL_OK) return s;
+    s = sl__bind(o, false, e);
+    return s == SL_OK ? s : sl_error_prefix(e, "%s", path);
+}
+
 sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e) {
     sl_status s = SL_OK;
+    struct stat st;
+    sl_error unseen;
+    if (!e) e = &unseen;
     sl__open *o = sl_calloc(1, sizeof *o);
     if (!o) return sl_fail(e, SL_NOMEM, "out of memory for %s", path);
     o->arena = sl_arena_new();
@@ -88,9 +102,8 @@ sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e) {
         s = sl_fail(e, SL_NOMEM, "out of memory for %s", path);
         goto fail;
     }
-    s = open_gguf(o, path, e);
+    s = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? open_folder(o, path, e) : open_gguf(o, path, e);
     if (s != SL_OK) goto fail;
-    o->model.files = o->maps;
     count_weights(o);
     *ret = &o->model;
     return SL_OK;

@@ -84,7 +84,7 @@ static sl_status read_yarn(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = opt_float(rope, "mscale_all_dim", 0, 1e6, &mscale_all, e);
     if (s == SL_OK) s = sl_json_opt_bool(rope, "truncate", &hp->rope_truncate, e);
     if (s != SL_OK) return s;
-    double log_factor = hp->rope_factor > 1 ? sl_log((double)hp->rope_factor) : 0;
+    double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
     double attention = 0.1 * log_factor + 1;
     if (mscale > 0 && mscale_all > 0) attention = (0.1 * (double)mscale * log_factor + 1) / (0.1 * (double)mscale_all * log_factor + 1);
     hp->rope_attention = given > 0 ? given : (float)attention;

@@ -13,6 +13,7 @@
 
 extern const sl_kernel_table sl__kernels_scalar;
 extern const sl_kernel_table sl__kernels_avx2;
+extern const sl_kernel_table sl__kernels_avx512;
 
 /* float_gemm.c: F32, F16 and BF16 matrices on every tier. */
 sl_gemm_fn sl__float_gemm;
@@ -42,6 +43,23 @@ sl_gemm_fn sl__float_gemm;
     void sl__kv_store_f32_##tier(const float *x, int n, void *out);                                                    \
     sl_attend_fn sl__attend_f16_##tier, sl__attend_f32_##tier
 
+/* The entries of a table: those that are no matrix products, and all. */
+#define SL__TABLE_FLOATS(tier_)                                                                                        \
+    .widen = {[SL_TYPE_F32] = sl__f32_widen_##tier_,                                                                   \
+              [SL_TYPE_F16] = sl__f16_widen_##tier_,                                                                   \
+              [SL_TYPE_BF16] = sl__bf16_widen_##tier_,                                                                 \
+              [SL_TYPE_Q4_0] = sl__q4_0_widen_##tier_,                                                                 \
+              [SL_TYPE_Q4_1] = sl__q4_1_widen_##tier_,                                                                 \
+              [SL_TYPE_Q8_0] = sl__q8_0_widen_##tier_,                                                                 \
+              [SL_TYPE_Q4_K] = sl__q4_k_widen_##tier_,                                                                 \
+              [SL_TYPE_Q6_K] = sl__q6_k_widen_##tier_},                                                                \
+    .quantize = sl__quantize_##tier_, .dot = sl__dot_##tier_, .rmsnorm = sl__rmsnorm_##tier_,                          \
+    .softmax = sl__softmax_##tier_, .swiglu = sl__swiglu_##tier_, .add = sl__add_##tier_,                              \
+    .axpy = sl__axpy_##tier_, .rope = sl__rope_##tier_,                                                                \
+    .kv_store = {[SL_KV_F16] = sl__kv_store_f16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
+    .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},                            \
+    .logsumexp = sl__logsumexp_##tier_
+
 #define SL__TABLE(tier_)                                                                                               \
     {                                                                                                                  \
         .tier = #tier_,                                                                                                \
@@ -53,20 +71,7 @@ sl_gemm_fn sl__float_gemm;
                  [SL_TYPE_Q8_0] = sl__q8_0_gemm_##tier_,                                                               \
                  [SL_TYPE_Q4_K] = sl__q4_k_gemm_##tier_,                                                               \
                  [SL_TYPE_Q6_K] = sl__q6_k_gemm_##tier_},                                                              \
-        .widen = {[SL_TYPE_F32] = sl__f32_widen_##tier_,                                                               \
-                  [SL_TYPE_F16] = sl__f16_widen_##tier_,                                                               \
-                  [SL_TYPE_BF16] = sl__bf16_widen_##tier_,                                                             \
-                  [SL_TYPE_Q4_0] = sl__q4_0_widen_##tier_,                                                             \
-                  [SL_TYPE_Q4_1] = sl__q4_1_widen_##tier_,                                                             \
-                  [SL_TYPE_Q8_0] = sl__q8_0_widen_##tier_,                                                             \
-                  [SL_TYPE_Q4_K] = sl__q4_k_widen_##tier_,                                                             \
-                  [SL_TYPE_Q6_K] = sl__q6_k_widen_##tier_},                                                            \
-        .quantize = sl__quantize_##tier_, .dot = sl__dot_##tier_, .rmsnorm = sl__rmsnorm_##tier_,                      \
-        .softmax = sl__softmax_##tier_, .swiglu = sl__swiglu_##tier_, .add = sl__add_##tier_,                          \
-        .axpy = sl__axpy_##tier_, .rope = sl__rope_##tier_,                                                            \
-        .kv_store = {[SL_KV_F16] = sl__kv_store_f16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                  \
-        .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},                        \
-        .logsumexp = sl__logsumexp_##tier_                                                                             \
+        SL__TABLE_FLOATS(tier_)                                                                                        \
     }
 
 static inline float sl__bits_float(uint32_t u) {

@@ -17,6 +17,13 @@ static int has_avx2(void) {
 }
 #endif
 
+#ifdef SL_HAVE_AVX512
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+}
+#endif
+
 /* Slowest first. */
 static const struct {
     const sl_kernel_table *table;
@@ -25,6 +32,9 @@ static const struct {
     {&sl__kernels_scalar, always},
 #ifdef SL_HAVE_AVX2
     {&sl__kernels_avx2, has_avx2},
+#endif
+#ifdef SL_HAVE_AVX512
+    {&sl__kernels_avx512, has_avx512},
 #endif
 };
 enum { TIERS = sizeof tiers / sizeof tiers[0] };

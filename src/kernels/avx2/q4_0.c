@@ -1,6 +1,6 @@
 /* Q4_0: the block's bytes are in scalar/q4_0.c. Nibbles are multiplied as they are, 0 … 15, and eight times the sum of
  * the activations is taken off. Sixteen-bit sums hold a block: 8 * 2 * 15 * 127 < 32768. */
-#include "kernels/avx2/panels.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 18, BYTES_256 = 8 * BYTES };
 
@@ -68,7 +68,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
 }
 
-SL__GEMM(q4_0)
+SL__GEMM(q4_0, avx2)
 
 void sl__q4_0_widen_avx2(const void *row, int cols, float *out) {
     const uint8_t *w = row;

@@ -1,5 +1,5 @@
 /* Q4_K: the block's bytes are in scalar/q4_k.c. Sixteen-bit sums hold a sub-block: 8 * 2 * 15 * 127 < 32768. */
-#include "kernels/avx2/panels.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 144, BYTES_256 = BYTES };
 
@@ -132,7 +132,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
 }
 
-SL__GEMM(q4_k)
+SL__GEMM(q4_k, avx2)
 
 void sl__q4_k_widen_avx2(const void *row, int cols, float *out) {
     const uint8_t *w = row;

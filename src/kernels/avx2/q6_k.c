@@ -1,7 +1,7 @@
 /* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, u = 0 … 63, in sixteen-bit lanes
  * that start at -32 times the lane's own activations. What a lane ends with is the sum of (u - 32) * x over eight
  * values, at most 8 * 32 * 127 = 32512, so it is exact even where a partial sum wrapped around. */
-#include "kernels/avx2/panels.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
 
@@ -157,7 +157,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
 }
 
-SL__GEMM(q6_k)
+SL__GEMM(q6_k, avx2)
 
 void sl__q6_k_widen_avx2(const void *row, int cols, float *out) {
     const uint8_t *w = row;

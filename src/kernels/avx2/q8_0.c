@@ -1,7 +1,7 @@
 /* Q8_0: the block's bytes are in scalar/q8_0.c. The instruction multiplies unsigned by signed bytes, so the weight's sign
  * moves to the activation: |w| * (x with the sign of w). Two products fit sixteen bits even for w = -128, whose
  * magnitude 128 is an unsigned byte: 2 * 128 * 127 < 32768. Four do not, so every step widens to 32 bits. */
-#include "kernels/avx2/panels.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 34, BYTES_256 = 8 * BYTES };
 
@@ -75,7 +75,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     }
 }
 
-SL__GEMM(q8_0)
+SL__GEMM(q8_0, avx2)
 
 void sl__q8_0_widen_avx2(const void *row, int cols, float *out) {
     const uint8_t *w = row;

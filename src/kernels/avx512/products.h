@@ -1,0 +1,89 @@
+/* products.h: how wide the quantised products are on this tier: sixteen rows a vector, groups of six columns; and the loads
+ * of sixteen weight rows side by side.
+ * Pure; workers.
+ *
+ * The instruction multiplies four unsigned by four signed bytes and adds them to a 32-bit lane without losing anything, so
+ * there are no sixteen-bit sums to look after, and weights with a sign are made unsigned by an offset that the lane starts
+ * with: sum of (w + 128) * x, started at -128 times the sum of x, is the sum of w * x. */
+#ifndef SL_KERNELS_AVX512_PRODUCTS_H
+#define SL_KERNELS_AVX512_PRODUCTS_H
+
+#include "kernels/avx2/lanes.h"
+
+#define SL__LANES 16
+#define SL__GROUP 6
+#define SL__MOST_COLUMNS 6
+#define SL__EACH_GROUP(X) X(1) X(2) X(3) X(4) X(5) X(6)
+
+typedef __m512 sl__floats;
+SL__INLINE void sl__store(float *to, __m512 v) { _mm512_storeu_ps(to, v); }
+
+#include "kernels/panels.h"
+
+sl_gemm_fn sl__q4_0_gemm_avx512, sl__q4_1_gemm_avx512, sl__q8_0_gemm_avx512, sl__q4_k_gemm_avx512, sl__q6_k_gemm_avx512;
+
+SL__INLINE __m128i sl__load_16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
+
+/* Sixteen bytes of four rows, 4 * stride apart. */
+SL__INLINE __m512i sl__load_four(const uint8_t *p, size_t stride) {
+    __m512i v = _mm512_castsi128_si512(sl__load_16(p));
+    v = _mm512_inserti32x4(v, sl__load_16(p + 4 * stride), 1);
+    v = _mm512_inserti32x4(v, sl__load_16(p + 8 * stride), 2);
+    return _mm512_inserti32x4(v, sl__load_16(p + 12 * stride), 3);
+}
+
+/* t[i], dword lane r: bytes 4 i … 4 i + 3 of the row at p + r * stride. */
+SL__INLINE void sl__transpose16(const uint8_t *p, size_t stride, __m512i t[4]) {
+    __m512i a0 = sl__load_four(p, stride), a1 = sl__load_four(p + stride, stride);
+    __m512i a2 = sl__load_four(p + 2 * stride, stride), a3 = sl__load_four(p + 3 * stride, stride);
+    __m512i b0 = _mm512_unpacklo_epi32(a0, a1), b1 = _mm512_unpacklo_epi32(a2, a3);
+    __m512i b2 = _mm512_unpackhi_epi32(a0, a1), b3 = _mm512_unpackhi_epi32(a2, a3);
+    t[0] = _mm512_unpacklo_epi64(b0, b1);
+    t[1] = _mm512_unpackhi_epi64(b0, b1);
+    t[2] = _mm512_unpacklo_epi64(b2, b3);
+    t[3] = _mm512_unpackhi_epi64(b2, b3);
+}
+
+/* The dwords at p + r * stride. */
+SL__INLINE __m512i sl__dwords16(const uint8_t *p, size_t stride) {
+    return _mm512_inserti64x4(_mm512_castsi256_si512(sl__dwords8(p, stride)), sl__dwords8(p + 8 * stride, stride), 1);
+}
+
+/* The low and the high halves of the dwords as floats. */
+SL__INLINE __m512 sl__low_halves(__m512i pairs) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(pairs)); }
+SL__INLINE __m512 sl__high_halves(__m512i pairs) { return sl__low_halves(_mm512_srli_epi32(pairs, 16)); }
+
+/* The halves at p + r * stride as floats. */
+SL__INLINE __m512 sl__halves16(const uint8_t *p, size_t stride) {
+    __m512 low = _mm512_castps256_ps512(sl__halves8(p, stride));
+    return _mm512_insertf32x8(low, sl__halves8(p + 8 * stride, stride), 1);
+}
+
+SL__INLINE __m512i sl__low_nibbles16(__m512i v) { return _mm512_and_si512(v, _mm512_set1_epi8(15)); }
+SL__INLINE __m512i sl__high_nibbles16(__m512i v) {
+    return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15));
+}
+
+/* Four activations in every dword. */
+SL__INLINE __m512i sl__four16(const int8_t *q) { return _mm512_set1_epi32(sl__load32(q)); }
+
+/* wide [n][half] += the products of 4 * `fours` weights, four values of sixteen rows a vector, and the columns from value
+ * `at` on. */
+SL__INLINE void sl__wide_products(const __m512i (*w)[2], int fours, const sl__columns *x, int at, int n,
+                                  __m512i wide[6][2]) {
+    SL__UNROLL for (int i = 0; i < fours; i++) {
+        __m512i w0 = w[i][0], w1 = w[i][1];
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            __m512i four = sl__four16(x->q[c] + at + 4 * i);
+            wide[c][0] = _mm512_dpbusd_epi32(wide[c][0], w0, four);
+            wide[c][1] = _mm512_dpbusd_epi32(wide[c][1], w1, four);
+        }
+    }
+}
+
+/* acc += (d a) * (float)isum: the step that all types share. */
+SL__INLINE __m512 sl__add_scaled(__m512 acc, __m512 d, __m512 a, __m512i isum) {
+    return _mm512_fmadd_ps(_mm512_mul_ps(d, a), _mm512_cvtepi32_ps(isum), acc);
+}
+
+#endif

@@ -1,0 +1,126 @@
+/* Q4_K: the block's bytes are in scalar/q4_k.c. Scales and minima are floats here: sc * isum and m * xsum are integers below
+ * 2^24, so their product is the same whether it is formed before the conversion or after it. */
+#include "kernels/avx512/products.h"
+
+enum { BYTES = 144, BYTES_256 = BYTES };
+
+/* Headers of sixteen rows: d, dmin, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+typedef struct header {
+    __m512 d, dmin;
+    __m512i scale[2], min[2];
+} header;
+
+SL__INLINE header read_header(const uint8_t *w, size_t stride) {
+    const __m512i six = _mm512_set1_epi8(0x3f), top = _mm512_set1_epi8(0x30);
+    __m512i t[4];
+    header h;
+    sl__transpose16(w, stride, t);
+    h.d = sl__low_halves(t[0]);
+    h.dmin = sl__high_halves(t[0]);
+    h.scale[0] = _mm512_and_si512(t[1], six);
+    h.min[0] = _mm512_and_si512(t[2], six);
+    h.scale[1] = _mm512_or_si512(sl__low_nibbles16(t[3]), _mm512_and_si512(_mm512_srli_epi16(t[1], 2), top));
+    h.min[1] = _mm512_or_si512(sl__high_nibbles16(t[3]), _mm512_and_si512(_mm512_srli_epi16(t[2], 2), top));
+    return h;
+}
+
+/* Number j of eight that are bytes of two dwords, as a float. */
+SL__INLINE __m512 number(const __m512i bytes[2], int j) {
+    __m512i v = _mm512_srli_epi32(bytes[j / 4], 8 * (unsigned)(j % 4));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
+}
+
+/* One sub-block's two steps of the float order. */
+SL__INLINE __m512 add_sub_block(__m512 acc, __m512 d, __m512 dmin, __m512 scale, __m512 min, __m512i isum, float a, int16_t sum) {
+    __m512 av = _mm512_set1_ps(a);
+    acc = _mm512_fmadd_ps(_mm512_mul_ps(d, av), _mm512_mul_ps(_mm512_cvtepi32_ps(isum), scale), acc);
+    return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, av), _mm512_mul_ps(_mm512_set1_ps((float)sum), min), acc);
+}
+
+/* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
+ * of a vector belong to the first sub-block, the high ones to the second. The panel of the next sixteen rows lies right
+ * behind this one; as many of its lines are prefetched as are read here. */
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+    __m512 acc[4];
+    const uint8_t *ahead = w + 16 * stride;
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
+        header h = read_header(w, stride);
+        SL__UNROLL for (int i = 0; i < 4; i++) _mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T0);
+        SL__UNROLL for (int p = 0; p < 4; p++) {
+            __m512i low[4], high[4];
+            SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_setzero_si512();
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m512i t[4];
+                sl__transpose16(w + 16 + 32 * p + 16 * s, stride, t);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    __m512i lo = sl__low_nibbles16(t[i]), hi = sl__high_nibbles16(t[i]);
+                    _mm_prefetch((const char *)ahead + 256 + 512 * p + 256 * s + 64 * i, _MM_HINT_T0);
+                    SL__UNROLL for (int c = 0; c < n; c++) {
+                        const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
+                        low[c] = _mm512_dpbusd_epi32(low[c], lo, sl__four16(q));
+                        high[c] = _mm512_dpbusd_epi32(high[c], hi, sl__four16(q + 32));
+                    }
+                }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++) {
+                const float *a = x->a[c] + 8 * b + 2 * p;
+                const int16_t *sum = x->sum[c] + 8 * b + 2 * p;
+                acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p), number(h.min, 2 * p), low[c], a[0], sum[0]);
+                acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p + 1), number(h.min, 2 * p + 1), high[c], a[1],
+                                       sum[1]);
+            }
+        }
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+/* Thirty-two rows of one super-block, unpacked: 10 KB. Row 16 h + r is lane r of half h. */
+typedef struct panel {
+    __m512i q[64][2];              /* [four values][half]: bytes */
+    __m512 scale[8][2], min[8][2]; /* [sub-block][half] */
+    __m512 d[2], dmin[2];
+} panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    (void)values;
+    for (int half = 0; half < 2; half++, w += 16 * stride) {
+        header h = read_header(w, stride);
+        to->d[half] = h.d;
+        to->dmin[half] = h.dmin;
+        SL__UNROLL for (int j = 0; j < 8; j++) {
+            to->scale[j][half] = number(h.scale, j);
+            to->min[j][half] = number(h.min, j);
+        }
+        for (int p = 0; p < 4; p++)
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m512i t[4];
+                sl__transpose16(w + 16 + 32 * p + 16 * s, stride, t);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    to->q[16 * p + 4 * s + i][half] = sl__low_nibbles16(t[i]);
+                    to->q[16 * p + 8 + 4 * s + i][half] = sl__high_nibbles16(t[i]);
+                }
+            }
+    }
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    __m512 acc[6][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
+    for (int j = 0; j < 8; j++) {
+        __m512i wide[6][2];
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_setzero_si512();
+        sl__prefetch(ahead);
+        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_sub_block(acc[c][h], w->d[h], w->dmin[h], w->scale[j][h], w->min[j][h], wide[c][h],
+                                          x->a[c][at / 32 + j], x->sum[c][at / 32 + j]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+}
+
+SL__GEMM(q4_k, avx512)

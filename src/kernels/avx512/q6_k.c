@@ -1,0 +1,145 @@
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, 0 … 63, in lanes that start at -32
+ * times the sum of the 16 activations. Scales are floats here: every product and sum of the two runs of 16 is an integer
+ * below 2^24, so it is the same whether it is formed before the conversion or after it. */
+#include "kernels/avx512/products.h"
+
+enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
+
+/* start[s]: -32 times the sum of the 16 values 16 s …. */
+SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
+    SL__UNROLL for (int i = 0; i < 4; i++) {
+        __m512i v = _mm512_loadu_si512(q + 64 * i);
+        v = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(32), v);
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)0x4e));
+        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)0xb1));
+        v = _mm512_sub_epi32(_mm512_setzero_si512(), v);
+        _mm_storeu_si128((__m128i *)(void *)(start + 4 * i), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, v)));
+    }
+}
+
+/* Scale j of sixteen that are bytes of four dwords, as a float. */
+SL__INLINE __m512 scale_of(const __m512i scales[4], int j) {
+    __m512i v = _mm512_slli_epi32(scales[j / 4], 24 - 8 * (unsigned)(j % 4));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(v, 24));
+}
+
+/* Bits 2 p and 2 p + 1 of every byte, moved to bits 4 and 5. */
+SL__INLINE __m512i high_bits(__m512i v, int p) {
+    __m512i moved = p == 0 ? _mm512_slli_epi16(v, 4) : p == 1 ? _mm512_slli_epi16(v, 2) : p == 2 ? v : _mm512_srli_epi16(v, 2);
+    return _mm512_and_si512(moved, _mm512_set1_epi8(0x30));
+}
+
+/* Both runs of 16 values: scale0 * first + scale1 * second. */
+SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512i first, __m512i second, __m512 scale0, __m512 scale1, float a) {
+    __m512 isum = _mm512_mul_ps(_mm512_cvtepi32_ps(first), scale0);
+    isum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), scale1, isum);
+    return _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(a)), isum, acc);
+}
+
+/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+    __m512 acc[4];
+    const uint8_t *ahead = w + 16 * stride;
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
+        int32_t start[4][16];
+        __m512i scales[4];
+        __m512 d = sl__halves16(w + D, stride);
+        sl__transpose16(w + 192, stride, scales);
+        SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
+        SL__UNROLL for (int i = 0; i < 5; i++) _mm_prefetch((const char *)ahead + 3072 + 64 * i, _MM_HINT_T0);
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            __m512i isum[4][2][4]; /* [p][first or second 16][column] */
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m512i high[4];
+                sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high);
+                SL__UNROLL for (int p = 0; p < 2; p++) {
+                    __m512i low[4];
+                    sl__transpose16(w + 64 * h + 32 * p + 16 * s, stride, low);
+                    SL__UNROLL for (int i = 0; i < 6; i++)
+                        _mm_prefetch((const char *)ahead + 1536 * h + 768 * s + 384 * p + 64 * i, _MM_HINT_T0);
+                    SL__UNROLL for (int c = 0; c < n; c++) {
+                        isum[p][s][c] = _mm512_set1_epi32(start[c][8 * h + 2 * p + s]);
+                        isum[p + 2][s][c] = _mm512_set1_epi32(start[c][8 * h + 2 * p + 4 + s]);
+                    }
+                    SL__UNROLL for (int i = 0; i < 4; i++) {
+                        __m512i v0 = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
+                        __m512i v1 = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
+                        SL__UNROLL for (int c = 0; c < n; c++) {
+                            const int8_t *q = x->q[c] + 256 * b + 128 * h + 32 * p + 16 * s + 4 * i;
+                            isum[p][s][c] = _mm512_dpbusd_epi32(isum[p][s][c], v0, sl__four16(q));
+                            isum[p + 2][s][c] = _mm512_dpbusd_epi32(isum[p + 2][s][c], v1, sl__four16(q + 64));
+                        }
+                    }
+                }
+            }
+            SL__UNROLL for (int p = 0; p < 4; p++) {
+                __m512 scale0 = scale_of(scales, 8 * h + 2 * p), scale1 = scale_of(scales, 8 * h + 2 * p + 1);
+                SL__UNROLL for (int c = 0; c < n; c++)
+                    acc[c] = add_block(acc[c], d, isum[p][0][c], isum[p][1][c], scale0, scale1, x->a[c][8 * b + 4 * h + p]);
+            }
+        }
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+/* Thirty-two rows of one super-block, unpacked. Row 16 h + r is lane r of half h. */
+typedef struct panel {
+    __m512i q[64][2];    /* [four values][half]: six bits a byte */
+    __m512 scale[16][2]; /* [sub-block][half] */
+    __m512 d[2];
+} panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    (void)values;
+    for (int half = 0; half < 2; half++, w += 16 * stride) {
+        __m512i scales[4];
+        to->d[half] = sl__halves16(w + D, stride);
+        sl__transpose16(w + 192, stride, scales);
+        SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_of(scales, j);
+        for (int h = 0; h < 2; h++)
+            for (int s = 0; s < 2; s++) {
+                __m512i high[4];
+                sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high);
+                SL__UNROLL for (int p = 0; p < 2; p++) {
+                    __m512i low[4];
+                    sl__transpose16(w + 64 * h + 32 * p + 16 * s, stride, low);
+                    SL__UNROLL for (int i = 0; i < 4; i++) {
+                        int at = 32 * h + 8 * p + 4 * s + i;
+                        to->q[at][half] = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
+                        to->q[at + 16][half] = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
+                    }
+                }
+            }
+    }
+}
+
+/* The first 16 values' sums are turned into floats before the second's are formed, so that twelve sums are alive and not
+ * twenty-four. */
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    int32_t start[6][16];
+    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
+    for (int j = 0; j < 8; j++) {
+        __m512 isum[6][2];
+        sl__prefetch(ahead);
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m512i wide[6][2];
+            SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_set1_epi32(start[c][2 * j + s]);
+            sl__wide_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, wide);
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int h = 0; h < 2; h++) {
+                    __m512 v = _mm512_cvtepi32_ps(wide[c][h]), scale = w->scale[2 * j + s][h];
+                    isum[c][h] = s ? _mm512_fmadd_ps(v, scale, isum[c][h]) : _mm512_mul_ps(v, scale);
+                }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                float *to = tile + 32 * c + 16 * h;
+                __m512 da = _mm512_mul_ps(w->d[h], _mm512_set1_ps(x->a[c][at / 32 + j]));
+                _mm512_store_ps(to, _mm512_fmadd_ps(da, isum[c][h], _mm512_load_ps(to)));
+            }
+    }
+}
+
+SL__GEMM(q6_k, avx512)

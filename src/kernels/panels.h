@@ -1,0 +1,148 @@
+/* panels.h: the walk over panels of output rows and groups of activation rows that the quantised products of the vector
+ * tiers share. A tier's lanes.h comes first; it says how wide a vector is (SL__LANES, sl__floats, sl__store) and how many
+ * activation rows a group has (SL__GROUP, SL__EACH_GROUP).
+ * Pure; workers.
+ *
+ * A lane is an output row. Few activation rows (up to four): weights are transposed in registers and used at once for all
+ * of them; what limits is memory, so the next panel is prefetched while this one is computed. More: twice SL__LANES weight
+ * rows are unpacked once, 256 values at a time, into a panel that fits the first-level cache, and used for groups of
+ * activation rows, whose sums wait in a tile.
+ *
+ * The last rows of a matrix are computed by a panel that ends at the last row and so overlaps the one before; only
+ * the rows that are missing are stored. A matrix of fewer rows than lanes is computed row by row, with a stride of zero:
+ * all lanes hold the same row. */
+#ifndef SL_KERNELS_PANELS_H
+#define SL_KERNELS_PANELS_H
+
+#include "kernels/internal.h"
+
+/* Activation rows side by side. */
+typedef struct sl__columns {
+    const int8_t *q[SL__MOST_COLUMNS];
+    const float *a[SL__MOST_COLUMNS];
+    const int16_t *sum[SL__MOST_COLUMNS];
+} sl__columns;
+
+SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int n, sl__columns *c) {
+    size_t k = (size_t)x->cols;
+    for (int j = 0; j < n; j++) {
+        size_t r = (size_t)sl__act_row(row, i + j);
+        c->q[j] = x->q + r * k;
+        c->a[j] = x->scale + r * (k / 32);
+        c->sum[j] = x->sum + r * (k / 32);
+    }
+}
+
+/* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= 4 columns of `cols` values. */
+typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc);
+
+/* tile [n][SL__TALL] = SL__TALL weight rows times n columns, those from activation row `first` of the call on. */
+typedef void sl__many_fn(const uint8_t *w, size_t stride, const sl_acts *x, const int32_t *row, int first, int n,
+                         float *tile);
+enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128 };
+
+/* Lines that lie ahead, to be prefetched a few at a time between other work: in a burst they would stall it. */
+typedef struct sl__ahead {
+    const uint8_t *next, *end;
+    int lines; /* at a time */
+} sl__ahead;
+
+SL__INLINE void sl__prefetch(sl__ahead *a) {
+    for (int i = 0; i < a->lines && a->next < a->end; i++, a->next += 64) _mm_prefetch((const char *)a->next, _MM_HINT_T0);
+}
+
+SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
+                               float *out, size_t out_stride, sl__few_fn *const few[4]) {
+    int lanes = w->rows < SL__LANES ? 1 : SL__LANES;
+    size_t stride = w->rows < SL__LANES ? 0 : w->stride;
+    for (int i = 0; i < n; i += 4) {
+        int many = n - i < 4 ? n - i : 4;
+        sl__columns c;
+        sl__columns_at(x, row, i, many, &c);
+        for (int o = first; o < last; o += lanes) {
+            int start = o + lanes <= last ? o : last - lanes, skip = o - start;
+            sl__floats acc[4];
+            few[many - 1](w->data + (size_t)start * w->stride, stride, x->cols, &c, acc);
+            for (int j = 0; j < many; j++) {
+                float *to = out + (size_t)(i + j) * out_stride + (o - first);
+                if (lanes == SL__LANES && skip == 0) {
+                    sl__store(to, acc[j]);
+                } else {
+                    float lane[SL__LANES];
+                    sl__store(lane, acc[j]);
+                    memcpy(to, lane + skip, (size_t)(lanes - skip) * sizeof *to);
+                }
+            }
+        }
+    }
+}
+
+SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
+                               float *out, size_t out_stride, sl__few_fn *const few[4], sl__many_fn *many) {
+    if (n <= 4 || w->rows < SL__TALL) {
+        sl__few_panels(w, first, last, x, row, n, out, out_stride, few);
+        return;
+    }
+    _Alignas(64) float tile[SL__MANY * SL__TALL];
+    for (int i = 0; i < n; i += SL__MANY) {
+        int columns = n - i < SL__MANY ? n - i : SL__MANY;
+        for (int o = first; o < last; o += SL__TALL) {
+            int start = o + SL__TALL <= last ? o : last - SL__TALL, skip = o - start;
+            many(w->data + (size_t)start * w->stride, w->stride, x, row, i, columns, tile);
+            for (int j = 0; j < columns; j++)
+                memcpy(out + (size_t)(i + j) * out_stride + (o - first), tile + SL__TALL * j + skip,
+                       (size_t)(SL__TALL - skip) * sizeof *out);
+        }
+    }
+}
+
+/* Makes the product of a type on a tier from what its file defines:
+ *   few(w, stride, cols, columns, n, acc)                     SL__LANES rows times n = 1 … 4 columns
+ *   panel, unpack(w, stride, values, panel)                   SL__TALL rows, `values` (256 or fewer) of K
+ *   multiply(panel, columns, at, values, n, tile, ahead)      tile [n][SL__TALL] += panel times n = 1 … SL__GROUP columns
+ *                                                             from value `at` on
+ *   BYTES_256                                                 bytes of 256 values of one row
+ * Each number of columns is a function of its own, with the counts as constants. */
+#define SL__FEW(n)                                                                                                     \
+    static void few##n(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc) {             \
+        few(w, stride, cols, x, n, acc);                                                                               \
+    }
+#define SL__MULTIPLY(n)                                                                                                \
+    static void multiply##n(const panel *w, const sl__columns *x, int at, int values, float *tile, sl__ahead *ahead) { \
+        multiply(w, x, at, values, n, tile, ahead);                                                                    \
+    }
+#define SL__NAME(n) multiply##n,
+#define SL__GEMM(type, tier)                                                                                           \
+    SL__FEW(1)                                                                                                         \
+    SL__FEW(2)                                                                                                         \
+    SL__FEW(3)                                                                                                         \
+    SL__FEW(4)                                                                                                         \
+    SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
+    static void many(const uint8_t *w, size_t stride, const sl_acts *x, const int32_t *row, int first, int n,          \
+                     float *tile) {                                                                                    \
+        static void (*const each[SL__GROUP])(const panel *, const sl__columns *, int, int, float *, sl__ahead *) = {   \
+            SL__EACH_GROUP(SL__NAME)};                                                                                 \
+        panel p;                                                                                                       \
+        int groups = (n + SL__GROUP - 1) / SL__GROUP, lines = SL__TALL * BYTES_256 / 64;                               \
+        const uint8_t *next = w + SL__TALL * stride;                                                                   \
+        memset(tile, 0, (size_t)n * SL__TALL * sizeof *tile);                                                          \
+        for (int at = 0; at < x->cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                      \
+            int values = x->cols - at < 256 ? x->cols - at : 256;                                                      \
+            sl__ahead ahead = {next, next + SL__TALL * BYTES_256, (lines + groups * 8 - 1) / (groups * 8)};            \
+            unpack(w, stride, values, &p);                                                                             \
+            for (int g = 0; g < groups; g++) { /* as equal as can be */                                                \
+                int from = n * g / groups, columns = n * (g + 1) / groups - from;                                      \
+                sl__columns c;                                                                                         \
+                sl__columns_at(x, row, first + from, columns, &c);                                                     \
+                each[columns - 1](&p, &c, at, values, tile + SL__TALL * from, &ahead);                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+    }                                                                                                                  \
+    void sl__##type##_gemm_##tier(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, \
+                                  float *out, size_t out_stride, void *scratch) {                                      \
+        static sl__few_fn *const each[4] = {few1, few2, few3, few4};                                                   \
+        (void)scratch;                                                                                                 \
+        sl__each_panel(w, first, last, x, row, n, out, out_stride, each, many);                                        \
+    }
+
+#endif

@@ -9,7 +9,8 @@ typedef enum kind { NORMAL, WIDE, HARD, KINDS } kind;
 static float value(kind k) {
     static const float hard[] = {0.0f, -0.0f, 0x1p-149f, -0x1p-140f, 0x1p-126f, INFINITY, -INFINITY, NAN, 3e38f, -3e38f};
     if (k == HARD && random_int(0, 9) == 0) return hard[random_int(0, (int)(sizeof hard / sizeof hard[0]) - 1)];
-    return k == WIDE ? ldexpf(random_normal(), random_int(-150, 126)) : random_normal();
+    float x = random_normal();
+    return k == WIDE ? ldexpf(x, random_int(-150, 126)) : x;
 }
 
 static float *values(int n, kind k) {

@@ -9,7 +9,7 @@ static void put_half(uint8_t *p, scale_kind kind) {
     uint16_t h;
     switch (kind) {
     case SCALES_SMALL: h = sl_f32_to_f16(random_normal() * 0.01f); break;
-    case SCALES_LARGE: h = (uint16_t)(0x7bff - (random64() & 15) + (random64() & 0x8000)); break;
+    case SCALES_LARGE: h = (uint16_t)(0x7bff - (random64() & 0x800f)); break;
     case SCALES_TINY: h = (uint16_t)(random64() & 0x83ff); break;
     default: h = (uint16_t)random64(); break;
     }

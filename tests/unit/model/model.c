@@ -1,0 +1,291 @@
+/* Whole models: the reference checkpoints in both containers, parts and shards that do not fit, and what opening costs. */
+#include "model/internal.h"
+
+#include "base/clock.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include "writer.h"
+
+static sl_model *open_reference(const char *name) {
+    char path[512];
+    sl_error e;
+    sl_model *m = NULL;
+    snprintf(path, sizeof path, "%s/reference/%s", getenv("SLUICE_TESTS"), name);
+    ck_assert_msg(sl_model_open(path, &m, &e) == SL_OK, "%s", e.message);
+    return m;
+}
+
+START_TEST(checkpoints_open) {
+    char text[16384];
+    size_t n = read_test_file("reference/list.json", text, sizeof text);
+    sl_json top;
+    ck_assert_int_eq(sl_json_parse(text, n, "list.json", &top, NULL), SL_OK);
+    ck_assert_uint_ge(sl_json_size(&top), 20);
+    for (size_t i = 0; i < sl_json_size(&top); i++) {
+        const json_t *row = json_array_get(top.v, i);
+        sl_model *m = open_reference(json_string_value(json_object_get(row, "model")));
+        ck_assert_str_eq(m->family->name, json_string_value(json_object_get(row, "family")));
+        ck_assert_str_eq(m->container, json_string_value(json_object_get(row, "container")));
+        ck_assert_str_eq(m->type, json_string_value(json_object_get(row, "type")));
+        ck_assert(m->active_parameters <= m->parameters && m->expert_bytes < m->mapped_bytes);
+        sl_tensor_entry t;
+        uint64_t bytes = 0;
+        for (int j = 0; sl_model_tensor(m, j, &t); j++) bytes += t.used ? t.bytes : 0;
+        ck_assert_uint_eq(bytes, m->mapped_bytes);
+        sl_model_close(m);
+    }
+    json_decref(top.v);
+}
+END_TEST
+
+/* permuted: GGUF row h D + 2 j + s is the Hugging Face row h D + s D/2 + j. */
+static void same_rows(const sl_matrix *g, const sl_matrix *h, int head_dim) {
+    ck_assert(g->rows == h->rows && g->cols == h->cols);
+    if (g->type != h->type) return;
+    for (int r = 0; r < g->rows; r++) {
+        int in = head_dim ? r % head_dim : 0;
+        int from = head_dim ? r - in + (in % 2) * (head_dim / 2) + in / 2 : r;
+        ck_assert_int_eq(memcmp(g->data + (size_t)r * g->stride, h->data + (size_t)from * h->stride, g->stride), 0);
+    }
+}
+
+static void same_ffn(const sl_ffn_weights *g, const sl_ffn_weights *h) {
+    same_rows(&g->gate, &h->gate, 0), same_rows(&g->up, &h->up, 0), same_rows(&g->down, &h->down, 0);
+}
+
+static void same_floats(const float *g, const float *h, int n) {
+    ck_assert_int_eq(g == NULL, h == NULL);
+    for (int i = 0; g && i < n; i++) ck_assert(g[i] == h[i]);
+}
+
+/* The same checkpoint from both containers: the same weights behind the same pointers. */
+START_TEST(containers_agree) {
+    static const char *const names[] = {"llama-gqa-llama3", "llama-mha-bias", "mixtral-gqa", "mixtral-top1", "olmoe-mha",
+                                        "qwen2moe-gqa", "qwen3moe-gqa", "qwen3-gqa-yarn"};
+    char path[128];
+    snprintf(path, sizeof path, "checkpoints/%s.gguf", names[_i]);
+    sl_model *g = open_reference(path);
+    snprintf(path, sizeof path, "checkpoints/%s", names[_i]);
+    sl_model *h = open_reference(path);
+    const sl_hparams *a = &g->hp, *b = &h->hp;
+    ck_assert(a->vocab == b->vocab && a->width == b->width && a->layers == b->layers && a->heads == b->heads);
+    ck_assert(a->kv_heads == b->kv_heads && a->head_dim == b->head_dim && a->ff == b->ff && a->norm_eps == b->norm_eps);
+    ck_assert(a->experts == b->experts && a->experts_used == b->experts_used && a->expert_ff == b->expert_ff);
+    ck_assert(a->shared_ff == b->shared_ff && a->tied == b->tied && a->qk_norm == b->qk_norm && a->router_norm == b->router_norm);
+    ck_assert(a->rope_theta == b->rope_theta && a->rope_dims == b->rope_dims && a->rope_attention == b->rope_attention);
+    int permuted = g->family->gguf_qk_permuted ? a->head_dim : 0, q = a->heads * a->head_dim;
+    same_rows(&g->embedding, &h->embedding, 0);
+    same_rows(&g->output, &h->output, 0);
+    same_floats(g->output_norm, h->output_norm, a->width);
+    for (int i = 0; i < a->layers; i++) {
+        const sl_layer *x = &g->layer[i], *y = &h->layer[i];
+        same_rows(&x->q, &y->q, permuted), same_rows(&x->k, &y->k, permuted);
+        same_rows(&x->v, &y->v, 0), same_rows(&x->o, &y->o, 0);
+        same_floats(x->attn_norm, y->attn_norm, a->width), same_floats(x->ffn_norm, y->ffn_norm, a->width);
+        if (!permuted) same_floats(x->q_bias, y->q_bias, q);
+        same_floats(x->v_bias, y->v_bias, a->kv_heads * a->head_dim), same_floats(x->o_bias, y->o_bias, a->width);
+        same_floats(x->q_norm, y->q_norm, a->qk_norm == SL_QK_NORM_FULL ? q : a->head_dim);
+        ck_assert(a->sparse[i] == b->sparse[i]);
+        if (!a->sparse[i]) same_ffn(&x->dense, &y->dense);
+        if (!a->sparse[i]) continue;
+        same_rows(&x->router, &y->router, 0);
+        for (int j = 0; j < a->experts; j++) same_ffn(&x->experts[j], &y->experts[j]);
+        if (a->shared_ff) same_ffn(&x->shared, &y->shared);
+        same_floats(x->shared_gate, y->shared_gate, a->width);
+    }
+    sl_model_close(g);
+    sl_model_close(h);
+}
+END_TEST
+
+/* Files in a folder of their own under /tmp. */
+static char folder[64];
+
+static void make_folder(void) {
+    strcpy(folder, "/tmp/sluice-model-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static void put_file(const char *name, const void *data, size_t n) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    ck_assert(f && fwrite(data, 1, n, f) == n && fclose(f) == 0);
+}
+
+/* A copy of a file of the reference checkpoints, with `from` (if any) replaced by `to` of the same length. */
+static void copy(const char *file, const char *as, const char *from, const char *to) {
+    static char data[1 << 20];
+    char path[256];
+    snprintf(path, sizeof path, "reference/checkpoints/%s", file);
+    size_t n = read_test_file(path, data, sizeof data);
+    if (from) {
+        char *at = memmem(data, n, from, strlen(from));
+        ck_assert(at && strlen(from) == strlen(to));
+        memcpy(at, to, strlen(to));
+    }
+    put_file(as, data, n);
+}
+
+static void open_fails(const char *name, const char *part) {
+    char path[256];
+    sl_error e = {0};
+    sl_model *m = NULL;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert_int_ne(sl_model_open(path, &m, &e), SL_OK);
+    ck_assert_ptr_null(m);
+    ck_assert_msg(strstr(e.message, part), "\"%s\" lacks \"%s\"", e.message, part);
+}
+
+START_TEST(split_parts) {
+    make_folder();
+    copy("qwen3-mha-00001-of-00003.gguf", "m-00001-of-00003.gguf", NULL, NULL);
+    open_fails("m-00001-of-00003.gguf", "m-00002-of-00003.gguf");
+    /* A part in the place of another: a cycle back to the first, and the third twice. */
+    copy("qwen3-mha-00001-of-00003.gguf", "m-00002-of-00003.gguf", NULL, NULL);
+    open_fails("m-00001-of-00003.gguf", "part 2 of 3");
+    copy("qwen3-mha-00003-of-00003.gguf", "m-00002-of-00003.gguf", NULL, NULL);
+    copy("qwen3-mha-00003-of-00003.gguf", "m-00003-of-00003.gguf", NULL, NULL);
+    open_fails("m-00001-of-00003.gguf", "says that it is part 3 of 3, not 2 of 3");
+    copy("qwen3-mha-00002-of-00003.gguf", "m-00002-of-00003.gguf", NULL, NULL);
+    copy("qwen3-mha-00001-of-00003.gguf", "m.gguf", NULL, NULL);
+    open_fails("m.gguf", "its name must end with -00001-of-00003.gguf");
+    open_fails("m-00002-of-00003.gguf", "give the first part");
+    char path[256];
+    sl_error e;
+    sl_model *m = NULL;
+    snprintf(path, sizeof path, "%s/m-00001-of-00003.gguf", folder);
+    ck_assert_msg(sl_model_open(path, &m, &e) == SL_OK, "%s", e.message);
+    ck_assert(m->files == 3 && strcmp(m->name, "qwen3-mha") == 0);
+    sl_model_close(m);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(folders) {
+    make_folder();
+    open_fails("", "config.json");
+    copy("mixtral-gqa/config.json", "config.json", NULL, NULL);
+    open_fails("", "model.safetensors");
+    put_file("model.safetensors", "", 0);
+    open_fails("", "model.safetensors");
+    copy("mixtral-gqa/model.safetensors", "model.safetensors", "block_sparse_moe.gate", "block_sparse_moe.gaze");
+    open_fails("", "block_sparse_moe.gate.weight\" is missing");
+    copy("mixtral-gqa/model.safetensors", "model.safetensors", "\"model.norm.weight\"", "\"model.norm.weighs\"");
+    open_fails("", "tensor \"model.norm.weight\" is missing");
+    copy("mixtral-gqa/model.safetensors", "model.safetensors", NULL, NULL);
+    const char *const indexes[][2] = {
+        {"{}", "weight_map"},
+        {"{\"weight_map\":{\"a\":\"../model.safetensors\"}}", "plain name"},
+        {"{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "plain name"},
+        {"{\"weight_map\":{\"a\":7}}", "weight_map.a"},
+        {"{\"weight_map\":{\"a\":\"b.safetensors\"}}", "b.safetensors"},
+        {"{\"weight_map\":{\"a\":\"model.safetensors\"}}", "lists 1 tensors, but the files have"},
+    };
+    for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
+        put_file("model.safetensors.index.json", indexes[i][0], strlen(indexes[i][0]));
+        open_fails("", indexes[i][1]);
+    }
+    remove_folder();
+}
+END_TEST
+
+START_TEST(no_model) {
+    sl_model *m = NULL;
+    sl_error e;
+    ck_assert_int_ne(sl_model_open("/nonexistent/model.gguf", &m, &e), SL_OK);
+    ck_assert_msg(strstr(e.message, "/nonexistent/model.gguf"), "%s", e.message);
+    ck_assert_int_ne(sl_model_open("/nonexistent/model.gguf", &m, NULL), SL_OK);
+    ck_assert_ptr_null(m);
+    ck_assert_ptr_null(sl_model_close(NULL));
+    ck_assert_ptr_null(open_bytes("", 0, &e));
+}
+END_TEST
+
+/* 48 layers of 128 experts, a tensor an expert and matrix: 18,432 names. */
+START_TEST(many_tensors) {
+    enum { LAYERS = 48, EXPERTS = 128 };
+    sl_buffer b = {0};
+    sl_buffer_puts(&b, "GGUF");
+    put_u32(&b, 3);
+    put_u64(&b, 3 + LAYERS * (7 + 3 * EXPERTS));
+    put_u64(&b, 13);
+    put_kv_text(&b, "general.architecture", "llama");
+    put_kv_u32(&b, "llama.block_count", LAYERS);
+    put_kv_u32(&b, "llama.context_length", 8);
+    put_kv_u32(&b, "llama.embedding_length", 4);
+    put_kv_u32(&b, "llama.feed_forward_length", 2);
+    put_kv_u32(&b, "llama.attention.head_count", 2);
+    put_kv_f32(&b, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    put_kv_u32(&b, "llama.expert_count", EXPERTS);
+    put_kv_u32(&b, "llama.expert_used_count", 8);
+    put_kv_f32(&b, "llama.rope.freq_base", 10000);
+    put_kv_text(&b, "tokenizer.ggml.model", "none");
+    put_kv_text(&b, "general.name", "many");
+    put_kv_u32(&b, "general.alignment", 32);
+    uint64_t at = 0;
+    char name[64];
+#define INFO(rows, cols, ...)                                                                                          \
+    do {                                                                                                               \
+        snprintf(name, sizeof name, __VA_ARGS__);                                                                      \
+        put_text(&b, name), put_u32(&b, 2), put_u64(&b, cols), put_u64(&b, rows), put_u32(&b, 0), put_u64(&b, at);     \
+        at += ((uint64_t)(rows) * (cols) * 4 + 31) / 32 * 32;                                                          \
+    } while (0)
+    INFO(2, 4, "token_embd.weight");
+    INFO(2, 4, "output.weight");
+    INFO(1, 4, "output_norm.weight");
+    for (int i = 0; i < LAYERS; i++) {
+        INFO(1, 4, "blk.%d.attn_norm.weight", i);
+        INFO(1, 4, "blk.%d.ffn_norm.weight", i);
+        INFO(4, 4, "blk.%d.attn_q.weight", i);
+        INFO(4, 4, "blk.%d.attn_k.weight", i);
+        INFO(4, 4, "blk.%d.attn_v.weight", i);
+        INFO(4, 4, "blk.%d.attn_output.weight", i);
+        INFO(EXPERTS, 4, "blk.%d.ffn_gate_inp.weight", i);
+        for (int j = 0; j < EXPERTS; j++) {
+            INFO(2, 4, "blk.%d.ffn_gate.%d.weight", i, j);
+            INFO(2, 4, "blk.%d.ffn_up.%d.weight", i, j);
+            INFO(4, 2, "blk.%d.ffn_down.%d.weight", i, j);
+        }
+    }
+    size_t need = b.len + 32 + (size_t)at;
+    ck_assert(sl_buffer_reserve(&b, need));
+    memset(b.data + b.len, 0, need - b.len);
+    sl_error e;
+    uint64_t start = sl_clock_ns();
+    sl_model *m = open_bytes(b.data, need, &e);
+    uint64_t took = sl_clock_ns() - start;
+    ck_assert_msg(m != NULL, "%s", e.message);
+    ck_assert_uint_eq(m->expert_bytes, (uint64_t)LAYERS * EXPERTS * 3 * 32);
+    ck_assert_uint_eq(m->parameters - m->active_parameters, (uint64_t)LAYERS * (EXPERTS - 8) * 3 * 8);
+    sl_model_close(m);
+    sl_buffer_done(&b);
+    ck_assert_msg(took < SL_SECOND, "%" PRIu64 " ms", took / 1000000); /* about 10 ms on an idle core */
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("model/model");
+    TCase *c = tcase_create("model");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, checkpoints_open);
+    tcase_add_loop_test(c, containers_agree, 0, 8);
+    tcase_add_test(c, split_parts);
+    tcase_add_test(c, folders);
+    tcase_add_test(c, no_model);
+    tcase_add_test(c, many_tensors);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}

@@ -213,4 +213,5 @@ def main():
     path.write_text("[\n" + ",\n".join(json.dumps(e) for e in entries) + "\n]\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,5 @@
 /* panels.h: the walk over panels of output rows and groups of activation rows that the quantised products of the vector
- * tiers share. A tier's lanes.h comes first; it says how wide a vector is (SL__LANES, sl__floats, sl__store) and how many
+ * tiers share. A tier's products.h comes first; it says how wide a vector is (SL__LANES, sl__floats, sl__store) and how many
  * activation rows a group has (SL__GROUP, SL__EACH_GROUP).
  * Pure; workers.
  *

@@ -55,7 +55,7 @@ static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_
     if (s == SL_OK) s = refuse_true(top, "mlp_bias", e);
     if (s == SL_OK && sl_json_get(top, "quantization_config", &at)) s = sl_json_fail(&at, e, "quantised checkpoints are not supported");
     if (s == SL_OK && f->hf_window_switch) s = sl_json_opt_bool(top, f->hf_window_switch, &windowed, e);
-    if (s == SL_OK && f->name && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
+    if (s == SL_OK && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
     if (s != SL_OK) return s;
     if (windowed && window > 0 && window < hp->context) {
         sl_json_get(top, "sliding_window", &at);
@@ -129,19 +129,19 @@ static sl_status read_scaling(const sl_json *rope, sl_hparams *hp, sl_error *e) 
 
 static sl_status read_rope(const sl_json *top, sl_hparams *hp, sl_error *e) {
     sl_json rope, inner;
-    float fraction = 1;
+    double fraction = 1;
     sl_status s = opt_float(top, "rope_theta", 1, 1e12, &hp->rope_theta, e);
-    if (s == SL_OK) s = opt_float(top, "partial_rotary_factor", 0, 1, &fraction, e);
+    if (s == SL_OK) s = sl_json_opt_float(top, "partial_rotary_factor", 0, 1, &fraction, e);
     if (s != SL_OK) return s;
     bool one = sl_json_get(top, "rope_parameters", &rope);
     if (one && sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
     if (one || sl_json_get(top, "rope_scaling", &rope)) {
         s = read_scaling(&rope, hp, e);
         if (s == SL_OK) s = opt_float(&rope, "rope_theta", 1, 1e12, &hp->rope_theta, e);
-        if (s == SL_OK) s = opt_float(&rope, "partial_rotary_factor", 0, 1, &fraction, e);
+        if (s == SL_OK) s = sl_json_opt_float(&rope, "partial_rotary_factor", 0, 1, &fraction, e);
         if (s != SL_OK) return s;
     }
-    hp->rope_dims = (int)((float)hp->head_dim * fraction);
+    hp->rope_dims = (int)((double)hp->head_dim * fraction);
     return SL_OK;
 }
 

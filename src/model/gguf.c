@@ -279,6 +279,7 @@ sl_status sl__gguf_parse(const uint8_t *data, size_t size, const char *origin, i
     sl__gguf g = {.origin = origin, .keys = {.arena = arena}};
     uint32_t magic = 0, version = 0;
     uint64_t tensor_count = 0, key_count = 0, alignment = 0;
+    if (size < 24) return sl_fail(e, SL_FORMAT, "a file of %zu bytes is no GGUF file", size);
     sl_status s = read_u32(&r, &magic, e);
     if (s == SL_OK && magic != 0x46554747) s = sl_fail(e, SL_FORMAT, "not a GGUF file: it does not begin with \"GGUF\"");
     if (s == SL_OK) s = read_u32(&r, &version, e);

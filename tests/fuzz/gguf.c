@@ -23,7 +23,7 @@ static void touch_model(const sl_model *m) {
         const sl_layer *l = &m->layer[i];
         touch(&l->q), touch(&l->k), touch(&l->v), touch(&l->o), touch(&l->dense.down), touch(&l->router);
         for (int j = 0; l->experts && j < m->hp.experts; j++) touch(&l->experts[j].gate), touch(&l->experts[j].down);
-        sink = (uint8_t)l->attn_norm[m->hp.width - 1];
+        sink = ((const uint8_t *)(l->attn_norm + m->hp.width))[-1];
     }
     for (int i = 0; sl_model_tensor(m, i, &t); i++) sink = (uint8_t)t.name[0];
     const sl_vocab_source *v = sl_model_vocab(m);

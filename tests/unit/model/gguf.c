@@ -142,7 +142,7 @@ START_TEST(hostile_keys) {
 END_TEST
 
 START_TEST(hostile_tensors) {
-    const uint64_t huge[] = {UINT64_C(1) << 32, UINT64_C(1) << 32, 4, 4}, wrap[] = {UINT64_MAX, 1}, one[] = {32}, odd[] = {33};
+    const uint64_t huge[] = {UINT64_C(1) << 32, UINT64_C(1) << 32, 4, 4}, wrap[] = {UINT64_MAX, 1}, one[8] = {32}, odd[] = {33};
     const uint64_t bytes_wrap[] = {UINT64_C(1) << 61, 1};
     sl_buffer b = header(1, 0);
     put_info(&b, "t", 4, huge, 0, 0);
@@ -151,7 +151,7 @@ START_TEST(hostile_tensors) {
     refused(&b, "more values than can be counted");
     b = header(1, 0), put_info(&b, "t", 2, bytes_wrap, 28, 0), pad(&b, 64);
     refused(&b, "more bytes than can be counted");
-    b = header(1, 0), put_info(&b, "t", 5, (const uint64_t[5]){1, 1, 1, 1, 1}, 0, 0), pad(&b, 64);
+    b = header(1, 0), put_info(&b, "t", 5, (const uint64_t[8]){1, 1, 1, 1, 1}, 0, 0), pad(&b, 64);
     refused(&b, "5 dimensions");
     b = header(1, 0), put_info(&b, "t", UINT32_MAX, one, 0, 0), pad(&b, 64);
     refused(&b, "4294967295 dimensions");

@@ -1,6 +1,7 @@
 /* Whole models: the reference checkpoints in both containers, parts and shards that do not fit, and what opening costs. */
 #include "model/internal.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 
 #include <inttypes.h>
@@ -272,6 +273,27 @@ START_TEST(many_tensors) {
 }
 END_TEST
 
+/* Each allocation of opening fails once: an error that says so, or none was needed after all. */
+START_TEST(out_of_memory) { /* Promise 3 */
+    const char *const names[] = {"checkpoints/mixtral-top1", "checkpoints/qwen2moe-gqa.gguf"};
+    char path[512];
+    snprintf(path, sizeof path, "%s/reference/%s", getenv("SLUICE_TESTS"), names[_i]);
+    int failed = 0;
+    for (long n = 1;; n++) {
+        sl_error e = {0};
+        sl_model *m = NULL;
+        sl_alloc_fail_at(n);
+        sl_status s = sl_model_open(path, &m, &e);
+        sl_alloc_fail_at(0);
+        sl_model_close(m);
+        if (s == SL_OK) break;
+        ck_assert_msg(s == SL_NOMEM && strstr(e.message, "memory"), "%ld: %s", n, e.message);
+        failed++;
+    }
+    ck_assert_int_ge(failed, 5);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("model/model");
     TCase *c = tcase_create("model");
@@ -282,6 +304,7 @@ int main(void) {
     tcase_add_test(c, folders);
     tcase_add_test(c, no_model);
     tcase_add_test(c, many_tensors);
+    tcase_add_loop_test(c, out_of_memory, 0, 2);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -1,0 +1,53 @@
+/* api.h: the OpenAI-shaped API over http's exchanges: JSON in and out, streamed events, health, metrics pages.
+ * Loop thread, and one text thread of its own that parses large bodies and tokenises long prompts. sl_api_wake: any thread.
+ *
+ * A request's way: endpoints.c (table) → completions.c (fields, prompts) → engine → answer.c (events to JSON). */
+#ifndef SL_API_API_H
+#define SL_API_API_H
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "http/http.h"
+#include "metrics/metrics.h"
+#include "model/model.h"
+#include "text/tokenizer.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+typedef struct sl_api sl_api;
+
+typedef struct sl_api_config {
+    const char *model_names; /* NAME[,ALIAS…]; "": the model's own name */
+    bool strict;             /* unknown request fields are a 400 */
+    int request_timeout;     /* seconds; 0: none */
+    int stuck_seconds;       /* /livez fails after so long without progress while there is work */
+    int ping_seconds;        /* silence before a stream gets a comment; 0: never */
+    const sl_model *model;
+    const sl_tokenizer *tokenizer;
+    sl_metrics *metrics;
+} sl_api_config;
+
+/* The endpoints, for http's and the metrics' configuration; handlers take the sl_api as their argument. */
+const sl_http_endpoint *sl_api_endpoints(int *ret_count);
+
+sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_error *e);
+void sl_api_start(sl_api *a, sl_engine *g); /* before the first exchange; from now on /readyz is 200 */
+
+void sl_api_wake(void *api); /* any thread: the engine has news; the config of the engine takes it */
+
+void sl_api_drain(sl_api *a);      /* /readyz turns 503, new work is refused with 503, accepted work goes on */
+int sl_api_live(const sl_api *a);  /* requests that are not over */
+void sl_api_cancel_all(sl_api *a); /* end of the drain: what is left is cancelled */
+
+/* After http was closed: joins the text thread, waits for nothing, closes its handles; `closed` is called last. */
+void sl_api_close(sl_api *a, void (*closed)(void *), void *arg);
+void sl_api_free(sl_api *a);
+
+/* The name under which the model is served. */
+const char *sl_api_model_name(const sl_api *a);
+
+/* http's `answered` hook: one log line for what is no completion (those log when they end). */
+void sl_api_answered(void *api, const sl_http_exchange *x, int status, double seconds);
+
+#endif

@@ -1,0 +1,67 @@
+/* completion.h: one /v1/completions request from body to last byte.
+ * Loop thread, save between sl__text_submit and `back`, when the text thread has it.
+ *
+ * Life: born in sl__completions_post; freed when http is through with the exchange (x NULL), the text thread gave it back
+ * (!in_text) and the engine let go of its request (NULL or over). */
+#ifndef SL_API_COMPLETION_H
+#define SL_API_COMPLETION_H
+
+#include "api/fields.h"
+#include "api/internal.h"
+
+/* What is collected of one choice: all of it for a plain answer, one event's worth for a streamed one. */
+typedef struct sl__choice {
+    sl_buffer text;
+    sl_buffer tokens, logprobs, tops, offsets; /* insides of the four parallel JSON arrays */
+    sl_buffer ids;                             /* inside of token_ids */
+    size_t offset;                             /* characters of text before the next token */
+    bool begun;                                /* the echoed prompt was taken */
+    bool sent_first;                           /* a chunk of this choice was written */
+    bool fresh;                                /* collected something that was not written yet */
+    bool ended;
+    int finish, stop;
+    int32_t stop_token;
+} sl__choice;
+
+struct sl__completion {
+    sl__job job; /* first: the job is the completion */
+    sl_api *api;
+    sl_http_exchange *x; /* NULL: http is through with it */
+    sl__completion *next, *prev;
+    char id[160];
+    uint64_t arrived; /* sl_clock_ns */
+    int64_t created;  /* seconds since the epoch */
+    uint64_t sent;    /* when the stream last got something */
+    sl_arena *arena;
+    char *body;
+    size_t body_len;
+    sl_json doc;
+    sl__fields fields;
+    sl_status status; /* of parsing and tokenising */
+    sl_error error;
+    int prompts, choices;
+    const char **prompt_text; /* [prompts]; entry NULL: given as tokens */
+    size_t *prompt_text_len;
+    sl_ids *prompt; /* [prompts] */
+    size_t text_bytes; /* of all prompt texts */
+    bool in_text, answered, timed_out, ping_due;
+    sl_request *request;
+    sl__choice *choice; /* [choices] */
+    int ended;
+    int64_t prompt_tokens, generated;
+    int http_status;
+};
+
+/* prompt.c: body → fields and prompts; prompts → ids. Either thread; fill status and error. */
+void sl__completion_parse(sl__completion *c);
+void sl__completion_tokenize(sl__completion *c);
+
+/* answer.c: events → JSON. */
+void sl__answer_collect(sl__completion *c, const sl_event *ev);   /* adds the event to its choice */
+void sl__answer_chunk(sl__completion *c, int choice, sl_buffer *out); /* one streamed event with what was collected; clears it */
+void sl__answer_usage_chunk(sl__completion *c, sl_buffer *out);
+void sl__answer_error_chunk(int status, const char *message, sl_buffer *out);
+void sl__answer_whole(sl__completion *c, sl_buffer *out);
+void sl__answer_done(sl__completion *c);
+
+#endif

@@ -1,0 +1,354 @@
+#include "api/completion.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* POST /v1/completions: one sl__completion a request.
+ *
+ *   sl__completions_post ──small──► parse, tokenise ──────────────► submit ──► held until news from the engine
+ *                        └─large──► text thread ─► prepared ─► submit ─┘
+ *   news [sl__completions_news] ──plain──► collect … all ended ──► sl_http_reply
+ *                               └─stream─► sl_http_stream at the first event; http pulls with `fill`
+ *   client gone [on_gone] ──► the engine's request is cancelled
+ *   http done [on_done], engine over, text thread done ──► retire frees it and writes the log line */
+
+static void unlink_completion(sl__completion *c) {
+    if (c->prev) c->prev->next = c->next;
+    else c->api->completions = c->next;
+    if (c->next) c->next->prev = c->prev;
+}
+
+static void write_log(const sl__completion *c) {
+    sl_usage u = c->request ? sl_request_usage(c->request) : (sl_usage){0};
+    static const char *const reasons[SL_FINISH_COUNT] = {"stop", "length", "error", "slow_client", "cancelled_queue",
+                                                         "cancelled_prefill", "cancelled_decode"};
+    int finish = c->request ? sl_request_finish(c->request) : -1;
+    const sl_log_field fields[] = {
+        {.key = "id", .kind = SL_LOG_STRING, .s = c->id},
+        {.key = "status", .kind = SL_LOG_INT, .i = c->http_status},
+        {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 && finish < SL_FINISH_COUNT ? reasons[finish] : "refused"},
+        {.key = "choices", .kind = SL_LOG_INT, .i = c->choices},
+        {.key = "prompt_tokens", .kind = SL_LOG_INT, .i = c->prompt_tokens},
+        {.key = "generated_tokens", .kind = SL_LOG_INT, .i = u.generated_tokens},
+        {.key = "queue_seconds", .kind = SL_LOG_REAL, .r = u.queue_seconds},
+        {.key = "first_token_seconds", .kind = SL_LOG_REAL, .r = u.first_token_seconds},
+        {.key = "seconds", .kind = SL_LOG_REAL, .r = (double)(sl_clock_ns() - c->arrived) / 1e9},
+    };
+    sl_log_event(SL_LOG_INFO, "completion", fields, (int)(sizeof fields / sizeof fields[0]));
+}
+
+/* Frees it once nobody holds it. */
+static void retire(sl__completion *c) {
+    if (c->x || c->in_text || (c->request && !sl_request_over(c->request))) return;
+    write_log(c);
+    unlink_completion(c);
+    c->api->live--;
+    sl_request_free(c->request);
+    for (int i = 0; i < c->prompts; i++) sl_free(c->prompt[i].id);
+    sl__answer_done(c);
+    if (c->doc.v) json_decref(c->doc.v);
+    sl_free(c->body);
+    sl_arena_free(c->arena);
+    sl_free(c);
+}
+
+static void on_gone(void *ctx) {
+    sl__completion *c = ctx;
+    atomic_store(&c->job.cancelled, true);
+    if (c->request) sl_request_cancel(c->request);
+}
+
+static void on_done(void *ctx) {
+    sl__completion *c = ctx;
+    c->x = NULL;
+    on_gone(c);
+    retire(c);
+}
+
+static void refuse(sl__completion *c, const sl_error *err) {
+    if (!c->x || c->answered) return;
+    c->answered = true;
+    c->http_status = sl__refuse(c->api, c->x, err);
+}
+
+/* What stands between two events of a stream; false: the stream is complete. */
+static bool fill(void *ctx, sl_buffer *out) {
+    sl__completion *c = ctx;
+    sl_event ev;
+    int open = -1; /* a choice whose token was collected but not written: its finish may follow at once */
+    size_t before = out->len;
+    while (out->len - before < 16384 && sl_request_next(c->request, &ev)) {
+        if (open >= 0 && (open != ev.choice || ev.kind != SL_EVENT_FINISH)) {
+            sl__answer_chunk(c, open, out);
+            open = -1;
+        }
+        sl__answer_collect(c, &ev);
+        if (ev.kind == SL_EVENT_FINISH) {
+            sl__answer_chunk(c, ev.choice, out);
+            open = -1;
+        } else if (ev.kind == SL_EVENT_TOKEN) {
+            open = ev.choice;
+        }
+    }
+    if (open >= 0) sl__answer_chunk(c, open, out);
+    bool over = sl_request_over(c->request);
+    bool complete = c->ended == c->choices;
+    if (out->len != before) c->sent = sl_clock_ns();
+    if (complete) {
+        if (c->fields.include_usage) sl__answer_usage_chunk(c, out);
+    } else if (c->timed_out) {
+        sl__answer_error_chunk(504, "the request took longer than the server allows", out);
+    } else if (over && out->len == before) {
+        const char *why = sl_request_failure(c->request);
+        sl__answer_error_chunk(500, why[0] ? why : "the request was cancelled", out);
+    } else {
+        if (c->ping_due && out->len == before) {
+            sl_buffer_puts(out, ": ping\n\n");
+            c->sent = sl_clock_ns();
+        }
+        c->ping_due = false;
+        return true;
+    }
+    sl_buffer_puts(out, "data: [DONE]\n\n");
+    return false;
+}
+
+static const sl_http_hooks hooks = {on_gone, fill, on_done};
+
+static void add_ignored(sl__completion *c) {
+    if (c->fields.ignored[0]) sl_http_add_header(c->x, "x-sluice-ignored", c->fields.ignored);
+}
+
+static void begin_stream(sl__completion *c) {
+    c->answered = true;
+    c->http_status = 200;
+    c->sent = sl_clock_ns();
+    add_ignored(c);
+    sl_http_add_header(c->x, "Cache-Control", "no-cache");
+    sl_http_add_header(c->x, "X-Accel-Buffering", "no");
+    sl_http_stream(c->x, 200, "text/event-stream; charset=utf-8");
+}
+
+/* The engine failed a request before anything was sent, or it took too long. */
+static void fail(sl__completion *c) {
+    const char *why = sl_request_failure(c->request);
+    sl_error err = {.code = SL_IO};
+    if (c->timed_out) {
+        c->answered = true;
+        c->http_status = 504;
+        sl_http_add_header(c->x, "x-should-retry", "false");
+        sl_http_reply_error(c->x, 504, NULL, "timeout", "the request took longer than the server allows");
+        return;
+    }
+    snprintf(err.message, sizeof err.message, "%s", why[0] ? why : "the request was cancelled");
+    refuse(c, &err);
+}
+
+static void news_plain(sl__completion *c) {
+    sl_event ev;
+    while (sl_request_next(c->request, &ev)) sl__answer_collect(c, &ev);
+    if (c->answered || !c->x) return;
+    bool wrong = false;
+    for (int i = 0; i < c->choices; i++) wrong = wrong || (c->choice[i].ended && c->choice[i].finish > SL_FINISH_LENGTH);
+    if (c->ended == c->choices && !wrong && !c->timed_out) {
+        sl_buffer body = {0};
+        sl__answer_whole(c, &body);
+        c->answered = true;
+        c->http_status = 200;
+        add_ignored(c);
+        sl__reply_json(c->x, 200, &body);
+    } else if (sl_request_over(c->request)) {
+        fail(c);
+    }
+}
+
+static void news_stream(sl__completion *c) {
+    if (!c->x) return;
+    if (c->answered) {
+        if (sl_http_streaming(c->x)) sl_http_resume(c->x);
+    } else if (sl_request_over(c->request) && sl_request_finish(c->request) > SL_FINISH_LENGTH) {
+        fail(c); /* nothing was sent yet: an honest status */
+    } else {
+        begin_stream(c);
+    }
+}
+
+void sl__completions_news(sl_api *a) {
+    if (!a->engine) return;
+    for (sl_request *r = sl_engine_take_ready(a->engine), *next; r; r = next) {
+        next = sl_request_ready_next(r);
+        sl__completion *c = sl_request_user(r);
+        if (c->fields.stream) news_stream(c);
+        else news_plain(c);
+        retire(c);
+    }
+}
+
+/* sl_request_new and submit; false: refused. */
+static bool submit(sl__completion *c) {
+    uint64_t seed = (uint64_t)c->fields.seed;
+    if (!c->fields.has_seed && getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed) seed = c->arrived;
+    const int32_t **prompt = sl_arena_array(c->arena, SL_MEM_REQUEST, (size_t)c->prompts, sizeof *prompt);
+    size_t *prompt_len = sl_arena_array(c->arena, SL_MEM_REQUEST, (size_t)c->prompts, sizeof *prompt_len);
+    if (!prompt || !prompt_len) {
+        c->status = sl_fail(&c->error, SL_NOMEM, "out of memory");
+        return false;
+    }
+    for (int i = 0; i < c->prompts; i++) {
+        prompt[i] = c->prompt[i].id;
+        prompt_len[i] = c->prompt[i].count;
+    }
+    const sl__fields *f = &c->fields;
+    sl_request_spec spec = {
+        .prompt = prompt,
+        .prompt_len = prompt_len,
+        .prompts = c->prompts,
+        .n = (int)f->n,
+        .sampling = {.temperature = (float)f->temperature,
+                     .top_p = (float)f->top_p,
+                     .min_p = (float)f->min_p,
+                     .top_k = (int32_t)f->top_k,
+                     .presence = (float)f->presence,
+                     .frequency = (float)f->frequency,
+                     .repetition = (float)f->repetition,
+                     .seed = seed,
+                     .bias = f->bias,
+                     .bias_count = f->bias_count,
+                     .logprobs = (int)f->logprobs},
+        .max_tokens = (int)f->max_tokens,
+        .min_tokens = (int)f->min_tokens,
+        .stop = f->stop,
+        .stop_len = f->stop_len,
+        .stops = f->stops,
+        .stop_token = f->stop_token,
+        .stop_tokens = f->stop_tokens,
+        .include_stop = f->include_stop,
+        .ignore_eos = f->ignore_eos,
+        .skip_special = f->skip_special,
+        .prompt_logprobs = f->echo ? (int)f->logprobs : -1,
+        .stream = f->stream,
+        .id = c->id,
+        .user = c,
+    };
+    sl_request *r;
+    c->status = sl_request_new(c->api->engine, &spec, &r, &c->error);
+    if (c->status) return false;
+    c->status = sl_engine_submit(c->api->engine, r, &c->error);
+    if (c->status) {
+        sl_request_free(r);
+        return false;
+    }
+    c->request = r;
+    return true;
+}
+
+static void text_run(sl__job *job) {
+    sl__completion *c = (sl__completion *)job;
+    if (c->body) sl__completion_parse(c);
+    if (!c->status) sl__completion_tokenize(c);
+}
+
+static void text_back(sl__job *job) {
+    sl__completion *c = (sl__completion *)job;
+    c->in_text = false;
+    if (c->x && !atomic_load(&job->cancelled) && (c->status || !submit(c))) refuse(c, &c->error);
+    retire(c);
+}
+
+static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
+    sl__completion *c = sl_calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->arena = sl_arena_new();
+    if (!c->arena) {
+        sl_free(c);
+        return NULL;
+    }
+    c->job = (sl__job){.run = text_run, .back = text_back};
+    c->api = a;
+    c->x = x;
+    c->arrived = sl_clock_ns();
+    c->created = sl_clock_unix();
+    snprintf(c->id, sizeof c->id, "cmpl-%s", sl_http_request_id(x));
+    c->body = sl_http_take_body(x, &c->body_len);
+    c->next = a->completions;
+    if (c->next) c->next->prev = c;
+    a->completions = c;
+    a->live++;
+    return c;
+}
+
+void sl__completions_post(void *api, sl_http_exchange *x) {
+    sl_api *a = api;
+    sl_error err;
+    if (a->draining) {
+        sl_fail(&err, SL_CANCELLED, "the server is draining; try another one");
+        sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_DRAINING, 1);
+        sl__refuse(a, x, &err);
+        return;
+    }
+    sl__completion *c = new_completion(a, x);
+    if (!c) {
+        sl_fail(&err, SL_NOMEM, "out of memory");
+        sl__refuse(a, x, &err);
+        return;
+    }
+    bool large = c->body_len > SL_INLINE_BODY;
+    if (!large) {
+        sl__completion_parse(c);
+        large = !c->status && c->text_bytes > SL_INLINE_TEXT;
+    }
+    if (large) {
+        c->in_text = true;
+        if (sl__text_submit(a, &c->job) == SL_OK) {
+            sl_http_hold(x, &hooks, c);
+            return;
+        }
+        c->in_text = false;
+        c->status = sl_fail(&c->error, SL_FULL, "too many long prompts are waiting");
+        sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+    } else if (!c->status) {
+        sl__completion_tokenize(c);
+    }
+    if (!c->status && submit(c)) {
+        sl_http_hold(x, &hooks, c);
+        return;
+    }
+    refuse(c, &c->error);
+    c->x = NULL; /* answered at once: http calls no hook */
+    retire(c);
+}
+
+/* Once a second: comments into silent streams, headers of streams that wait for their first token, deadlines. */
+void sl__completions_tick(sl_api *a) {
+    uint64_t now = sl_clock_ns();
+    for (sl__completion *c = a->completions, *next; c; c = next) {
+        next = c->next;
+        if (!c->x || !c->request) continue;
+        uint64_t limit = (uint64_t)a->config.request_timeout * SL_SECOND;
+        if (limit && now - c->arrived > limit && !c->timed_out) {
+            c->timed_out = true;
+            sl_request_cancel(c->request);
+            if (c->fields.stream && c->answered) sl_http_resume(c->x);
+            else if (!c->answered) fail(c);
+            continue;
+        }
+        uint64_t silence = (uint64_t)a->config.ping_seconds * SL_SECOND;
+        if (!c->fields.stream || !silence) continue;
+        if (!c->answered && now - c->arrived > silence) {
+            begin_stream(c);
+            c->ping_due = true;
+        } else if (c->answered && sl_http_streaming(c->x) && now - c->sent > silence) {
+            c->ping_due = true;
+            sl_http_resume(c->x);
+        }
+    }
+}
+
+void sl__completions_cancel(sl_api *a) {
+    for (sl__completion *c = a->completions; c; c = c->next) on_gone(c);
+}

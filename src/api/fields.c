@@ -1,0 +1,260 @@
+#include "api/fields.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How a field is treated. */
+typedef enum treatment {
+    HONOURED_INT,
+    HONOURED_REAL,
+    HONOURED_BOOL,
+    HONOURED_STRING,
+    HONOURED_OTHER, /* read by a function of its own */
+    HARMLESS,       /* accepted, no effect on the answer */
+    NEUTRAL,        /* would change the answer and is not supported: only `neutral` values (and null) are accepted */
+} treatment;
+
+typedef struct field {
+    const char *name;
+    treatment treatment;
+    size_t offset;
+    double least, most;
+    const char *neutral; /* JSON values that change nothing, separated by '|' */
+} field;
+
+#define AT(f) offsetof(sl__fields, f)
+#define INT_MOST 2147483647.0
+
+static const field fields[] = {
+    {"model", HONOURED_STRING, AT(model), 0, 0, NULL},
+    {"prompt", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"max_tokens", HONOURED_INT, AT(max_tokens), 0, INT_MOST, NULL},
+    {"min_tokens", HONOURED_INT, AT(min_tokens), 0, INT_MOST, NULL},
+    {"temperature", HONOURED_REAL, AT(temperature), 0, 2, NULL},
+    {"top_p", HONOURED_REAL, AT(top_p), 0, 1, NULL},
+    {"top_k", HONOURED_INT, AT(top_k), -1, INT_MOST, NULL},
+    {"min_p", HONOURED_REAL, AT(min_p), 0, 1, NULL},
+    {"seed", HONOURED_INT, AT(seed), -9223372036854775808.0, 9223372036854775807.0, NULL},
+    {"n", HONOURED_INT, AT(n), 1, SL_MAX_CHOICES, NULL},
+    {"best_of", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"stop", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"stop_token_ids", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"include_stop_str_in_output", HONOURED_BOOL, AT(include_stop), 0, 0, NULL},
+    {"echo", HONOURED_BOOL, AT(echo), 0, 0, NULL},
+    {"logprobs", HONOURED_INT, AT(logprobs), 0, SL_TOP_LOGPROBS, NULL},
+    {"presence_penalty", HONOURED_REAL, AT(presence), -2, 2, NULL},
+    {"frequency_penalty", HONOURED_REAL, AT(frequency), -2, 2, NULL},
+    {"repetition_penalty", HONOURED_REAL, AT(repetition), 0.01, 100, NULL},
+    {"logit_bias", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"ignore_eos", HONOURED_BOOL, AT(ignore_eos), 0, 0, NULL},
+    {"skip_special_tokens", HONOURED_BOOL, AT(skip_special), 0, 0, NULL},
+    {"add_special_tokens", HONOURED_BOOL, AT(add_special), 0, 0, NULL},
+    {"stream", HONOURED_BOOL, AT(stream), 0, 0, NULL},
+    {"stream_options", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"return_token_ids", HONOURED_BOOL, AT(return_ids), 0, 0, NULL},
+    {"return_tokens_as_token_ids", HONOURED_BOOL, AT(ids_as_tokens), 0, 0, NULL},
+
+    {"user", HARMLESS, 0, 0, 0, NULL},
+    {"metadata", HARMLESS, 0, 0, 0, NULL},
+    {"store", HARMLESS, 0, 0, 0, NULL},
+    {"service_tier", HARMLESS, 0, 0, 0, NULL},
+    {"request_id", HARMLESS, 0, 0, 0, NULL},
+    {"session_id", HARMLESS, 0, 0, 0, NULL},
+    {"safety_identifier", HARMLESS, 0, 0, 0, NULL},
+    {"prompt_cache_key", HARMLESS, 0, 0, 0, NULL},
+    {"cache_prompt", HARMLESS, 0, 0, 0, NULL},
+    {"stream_interval", HARMLESS, 0, 0, 0, NULL},
+    {"spaces_between_special_tokens", HARMLESS, 0, 0, 0, NULL},
+
+    {"suffix", NEUTRAL, 0, 0, 0, "\"\""},
+    {"tools", NEUTRAL, 0, 0, 0, "[]"},
+    {"tool_choice", NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
+    {"functions", NEUTRAL, 0, 0, 0, "[]"},
+    {"response_format", NEUTRAL, 0, 0, 0, "{\"type\":\"text\"}"},
+    {"structured_outputs", NEUTRAL, 0, 0, 0, "{}"},
+    {"guided_json", NEUTRAL, 0, 0, 0, ""},
+    {"guided_regex", NEUTRAL, 0, 0, 0, ""},
+    {"guided_choice", NEUTRAL, 0, 0, 0, ""},
+    {"guided_grammar", NEUTRAL, 0, 0, 0, ""},
+    {"grammar", NEUTRAL, 0, 0, 0, "\"\""},
+    {"json_schema", NEUTRAL, 0, 0, 0, "{}"},
+    {"use_beam_search", NEUTRAL, 0, 0, 0, "false"},
+    {"length_penalty", NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"truncate_prompt_tokens", NEUTRAL, 0, 0, 0, ""},
+    {"prompt_logprobs", NEUTRAL, 0, 0, 0, ""},
+    {"allowed_token_ids", NEUTRAL, 0, 0, 0, "[]"},
+    {"bad_words", NEUTRAL, 0, 0, 0, "[]"},
+    {"prompt_embeds", NEUTRAL, 0, 0, 0, ""},
+    {"logits_processors", NEUTRAL, 0, 0, 0, "[]"},
+    {"repetition_detection", NEUTRAL, 0, 0, 0, ""},
+    {"typical_p", NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"repeat_penalty", NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"mirostat", NEUTRAL, 0, 0, 0, "0"},
+    {"dry_multiplier", NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"xtc_probability", NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"n_predict", NEUTRAL, 0, 0, 0, ""},
+    {"lora", NEUTRAL, 0, 0, 0, "[]"},
+    {"priority", NEUTRAL, 0, 0, 0, "0"},
+    {"cache_salt", HARMLESS, 0, 0, 0, NULL},
+};
+enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
+
+static const field *find(const char *name) {
+    for (int i = 0; i < FIELD_COUNT; i++)
+        if (!strcmp(fields[i].name, name)) return &fields[i];
+    return NULL;
+}
+
+/* Is the value one of those that change nothing? Compared in jansson's compact spelling. */
+static bool is_neutral(const field *f, const json_t *v) {
+    char text[64];
+    size_t n = json_dumpb(v, text, sizeof text, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    if (n > sizeof text) return false;
+    for (const char *p = f->neutral; *p;) {
+        const char *end = strchrnul(p, '|');
+        if ((size_t)(end - p) == n && !memcmp(p, text, n)) return true;
+        p = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+static sl_status read_one(const field *f, const sl_json *at, sl__fields *ret, sl_error *e) {
+    void *to = (char *)ret + f->offset;
+    switch (f->treatment) {
+    case HONOURED_INT: {
+        int64_t least = f->least <= -9.2e18 ? INT64_MIN : (int64_t)f->least;
+        int64_t most = f->most >= 9.2e18 ? INT64_MAX : (int64_t)f->most;
+        return sl_json_int(at, least, most, to, e);
+    }
+    case HONOURED_REAL: return sl_json_float(at, f->least, f->most, to, e);
+    case HONOURED_BOOL: return sl_json_bool(at, to, e);
+    case HONOURED_STRING: {
+        size_t len;
+        return sl_json_string(at, to, &len, e);
+    }
+    case NEUTRAL:
+        if (!is_neutral(f, at->v)) return sl_json_fail(at, e, "is not supported here");
+        return SL_OK;
+    default: return SL_OK;
+    }
+}
+
+static sl_status read_stop(const sl_json *body, sl_arena *arena, sl__fields *ret, sl_error *e) {
+    sl_json at, item;
+    if (!sl_json_get(body, "stop", &at)) return SL_OK;
+    bool one = json_is_string(at.v);
+    sl_status st = one ? SL_OK : sl_json_array(&at, SL_MAX_STOPS, e);
+    if (st) return st;
+    size_t count = one ? 1 : sl_json_size(&at);
+    ret->stop = sl_arena_array(arena, SL_MEM_REQUEST, count + 1, sizeof *ret->stop);
+    ret->stop_len = sl_arena_array(arena, SL_MEM_REQUEST, count + 1, sizeof *ret->stop_len);
+    if (!ret->stop || !ret->stop_len) return sl_fail(e, SL_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        if (one) item = at;
+        else if (!sl_json_at(&at, i, &item)) return sl_json_fail(&at, e, "must hold strings");
+        const char *text;
+        size_t len;
+        st = sl_json_string(&item, &text, &len, e);
+        if (st) return st;
+        if (len == 0) continue; /* an empty stop stops nothing; some clients send "" for none */
+        if (len > SL_MAX_STOP_BYTES) return sl_json_fail(&item, e, "must be at most %d bytes", SL_MAX_STOP_BYTES);
+        ret->stop[ret->stops] = text;
+        ret->stop_len[ret->stops++] = len;
+    }
+    return SL_OK;
+}
+
+static sl_status read_stop_tokens(const sl_json *body, int vocab, sl_arena *arena, sl__fields *ret, sl_error *e) {
+    sl_json at, item;
+    if (!sl_json_get(body, "stop_token_ids", &at)) return SL_OK;
+    sl_status st = sl_json_array(&at, SL_MAX_STOP_TOKENS, e);
+    if (st) return st;
+    size_t count = sl_json_size(&at);
+    ret->stop_token = sl_arena_array(arena, SL_MEM_REQUEST, count + 1, sizeof *ret->stop_token);
+    if (!ret->stop_token) return sl_fail(e, SL_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        int64_t id = 0;
+        if (!sl_json_at(&at, i, &item)) return sl_json_fail(&at, e, "must hold token ids");
+        st = sl_json_int(&item, 0, vocab - 1, &id, e);
+        if (st) return st;
+        ret->stop_token[ret->stop_tokens++] = (int32_t)id;
+    }
+    return SL_OK;
+}
+
+static sl_status read_bias(const sl_json *body, int vocab, sl_arena *arena, sl__fields *ret, sl_error *e) {
+    sl_json at;
+    if (!sl_json_get(body, "logit_bias", &at)) return SL_OK;
+    sl_status st = sl_json_object(&at, e);
+    if (st) return st;
+    size_t count = sl_json_size(&at);
+    if (count > (size_t)vocab) return sl_json_fail(&at, e, "has more entries than the vocabulary has tokens");
+    ret->bias = sl_arena_array(arena, SL_MEM_REQUEST, count + 1, sizeof *ret->bias);
+    if (!ret->bias) return sl_fail(e, SL_NOMEM, "out of memory");
+    const char *key;
+    json_t *value;
+    json_object_foreach(at.v, key, value) {
+        char *end;
+        long id = strtol(key, &end, 10);
+        if (key[0] < '0' || key[0] > '9' || *end || id >= vocab)
+            return sl_fail_param(e, SL_INVALID, "logit_bias", "logit_bias: \"%.32s\" is no token id from 0 to %d", key, vocab - 1);
+        sl_json item;
+        double bias = 0;
+        if (!sl_json_get(&at, key, &item)) continue;
+        st = sl_json_float(&item, -100, 100, &bias, e);
+        if (st) return st;
+        ret->bias[ret->bias_count++] = (sl_logit_bias){(int32_t)id, (float)bias};
+    }
+    return SL_OK;
+}
+
+static sl_status read_stream_options(const sl_json *body, sl__fields *ret, sl_error *e) {
+    sl_json at;
+    if (!sl_json_get(body, "stream_options", &at)) return SL_OK;
+    sl_status st = sl_json_object(&at, e);
+    if (st) return st;
+    if (!ret->stream) return sl_json_fail(&at, e, "is only allowed together with \"stream\": true");
+    st = sl_json_opt_bool(&at, "include_usage", &ret->include_usage, e);
+    if (!st) st = sl_json_opt_bool(&at, "continuous_usage_stats", &ret->continuous_usage, e);
+    ret->continuous_usage = ret->continuous_usage && ret->include_usage;
+    return st;
+}
+
+static void note_ignored(sl__fields *ret, const char *name) {
+    size_t used = strlen(ret->ignored), len = strlen(name);
+    for (const char *p = name; *p; p++) /* a header's value: plain characters only */
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p)) return;
+    if (used + len + 3 < sizeof ret->ignored)
+        snprintf(ret->ignored + used, sizeof ret->ignored - used, "%s%s", used ? ", " : "", name);
+}
+
+sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena *arena, sl__fields *ret, sl_error *e) {
+    *ret = (sl__fields){.max_tokens = -1, .n = 1, .logprobs = -1, .temperature = 1, .top_p = 1, .repetition = 1,
+                        .skip_special = true, .add_special = true};
+    sl_status st = sl_json_object(body, e);
+    if (st) return st;
+    const char *key;
+    json_t *value;
+    json_object_foreach(body->v, key, value) {
+        const field *f = find(key);
+        sl_json at;
+        if (!f) {
+            if (strict) return sl_fail_param(e, SL_INVALID, key, "unknown field \"%.64s\"", key);
+            note_ignored(ret, key);
+        } else if (sl_json_get(body, key, &at)) {
+            st = read_one(f, &at, ret, e);
+            if (st) return st;
+            if (!strcmp(key, "seed")) ret->has_seed = true;
+        }
+    }
+    if ((st = read_stop(body, arena, ret, e)) || (st = read_stop_tokens(body, vocab, arena, ret, e)) ||
+        (st = read_bias(body, vocab, arena, ret, e)) || (st = read_stream_options(body, ret, e)))
+        return st;
+    int64_t best_of = ret->n;
+    st = sl_json_opt_int(body, "best_of", 1, SL_MAX_CHOICES, &best_of, e);
+    if (st) return st;
+    if (best_of != ret->n) return sl_fail_param(e, SL_INVALID, "best_of", "best_of: only the value of n is supported");
+    if (ret->top_k < 0) ret->top_k = 0;
+    return SL_OK;
+}

@@ -1,0 +1,35 @@
+/* fields.h: the fields of a completion request: one table says which are honoured, harmless, or known and refused.
+ * Loop or text thread; pure. */
+#ifndef SL_API_FIELDS_H
+#define SL_API_FIELDS_H
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "engine/request.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the fields say, checked and with defaults; prompts apart. Strings and arrays lie in the arena that was given. */
+typedef struct sl__fields {
+    const char *model; /* NULL: the served one */
+    int64_t max_tokens; /* -1: not said */
+    int64_t min_tokens, top_k, seed, n, logprobs;
+    bool has_seed;
+    double temperature, top_p, min_p, presence, frequency, repetition;
+    bool echo, stream, ignore_eos, include_stop, skip_special, add_special, return_ids, ids_as_tokens;
+    bool include_usage, continuous_usage;
+    const char **stop;
+    size_t *stop_len;
+    int stops;
+    int32_t *stop_token;
+    int stop_tokens;
+    sl_logit_bias *bias;
+    int bias_count;
+    char ignored[256]; /* names of unknown fields, for x-sluice-ignored; "" if none */
+} sl__fields;
+
+/* vocab: token ids must be below it. strict: unknown fields are errors. */
+sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena *arena, sl__fields *ret, sl_error *e);
+
+#endif

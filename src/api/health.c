@@ -1,0 +1,46 @@
+#include "api/internal.h"
+
+#include <string.h>
+
+/* livez: the loop turns (it answers) and the engine is not stuck. readyz: takes work; a full queue stays ready, its answer
+ * is 429. */
+
+static void plain(sl_http_exchange *x, int status, const char *text) {
+    sl_buffer out = {0};
+    sl_buffer_puts(&out, text);
+    sl_http_add_header(x, "Cache-Control", "no-store");
+    sl_http_reply(x, status, "text/plain; charset=utf-8", &out);
+}
+
+static bool stuck(const sl_api *a) {
+    return a->engine && sl_engine_stuck_ns(a->engine) > (uint64_t)a->config.stuck_seconds * UINT64_C(1000000000);
+}
+
+static const char *state(const sl_api *a) {
+    if (!a->engine) return "loading";
+    if (a->draining) return "draining";
+    return stuck(a) ? "stuck" : "ok";
+}
+
+void sl__livez_get(void *api, sl_http_exchange *x) {
+    if (stuck(api)) plain(x, 503, "stuck\n");
+    else plain(x, 200, "ok\n");
+}
+
+void sl__readyz_get(void *api, sl_http_exchange *x) {
+    const char *s = state(api);
+    plain(x, strcmp(s, "ok") ? 503 : 200, !strcmp(s, "loading") ? "loading\n" : !strcmp(s, "draining") ? "draining\n" : !strcmp(s, "stuck") ? "stuck\n" : "ok\n");
+}
+
+void sl__health_get(void *api, sl_http_exchange *x) {
+    const sl_api *a = api;
+    const char *s = state(a);
+    sl_buffer out = {0};
+    sl_buffer_printf(&out, "{\"status\":\"%s\",\"running\":%d,\"waiting\":%d,\"model\":", s,
+                     a->engine ? sl_engine_live(a->engine) - sl_engine_waiting(a->engine) : 0,
+                     a->engine ? sl_engine_waiting(a->engine) : 0);
+    sl_buffer_json(&out, a->name[0], strlen(a->name[0]));
+    sl_buffer_puts(&out, "}");
+    sl_http_add_header(x, "Cache-Control", "no-store");
+    sl__reply_json(x, strcmp(s, "ok") ? 503 : 200, &out);
+}

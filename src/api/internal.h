@@ -1,0 +1,80 @@
+/* internal.h: what the files of api/ share.
+ * Loop thread unless a line says text thread. */
+#ifndef SL_API_INTERNAL_H
+#define SL_API_INTERNAL_H
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/json.h"
+#include "base/mailbox.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define SL_MAX_NAMES 16
+#define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
+#define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
+#define SL_TEXT_QUEUE 256    /* jobs that may wait for the text thread */
+
+/* Work for the text thread; comes back to the loop. A job belongs to the text thread between run and back. */
+typedef struct sl__job {
+    sl_mail mail;                        /* first: the job is the mail */
+    void (*run)(struct sl__job *job);    /* text thread */
+    void (*back)(struct sl__job *job);   /* loop */
+    atomic_bool cancelled;               /* the client is gone: run is skipped */
+} sl__job;
+
+typedef struct sl__completion sl__completion;
+
+struct sl_api {
+    sl_api_config config;
+    uv_loop_t *loop;
+    sl_engine *engine; /* NULL until sl_api_start */
+    uv_async_t news;   /* the engine or the text thread has something */
+    uv_timer_t tick;   /* once a second: pings, deadlines */
+    int handles;       /* not yet closed */
+    void (*closed)(void *);
+    void *closed_arg;
+    bool draining;
+    char *names; /* model_names, commas replaced by NULs */
+    const char *name[SL_MAX_NAMES];
+    int name_count;
+    int64_t created;
+    pthread_t text;
+    bool text_runs;
+    atomic_bool text_stop;
+    sl_mailbox *jobs; /* loop → text thread */
+    sl_mailbox *back; /* text thread → loop */
+    int live;
+    sl__completion *completions; /* doubly linked, all that are not freed */
+};
+
+/* text thread (work.c) */
+sl_status sl__text_start(sl_api *a, sl_error *e);
+void sl__text_stop(sl_api *a);
+sl_status sl__text_submit(sl_api *a, sl__job *job); /* SL_FULL: refuse with 429 */
+void sl__text_collect(sl_api *a);
+
+/* handlers */
+void sl__completions_post(void *api, sl_http_exchange *x);
+void sl__models_list(void *api, sl_http_exchange *x);
+void sl__models_get(void *api, sl_http_exchange *x);
+void sl__tokenize_post(void *api, sl_http_exchange *x);
+void sl__detokenize_post(void *api, sl_http_exchange *x);
+void sl__livez_get(void *api, sl_http_exchange *x);
+void sl__readyz_get(void *api, sl_http_exchange *x);
+void sl__health_get(void *api, sl_http_exchange *x);
+void sl__metrics_get(void *api, sl_http_exchange *x);
+void sl__metrics_experts_get(void *api, sl_http_exchange *x);
+
+/* completions.c */
+void sl__completions_news(sl_api *a);
+void sl__completions_tick(sl_api *a);
+void sl__completions_cancel(sl_api *a);
+
+/* Answers with the error: status by its code; counts the rejection. */
+int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
+bool sl__model_known(const sl_api *a, const char *name);
+void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
+
+#endif

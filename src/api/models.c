@@ -1,0 +1,40 @@
+#include "api/internal.h"
+
+#include <string.h>
+
+static void put_model(const sl_api *a, const char *name, sl_buffer *out) {
+    const sl_model *m = a->config.model;
+    sl_buffer_puts(out, "{\"id\":");
+    sl_buffer_json(out, name, strlen(name));
+    sl_buffer_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"sluice\",\"root\":", (long long)a->created);
+    sl_buffer_json(out, a->name[0], strlen(a->name[0]));
+    sl_buffer_printf(out, ",\"parent\":null,\"max_model_len\":%d,\"meta\":{\"family\":\"%s\",\"type\":\"%s\",\"layers\":%d,"
+                          "\"experts\":%d,\"experts_per_token\":%d,\"vocab\":%d,\"parameters\":%llu,\"active_parameters\":%llu}}",
+                     sl_engine_config_of(a->engine)->ctx, m->family->name, m->type, m->hp.layers, m->hp.experts,
+                     m->hp.experts_used, m->hp.vocab, (unsigned long long)m->parameters,
+                     (unsigned long long)m->active_parameters);
+}
+
+void sl__models_list(void *api, sl_http_exchange *x) {
+    const sl_api *a = api;
+    sl_buffer out = {0};
+    sl_buffer_puts(&out, "{\"object\":\"list\",\"data\":[");
+    for (int i = 0; i < a->name_count; i++) {
+        if (i) sl_buffer_append(&out, ",", 1);
+        put_model(a, a->name[i], &out);
+    }
+    sl_buffer_puts(&out, "]}");
+    sl__reply_json(x, 200, &out);
+}
+
+void sl__models_get(void *api, sl_http_exchange *x) {
+    const sl_api *a = api;
+    const char *name = sl_http_path_rest(x);
+    if (!sl__model_known(a, name) || !name[0]) {
+        sl_http_reply_error(x, 404, "model", "model_not_found", "this server does not have that model");
+        return;
+    }
+    sl_buffer out = {0};
+    put_model(a, name, &out);
+    sl__reply_json(x, 200, &out);
+}

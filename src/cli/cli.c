@@ -1,0 +1,80 @@
+#include "cli/cli.h"
+
+#include "base/map.h"
+#include "kernels/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Every subcommand, one row each. */
+static const struct command {
+    const char *name;
+    unsigned bit;
+    int (*run)(sl_settings *s);
+    const char *arguments, *help;
+} commands[] = {
+    {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests"},
+    {"run", SL_CMD_RUN, sl_run, "MODEL PROMPT [options]", "one completion to the terminal"},
+    {"inspect", SL_CMD_INSPECT, sl_inspect, "MODEL [options]", "say what a model is and what it will cost"},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void usage(FILE *to) {
+    fprintf(to, "sluice %s: serves mixture-of-experts language models from CPUs\n\n", SL_VERSION);
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        fprintf(to, "  sluice %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "\nMODEL is a .gguf file (or the first of its split parts) or a Hugging Face folder.\n"
+                "sluice COMMAND --help lists the options of a command.\n");
+}
+
+static int help(const struct command *c) {
+    sl_buffer out = {0};
+    sl_options_help(c->bit, &out);
+    printf("sluice %s %s: %s\n\n%s", c->name, c->arguments, c->help, sl_buffer_text(&out));
+    sl_buffer_done(&out);
+    return 0;
+}
+
+static int run(const struct command *c, int argc, char **argv, char **environment) {
+    sl_settings s;
+    sl_error err;
+    bool wants_help;
+    int status = 2;
+    if (sl_options_parse(c->bit, argc, argv, environment, &s, &wants_help, &err)) {
+        fprintf(stderr, "sluice %s: %s\n", c->name, err.message);
+        status = err.code == SL_MISUSE ? 2 : 1;
+    } else if (wants_help) {
+        status = help(c);
+    } else if (sl_kernels_choose(s.tier[0] ? s.tier : NULL, &err)) {
+        fprintf(stderr, "sluice %s: --tier: %s\n", c->name, err.message);
+    } else {
+        sl_map_guard();
+        status = c->run(&s);
+    }
+    sl_options_done(&s);
+    return status;
+}
+
+int sl_cli_main(int argc, char **argv, char **environment) {
+    const char *name = argc > 1 ? argv[1] : "";
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (!strcmp(name, commands[i].name)) return run(&commands[i], argc - 1, argv + 1, environment);
+    if (!strcmp(name, "version") || !strcmp(name, "--version")) {
+        printf("sluice %s\n", SL_VERSION);
+        return 0;
+    }
+    if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
+        usage(stdout);
+        return 0;
+    }
+    if (name[0]) {
+        const char *known[COMMAND_COUNT];
+        for (int i = 0; i < COMMAND_COUNT; i++) known[i] = commands[i].name;
+        const char *near = sl_nearest(name, known, COMMAND_COUNT);
+        fprintf(stderr, "sluice: unknown command \"%s\"", name);
+        if (near) fprintf(stderr, "; did you mean \"%s\"?", near);
+        fprintf(stderr, "\n\n");
+    }
+    usage(stderr);
+    return 2;
+}

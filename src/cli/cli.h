@@ -1,0 +1,14 @@
+/* cli.h: the subcommands; each returns the exit status: 0 done, 1 failed, 2 misused.
+ * The main thread. */
+#ifndef SL_CLI_CLI_H
+#define SL_CLI_CLI_H
+
+#include "cli/options.h"
+
+int sl_cli_main(int argc, char **argv, char **environment);
+
+int sl_serve(sl_settings *s);
+int sl_run(sl_settings *s);
+int sl_inspect(sl_settings *s);
+
+#endif

@@ -1,0 +1,57 @@
+/* options.h: every option, one row each: command line, environment, configuration key, range, help.
+ * Before the threads start; constant afterwards.
+ *
+ * The command line wins over the environment, that over the file. Unknown options and keys are errors that name the nearest
+ * known one; an unknown SLUICE_… variable is a warning. */
+#ifndef SL_CLI_OPTIONS_H
+#define SL_CLI_OPTIONS_H
+
+#include "api/api.h"
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/engine.h"
+#include "http/http.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Which subcommands know an option. */
+enum { SL_CMD_SERVE = 1, SL_CMD_RUN = 2, SL_CMD_BENCH = 4, SL_CMD_INSPECT = 8 };
+
+/* What the options fill: each folder's own configuration, and what only the wiring needs. */
+typedef struct sl_settings {
+    const char *model;  /* first positional argument, or the key "model" */
+    const char *prompt; /* second positional argument of `run` */
+    const char *config_file;
+    sl_engine_config engine; /* threads 0: as the machine allows; ctx 0 and kv_pages 0: planned */
+    sl_http_config http;
+    sl_api_config api;
+    int64_t kv_memory;     /* bytes; 0: planned */
+    const char *kv_type;   /* "f16" or "f32" */
+    const char *tier;      /* kernels at most; "" */
+    const char *admin;     /* HOST:PORT or "" */
+    const char *metrics_experts; /* auto, on, off */
+    int64_t drain_seconds;
+    const char *log_level, *log_format;
+    bool json;
+    /* run */
+    int64_t max_tokens, top_k, seed;
+    double temperature, top_p, min_p;
+    bool stats;
+    sl_arena *arena; /* owns the strings */
+} sl_settings;
+
+/* Fills *s with defaults, then the file, the environment and the command line. argv[0] is the subcommand.
+ * *ret_help: --help was asked for (nothing else was checked then). Warnings go to standard error. */
+sl_status sl_options_parse(unsigned command, int argc, char **argv, char **environment, sl_settings *s, bool *ret_help,
+                           sl_error *e);
+void sl_options_done(sl_settings *s);
+
+/* The options of a subcommand as a page of text. */
+void sl_options_help(unsigned command, sl_buffer *out);
+
+/* The known word nearest to `word`, for "did you mean"; NULL if none is near. */
+const char *sl_nearest(const char *word, const char *const *known, int count);
+
+#endif

@@ -1,0 +1,121 @@
+#include "cli/plan.h"
+
+#include "forward/forward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_CTX 32768 /* positions, where the model allows more: rope tables and page tables grow with it */
+
+const char *sl_bytes_text(uint64_t bytes, char text[24]) {
+    static const char units[][4] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double x = (double)bytes;
+    int u = 0;
+    while (x >= 1024 && u < 4) x /= 1024, u++;
+    snprintf(text, 24, u && x < 100 ? "%.1f %s" : "%.0f %s", x, units[u]);
+    return text;
+}
+
+static int pages_for(int positions) { return (positions + SL_PAGE - 1) / SL_PAGE; }
+
+static void measure(const sl_engine_config *g, sl_plan *p) {
+    sl_engine_plan cost = sl_engine_plan_for(g);
+    p->kv = cost.kv_bytes;
+    p->workspace = cost.workspace_bytes;
+    p->sequences = cost.sequence_bytes;
+    p->total_private = p->kv + p->workspace + p->sequences + SL_PLAN_FIXED;
+}
+
+/* KV pages: as asked; otherwise the lesser of ctx * max-sequences and half of what the limit leaves. */
+static int choose_pages(const sl_settings *s, const sl_plan *p) {
+    const sl_engine_config *g = &s->engine;
+    uint64_t wanted = (uint64_t)pages_for(g->ctx) * (uint64_t)g->max_sequences;
+    uint64_t allowed;
+    if (s->kv_memory > 0) {
+        allowed = (uint64_t)s->kv_memory / p->page_bytes;
+        wanted = allowed; /* exactly what was asked for */
+    } else {
+        uint64_t other = p->workspace + p->sequences + SL_PLAN_FIXED;
+        uint64_t limit = p->machine.memory_limit;
+        uint64_t taken = p->weights_fit ? p->weights + other : other; /* weights that do not fit are read from disk anyway */
+        allowed = limit > taken ? (limit - taken) / 2 / p->page_bytes : 0;
+    }
+    uint64_t pages = wanted < allowed ? wanted : allowed;
+    return pages > 1 << 24 ? 1 << 24 : (int)pages;
+}
+
+sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e) {
+    sl_plan p = {.weights = m->mapped_bytes};
+    sl_engine_config *g = &s->engine;
+    sl_machine_read(&p.machine);
+    g->model = m;
+    g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_F16;
+    if (!g->threads) g->threads = p.machine.threads;
+    bool ctx_given = g->ctx > 0;
+    if (!ctx_given) g->ctx = m->hp.context < DEFAULT_CTX ? m->hp.context : DEFAULT_CTX;
+    if (g->ctx > m->hp.context)
+        return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's %d", g->ctx, m->hp.context);
+    p.page_bytes = sl_forward_page_bytes(m, g->kv_type);
+    g->kv_pages = 1;
+    measure(g, &p);
+    uint64_t limit = p.machine.memory_limit;
+    p.weights_fit = p.weights + p.total_private <= limit;
+    g->kv_pages = choose_pages(s, &p);
+    if (g->kv_pages < pages_for(g->ctx) && !ctx_given) g->ctx = g->kv_pages * SL_PAGE; /* the context shrinks with the memory */
+    measure(g, &p);
+    char kv[24], work[24], fixed[24], total[24], most[24];
+    if (g->kv_pages < 1 || g->kv_pages < pages_for(g->ctx) || p.total_private > limit) {
+        uint64_t one = (uint64_t)pages_for(ctx_given ? g->ctx : SL_PAGE) * p.page_bytes;
+        if (p.kv < one) p.kv = one;
+        p.total_private = p.kv + p.workspace + p.sequences + SL_PLAN_FIXED;
+        return sl_fail_param(e, SL_TOO_LONG, "kv-memory",
+                             "does not fit: keys and values %s (one sequence of %d positions at least) + workspace and "
+                             "sequences %s + program %s = %s, the limit is %s; lower --ctx or --max-sequences, set "
+                             "--kv-memory, or give more memory",
+                             sl_bytes_text(p.kv, kv), g->ctx > 0 ? g->ctx : SL_PAGE,
+                             sl_bytes_text(p.workspace + p.sequences, work), sl_bytes_text(SL_PLAN_FIXED, fixed),
+                             sl_bytes_text(p.total_private, total), sl_bytes_text(limit, most));
+    }
+    p.weights_fit = p.weights + p.total_private <= limit;
+    *ret = p;
+    return SL_OK;
+}
+
+static void print_model(const sl_model *m, sl_buffer *out) {
+    const sl_hparams *hp = &m->hp;
+    char size[24];
+    sl_buffer_printf(out, "model    %s: %s, %d layers", m->name, m->family->name, hp->layers);
+    if (hp->experts) sl_buffer_printf(out, " of %d experts, %d a token", hp->experts, hp->experts_used);
+    else sl_buffer_puts(out, ", dense");
+    sl_buffer_printf(out, "; %.2f G parameters, %.2f G active; %s in %d %s file%s, %s mapped, not copied\n",
+                     (double)m->parameters / 1e9, (double)m->active_parameters / 1e9, m->type, m->files, m->container,
+                     m->files == 1 ? "" : "s", sl_bytes_text(m->mapped_bytes, size));
+}
+
+void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out) {
+    const sl_engine_config *g = &s->engine;
+    const sl_machine *h = &p->machine;
+    char a[24], b[24], c[24], d[24], e[24];
+    sl_buffer_printf(out, "sluice   %s, kernels %s (--tier)\n", SL_VERSION, sl_kernels()->tier);
+    sl_buffer_printf(out, "cpu      %s: %d online, %d in the affinity mask, ", h->cpu_model[0] ? h->cpu_model : "unknown",
+                     h->cpus_online, h->cpus_affinity);
+    if (h->cpus_quota > 0) sl_buffer_printf(out, "quota %.2f", h->cpus_quota);
+    else sl_buffer_puts(out, "no quota");
+    sl_buffer_printf(out, "; %d thread%s (--threads)\n", g->threads, g->threads == 1 ? "" : "s");
+    print_model(m, out);
+    sl_buffer_printf(out, "memory   weights %s (page cache) + keys and values %s + workspace %s + program %s, of %s (%s)\n",
+                     sl_bytes_text(p->weights, a), sl_bytes_text(p->kv, b), sl_bytes_text(p->workspace + p->sequences, c),
+                     sl_bytes_text(SL_PLAN_FIXED, d), sl_bytes_text(h->memory_limit, e),
+                     h->memory_limited ? "cgroup limit" : "the machine's");
+    sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions, %s (--kv-memory, "
+                          "--kv-type)\n",
+                     g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type);
+    if (!p->weights_fit) {
+        uint64_t room = h->memory_limit > p->total_private ? h->memory_limit - p->total_private : 0;
+        double missing = p->weights ? 1.0 - (double)room / (double)p->weights : 0;
+        double read = missing * (double)m->active_parameters / (double)m->parameters * (double)m->mapped_bytes;
+        sl_buffer_printf(out, "warning  %.0f %% of the weights do not fit: about %s a token come from disk, so at 1 GB/s expect "
+                              "%.1f tokens/s at most\n",
+                         missing * 100, sl_bytes_text((uint64_t)read, a), read > 0 ? 1e9 / read : 0.0);
+    }
+}

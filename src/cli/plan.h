@@ -1,0 +1,33 @@
+/* plan.h: what serving will cost, before it is paid: threads, context, KV pages, memory against the cgroup's limit.
+ * The main thread; pure but for reading /proc and /sys. */
+#ifndef SL_CLI_PLAN_H
+#define SL_CLI_PLAN_H
+
+#include "base/buffer.h"
+#include "base/machine.h"
+#include "cli/options.h"
+#include "model/model.h"
+
+typedef struct sl_plan {
+    sl_machine machine;
+    uint64_t weights;                       /* mapped, shared with the page cache */
+    uint64_t kv, workspace, sequences;      /* private */
+    uint64_t total_private;
+    uint64_t page_bytes;                    /* of one KV page, all layers */
+    bool weights_fit;                       /* weights and private memory together are below the limit */
+} sl_plan;
+
+/* Room for the program itself, the vocabulary and the connections. */
+#define SL_PLAN_FIXED (UINT64_C(64) << 20)
+
+/* Completes s->engine (model, threads, ctx, kv_type, kv_pages) from the settings and the machine. SL_TOO_LONG when private
+ * memory cannot fit the limit, with the arithmetic and the options that change it. */
+sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);
+
+/* The start-up lines: what was found, what was chosen, what it will cost, and the option that overrides each. */
+void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out);
+
+/* "1.5 GiB" */
+const char *sl_bytes_text(uint64_t bytes, char text[24]);
+
+#endif

@@ -1,0 +1,210 @@
+"""Starts the built program and talks to it as clients do: plain sockets, http.client, the openai package."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+BINARY = None
+REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference", "checkpoints")
+
+
+def checkpoint(name):
+    return os.path.join(REFERENCE, name)
+
+
+_stretched = {}
+
+
+def stretched(name, positions=65536):
+    """The same tiny checkpoint with room for long answers: its config.json with another context."""
+    if name not in _stretched:
+        folder = tempfile.TemporaryDirectory()
+        for file in os.listdir(checkpoint(name)):
+            if file != "config.json":
+                os.symlink(os.path.abspath(os.path.join(checkpoint(name), file)), os.path.join(folder.name, file))
+        with open(os.path.join(checkpoint(name), "config.json")) as f:
+            config = json.load(f)
+        config["max_position_embeddings"] = positions
+        with open(os.path.join(folder.name, "config.json"), "w") as f:
+            json.dump(config, f)
+        _stretched[name] = folder
+    return _stretched[name].name
+
+
+class Server:
+    """A running `sluice serve`. Stopped by its process id."""
+
+    def __init__(self, model, *arguments, env=None, wait=True):
+        self.log = tempfile.TemporaryFile("w+")
+        command = [BINARY, "serve", model, "--port", "0", "--log-format", "text", *map(str, arguments)]
+        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env={**os.environ, **(env or {})})
+        self.port = self.admin = None
+        if wait:
+            self.wait_ready()
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def wait_ready(self, seconds=60):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            text = self.text()
+            found = re.search(r"ready +http://[^ ]*:(\d+) ", text)
+            if found:
+                self.port = int(found.group(1))
+                admin = re.search(r"admin port (\d+)", text)
+                self.admin = int(admin.group(1)) if admin else None
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        self.kill()
+        raise RuntimeError("the server did not become ready:\n" + self.text())
+
+    def stop(self, seconds=60):
+        """SIGTERM and the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RuntimeError("the server did not stop:\n" + self.text())
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None:
+            self.kill()
+            return
+        status = self.stop()
+        text = self.text()
+        if status != 0 or "Sanitizer" in text:
+            raise AssertionError(f"the server left with {status}:\n{text[-4000:]}")
+
+    # requests
+
+    def request(self, method, path, body=None, headers=None, port=None, timeout=60):
+        c = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=timeout)
+        try:
+            data = body if body is None or isinstance(body, (bytes, str)) else json.dumps(body)
+            c.request(method, path, data, headers or {})
+            r = c.getresponse()
+            return r.status, dict((k.lower(), v) for k, v in r.getheaders()), r.read()
+        finally:
+            c.close()
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, body, **more):
+        status, headers, data = self.request("POST", path, body, **more)
+        return status, json.loads(data)
+
+    def complete(self, **fields):
+        status, answer = self.post("/v1/completions", fields, timeout=300)
+        assert status == 200, (status, answer)
+        return answer
+
+    def stream(self, **fields):
+        """The events of a streamed completion, parsed; ends after [DONE]."""
+        c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        try:
+            c.request("POST", "/v1/completions", json.dumps({**fields, "stream": True}))
+            r = c.getresponse()
+            assert r.status == 200, (r.status, r.read())
+            assert r.getheader("content-type").startswith("text/event-stream")
+            events, done = [], False
+            for line in r:
+                line = line.decode("utf-8").rstrip("\n")
+                if not line or line.startswith(":"):
+                    continue
+                assert line.startswith("data: "), line
+                assert not done, line
+                if line == "data: [DONE]":
+                    done = True
+                else:
+                    events.append(json.loads(line[6:]))
+            assert done, events
+            return events
+        finally:
+            c.close()
+
+    def open_stream(self, **fields):
+        """A socket that has sent a streamed request and reads nothing yet."""
+        body = json.dumps({**fields, "stream": True}).encode()
+        return self.raw(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    def raw(self, data):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        s.sendall(data)
+        return s
+
+    def metrics(self, path="/metrics"):
+        from prometheus_client.parser import text_string_to_metric_families
+        status, _, data = self.get(path, port=self.admin)
+        assert status == 200
+        return {f.name: f for f in text_string_to_metric_families(data.decode())}
+
+    def value(self, name, path="/metrics", **labels):
+        """The sum of a metric's samples with these labels."""
+        total, found = 0.0, False
+        for family in self.metrics(path).values():
+            for s in family.samples:
+                if s.name == name and all(s.labels.get(k) == v for k, v in labels.items()):
+                    total, found = total + s.value, True
+        assert found, name
+        return total
+
+    def until(self, condition, seconds=20, what=""):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if condition():
+                return
+            time.sleep(0.01)
+        raise AssertionError("did not come about: " + what)
+
+
+def together(functions):
+    """Runs the functions at once, each in a thread; returns their results, raises the first failure."""
+    results, failures = [None] * len(functions), []
+
+    def call(i):
+        try:
+            results[i] = functions[i]()
+        except BaseException as e:  # noqa: B902: re-raised below
+            failures.append(e)
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(len(functions))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if failures:
+        raise failures[0]
+    return results
+
+
+@contextlib.contextmanager
+def temporary(text):
+    with tempfile.NamedTemporaryFile("w", suffix=".tmp", delete=False) as f:
+        f.write(text)
+    try:
+        yield f.name
+    finally:
+        os.unlink(f.name)

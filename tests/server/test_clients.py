@@ -1,0 +1,158 @@
+"""Clients that come and go: hang-ups in every phase, storms, full queues, drains. Promise 3."""
+import json
+import signal
+import socket
+import threading
+import time
+
+from harness import Server, stretched, together
+
+MODEL = stretched("qwen3moe-gqa")
+LONG = {"prompt": [1], "max_tokens": 20000, "ignore_eos": True}
+
+
+def body(fields):
+    data = json.dumps(fields).encode()
+    return b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+
+
+def idle(s):
+    return s.value("sluice_requests_running") == 0 and s.value("sluice_requests_waiting") == 0
+
+
+def cancelled(s):
+    return sum(s.value("sluice_requests_finished_total", reason=f"cancelled_{p}") for p in ("queue", "prefill", "decode"))
+
+
+def test_hang_up_while_streaming_frees_the_sequence():
+    """/* Promise 3 */"""
+    with Server(MODEL) as s:
+        c = s.open_stream(**LONG)
+        c.recv(100)
+        c.close()
+        s.until(lambda: idle(s), what="the sequence is freed")
+        assert s.value("sluice_requests_finished_total", reason="cancelled_decode") == 1
+        assert s.value("sluice_kv_cache_usage_ratio") == 0
+
+
+def test_hang_up_without_streaming_frees_the_sequence():
+    """/* Promise 3 */ also by a reset, and by half a close."""
+    with Server(MODEL) as s:
+        for way in ("close", "reset", "half"):
+            before = cancelled(s)
+            c = s.raw(body(LONG))
+            s.until(lambda: s.value("sluice_requests_running") == 1, what="running")
+            if way == "reset":
+                c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            if way == "half":
+                c.shutdown(socket.SHUT_WR)
+            else:
+                c.close()
+            s.until(lambda: idle(s) and cancelled(s) == before + 1, what=way)
+            c.close()
+
+
+def test_hang_up_in_the_queue():
+    """/* Promise 3 */"""
+    with Server(MODEL, "--max-sequences", 1) as s:
+        first = s.open_stream(**LONG)
+        first.recv(100)
+        waiting = [s.raw(body(LONG)) for _ in range(5)]
+        s.until(lambda: s.value("sluice_requests_waiting") == 5, what="waiting")
+        for c in waiting:
+            c.close()
+        s.until(lambda: s.value("sluice_requests_waiting") == 0, what="the queue is empty")
+        assert s.value("sluice_requests_finished_total", reason="cancelled_queue") == 5
+        assert s.value("sluice_requests_running") == 1
+        first.close()
+        s.until(lambda: idle(s))
+
+
+def test_a_storm_of_clients_loses_nobody_elses_tokens():
+    """/* Promise 3 */ 120 clients hang up at random while 8 others get every token."""
+    with Server(MODEL) as s:
+        alone = s.complete(prompt=[9], max_tokens=150, seed=1, ignore_eos=True, return_token_ids=True)["choices"][0]
+
+        def storm(i):
+            c = s.open_stream(**{**LONG, "prompt": [i % 50 + 1] * (i % 30 + 1)})
+            time.sleep(0.002 * (i % 40))
+            c.close()
+
+        def quiet():
+            a = s.complete(prompt=[9], max_tokens=150, seed=1, ignore_eos=True, return_token_ids=True)["choices"][0]
+            assert a == alone
+
+        together([quiet] * 8 + [lambda i=i: storm(i) for i in range(120)])
+        s.until(lambda: idle(s), what="all sequences are freed")
+        assert s.value("sluice_kv_cache_usage_ratio") == 0
+
+
+def test_full_queue_is_said_at_once():
+    """/* Promise 3 */"""
+    with Server(MODEL, "--max-sequences", 1, "--queue", 2) as s:
+        c = s.open_stream(**LONG)
+        c.recv(100)
+        waiting = [s.raw(body(LONG)) for _ in range(2)]
+        s.until(lambda: s.value("sluice_requests_waiting") == 2)
+        status, headers, data = s.request("POST", "/v1/completions", {"prompt": [1]})
+        assert status == 429 and int(headers["retry-after"]) >= 1, data
+        assert json.loads(data)["error"]["type"] == "rate_limit_error"
+        assert s.get("/readyz")[0] == 200
+        assert s.value("sluice_requests_rejected_total", reason="queue_full") == 1
+        for x in [c] + waiting:
+            x.close()
+        s.until(lambda: idle(s))
+
+
+def test_drain_finishes_what_was_accepted():
+    """/* Promise 3 */ SIGTERM: readyz 503, no new work, accepted work complete, exit 0."""
+    s = Server(MODEL, "--max-sequences", 2, "--drain-seconds", 60)
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(s.complete(prompt=[1], max_tokens=1500, ignore_eos=True)))
+               for _ in range(4)]
+    for t in threads:
+        t.start()
+    s.until(lambda: s.value("sluice_requests_waiting") == 2)
+    s.process.send_signal(signal.SIGTERM)
+    s.until(lambda: s.get("/readyz")[0] == 503, what="readyz")
+    status, headers, _ = s.request("POST", "/v1/completions", {"prompt": [1]})
+    assert status == 503 and "retry-after" in headers
+    assert s.get("/livez")[0] == 200
+    for t in threads:
+        t.join()
+    assert s.process.wait(30) == 0
+    assert [r["usage"]["completion_tokens"] for r in results] == [1500] * 4
+
+
+def test_drain_is_bounded():
+    """/* Promise 3 */ what is not done after --drain-seconds gets an error that its client can see."""
+    s = Server(MODEL, "--drain-seconds", 1)
+    c = s.open_stream(prompt=[1], max_tokens=30000, n=4, ignore_eos=True)
+    plain = s.raw(body({"prompt": [1], "max_tokens": 30000, "n": 4, "ignore_eos": True}))
+    c.recv(100)
+    s.until(lambda: s.value("sluice_requests_running") == 2)
+    began = time.monotonic()
+    s.process.send_signal(signal.SIGTERM)
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    assert b'"error"' in data and b"[DONE]" in data or b"length" in data
+    answer = plain.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 5") or answer.startswith(b"HTTP/1.1 200"), answer[:200]
+    assert s.process.wait(30) == 0
+    assert time.monotonic() - began < 20
+
+
+def test_request_timeout():
+    with Server(MODEL, "--request-timeout", 1, "--threads", 1) as s:
+        status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 32, "ignore_eos": True})
+        assert status in (200, 504), answer
+        s.until(lambda: idle(s))
+
+
+def test_kill_leaves_nothing_behind():
+    s = Server(MODEL)
+    c = s.open_stream(**LONG)
+    c.recv(10)
+    s.kill()
+    assert s.process.returncode == -signal.SIGKILL

@@ -1,0 +1,215 @@
+"""POST /v1/completions: fields, answers, refusals. The model is a tiny random one: its text means nothing."""
+import json
+import math
+import random
+
+from harness import Server, checkpoint
+
+MODEL = checkpoint("qwen3moe-gqa")
+
+
+def expected(name="qwen3moe-gqa"):
+    with open(checkpoint("../expected/" + name + ".json")) as f:
+        return json.load(f)
+
+
+def test_greedy_equals_reference():
+    """/* Promise 2 */ greedy tokens are those of transformers, for every prompt whose margins are clear."""
+    with Server(MODEL, "--kv-type", "f32", "--model-name", "m") as s:
+        for p in expected()["prompts"]:
+            want = p["greedy"]
+            clear = 0
+            while clear < len(want) and p["greedy_margins"][clear] > 1e-3:
+                clear += 1
+            got = s.complete(prompt=p["ids"], max_tokens=len(want), temperature=0, ignore_eos=True, return_token_ids=True)
+            assert clear and got["choices"][0]["token_ids"][:clear] == want[:clear], p["ids"]
+
+
+def test_answer_has_the_shape_that_clients_expect():
+    with Server(MODEL, "--model-name", "tiny,alias") as s:
+        a = s.complete(model="alias", prompt="Hello", max_tokens=5, ignore_eos=True)
+        assert a["object"] == "text_completion" and a["model"] == "tiny" and a["id"].startswith("cmpl-")
+        c = a["choices"][0]
+        assert c["index"] == 0 and c["logprobs"] is None and c["finish_reason"] == "length"
+        u = a["usage"]
+        assert u["completion_tokens"] == 5 and u["total_tokens"] == u["prompt_tokens"] + 5
+        assert s.complete(prompt="Hello", ignore_eos=True)["usage"]["completion_tokens"] == 16
+
+
+def test_prompt_shapes_and_choices():
+    with Server(MODEL) as s:
+        one = s.complete(prompt=[1, 2, 3], max_tokens=4, seed=5, ignore_eos=True, return_token_ids=True)
+        two = s.complete(prompt=[[1, 2, 3], [4, 5]], n=2, max_tokens=4, seed=5, ignore_eos=True, return_token_ids=True)
+        assert [c["index"] for c in two["choices"]] == [0, 1, 2, 3]
+        assert two["choices"][0]["token_ids"] == one["choices"][0]["token_ids"]
+        assert two["usage"]["prompt_tokens"] == 5 and two["usage"]["completion_tokens"] == 16
+        sixth = s.complete(prompt=[1, 2, 3], max_tokens=4, seed=6, ignore_eos=True, return_token_ids=True)
+        assert two["choices"][1]["token_ids"] == sixth["choices"][0]["token_ids"]  # choice i is the request with seed + i
+        texts = s.complete(prompt=["ab", "cd"], max_tokens=1, echo=True)
+        assert texts["choices"][0]["text"].startswith("ab") and texts["choices"][1]["text"].startswith("cd")
+
+
+def test_log_probabilities():
+    with Server(MODEL) as s:
+        a = s.complete(prompt=[1, 2, 3], max_tokens=6, temperature=0, logprobs=3, ignore_eos=True, return_token_ids=True,
+                       return_tokens_as_token_ids=True)
+        lp = a["choices"][0]["logprobs"]
+        assert len(lp["tokens"]) == len(lp["token_logprobs"]) == len(lp["top_logprobs"]) == len(lp["text_offset"]) == 6
+        for token, value, top, id in zip(lp["tokens"], lp["token_logprobs"], lp["top_logprobs"], a["choices"][0]["token_ids"]):
+            assert token == f"token_id:{id}" and top[token] == value == max(top.values()) and len(top) == 3
+            assert -30 < value <= 0
+        whole = s.complete(prompt=[1, 2, 3], max_tokens=0, echo=True, logprobs=2)["choices"][0]
+        assert whole["logprobs"]["token_logprobs"][0] is None and len(whole["logprobs"]["tokens"]) == 3
+        both = s.complete(prompt=[1, 2, 3], max_tokens=1, echo=True, logprobs=2, temperature=0)["choices"][0]["logprobs"]
+        assert len(both["tokens"]) == 4 and both["token_logprobs"][:3] == whole["logprobs"]["token_logprobs"]
+
+
+def test_scores_of_a_prompt_are_those_of_its_generation():
+    """The log probability of a generated token is the same float when the text is scored with echo."""
+    with Server(MODEL) as s:
+        a = s.complete(prompt=[7, 8, 9], max_tokens=8, temperature=1, seed=3, logprobs=0, ignore_eos=True, return_token_ids=True)
+        ids = a["choices"][0]["token_ids"]
+        b = s.complete(prompt=[7, 8, 9] + ids, max_tokens=0, echo=True, logprobs=0)
+        assert b["choices"][0]["logprobs"]["token_logprobs"][3:] == a["choices"][0]["logprobs"]["token_logprobs"]
+
+
+def test_stop_strings():
+    with Server(MODEL) as s:
+        plain = s.complete(prompt=[1, 2, 3], max_tokens=40, temperature=0, ignore_eos=True)["choices"][0]["text"]
+        stop = plain[7:10]
+        at = plain.index(stop)
+        c = s.complete(prompt=[1, 2, 3], max_tokens=40, temperature=0, ignore_eos=True, stop=["never there", stop])["choices"][0]
+        assert c["text"] == plain[:at] and c["finish_reason"] == "stop" and c["stop_reason"] == stop
+        kept = s.complete(prompt=[1, 2, 3], max_tokens=40, temperature=0, ignore_eos=True, stop=stop,
+                          include_stop_str_in_output=True)["choices"][0]
+        assert kept["text"] == plain[:at] + stop
+        streamed = "".join(e["choices"][0]["text"] for e in s.stream(prompt=[1, 2, 3], max_tokens=40, temperature=0,
+                                                                     ignore_eos=True, stop=stop))
+        assert streamed == plain[:at]
+
+
+def test_stop_tokens_bias_and_bans():
+    with Server(MODEL) as s:
+        ids = s.complete(prompt=[5], max_tokens=8, temperature=0, ignore_eos=True, return_token_ids=True)["choices"][0]["token_ids"]
+        c = s.complete(prompt=[5], max_tokens=8, temperature=0, ignore_eos=True, stop_token_ids=[ids[2]],
+                       return_token_ids=True)["choices"][0]
+        cut = ids.index(ids[2])
+        assert c["token_ids"] == ids[:cut + 1] and c["finish_reason"] == "stop" and c["stop_reason"] == ids[2]
+        only = s.complete(prompt=[5], max_tokens=4, logit_bias={"42": 100}, ignore_eos=True, return_token_ids=True)
+        assert only["choices"][0]["token_ids"] == [42] * 4
+        off = s.complete(prompt=[5], max_tokens=8, temperature=0, ignore_eos=True, logit_bias={str(ids[0]): -100},
+                         return_token_ids=True)
+        assert ids[0] not in off["choices"][0]["token_ids"]
+        late = s.complete(prompt=[5], max_tokens=8, temperature=0, ignore_eos=True, stop_token_ids=ids[:1], min_tokens=3,
+                          return_token_ids=True)
+        assert len(late["choices"][0]["token_ids"]) > 3
+
+
+def test_refusals_name_the_field():
+    bad = [({"prompt": "a", "temperature": 3}, "temperature"), ({"prompt": "a", "top_p": -1}, "top_p"),
+           ({"prompt": "a", "max_tokens": -1}, "max_tokens"), ({"prompt": "a", "max_tokens": "5"}, "max_tokens"),
+           ({"prompt": "a", "n": 0}, "n"), ({"prompt": "a", "logprobs": 21}, "logprobs"), ({}, "prompt"),
+           ({"prompt": 5}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [[]]}, "prompt"),
+           ({"prompt": [1, "a"]}, "prompt"), ({"prompt": [1, 10**7]}, "prompt"), ({"prompt": [-1]}, "prompt"),
+           ({"prompt": "a", "n": 3, "best_of": 4}, "best_of"), ({"prompt": "a", "stream_options": {}}, "stream_options"),
+           ({"prompt": "a", "suffix": "b"}, "suffix"), ({"prompt": "a", "guided_json": {}}, "guided_json"),
+           ({"prompt": "a", "logit_bias": {"x": 1}}, "logit_bias"), ({"prompt": "a", "logit_bias": {"1": 101}}, "logit_bias"),
+           ({"prompt": "a", "echo": 1}, "echo"), ({"prompt": ["a"] * 200, "n": 2}, "prompt"),
+           ({"prompt": "a", "response_format": {"type": "json_object"}}, "response_format"),
+           ({"prompt": "a", "temperature": True}, "temperature"), ({"prompt": "a", "seed": 1.5}, "seed")]
+    with Server(MODEL) as s:
+        for body, field in bad:
+            status, answer = s.post("/v1/completions", body)
+            assert status == 400, (body, status, answer)
+            e = answer["error"]
+            assert e["param"] == field and e["type"] == "invalid_request_error" and field in e["message"], (body, e)
+        for text in ["", "{", "[]", "null", "{\"prompt\": \"a\"} x", "{\"prompt\": \"a\", \"prompt\": \"b\"}",
+                     "[" * 100000, "{\"prompt\": \"\\ud800\"}", "{\"prompt\": 1e999}", "\xff\xfe"]:
+            status, _, data = s.request("POST", "/v1/completions", text.encode("latin-1"))
+            assert status == 400 and json.loads(data)["error"]["message"], (text[:40], status)
+        status, answer = s.post("/v1/completions", {"model": "other", "prompt": "a"})
+        assert status == 404 and answer["error"]["code"] == "model_not_found"
+        assert s.value("sluice_requests_rejected_total", reason="bad_request") > 0
+
+
+def test_too_long_a_prompt_gives_both_numbers():
+    with Server(MODEL, "--ctx", 64) as s:
+        status, answer = s.post("/v1/completions", {"prompt": [1] * 60, "max_tokens": 10})
+        assert status == 400 and answer["error"]["code"] == "context_length_exceeded"
+        assert "64" in answer["error"]["message"] and "70" in answer["error"]["message"]
+        assert s.complete(prompt=[1] * 60, max_tokens=4, ignore_eos=True)["usage"]["completion_tokens"] == 4
+        assert s.complete(prompt=[1] * 60, ignore_eos=True)["usage"]["completion_tokens"] == 4
+        assert s.value("sluice_requests_rejected_total", reason="too_long") == 1
+
+
+def test_harmless_neutral_and_unknown_fields():
+    fine = {"user": "u", "metadata": {"a": 1}, "store": False, "best_of": 1, "tools": [], "suffix": None,
+            "response_format": {"type": "text"}, "length_penalty": 1.0, "use_beam_search": False, "frequency_penalty": 0}
+    with Server(MODEL) as s:
+        status, headers, _ = s.request("POST", "/v1/completions", {"prompt": "a", "max_tokens": 1, **fine})
+        assert status == 200 and "x-sluice-ignored" not in headers
+        status, headers, _ = s.request("POST", "/v1/completions", {"prompt": "a", "max_tokens": 1, "brand_new": 1})
+        assert status == 200 and headers["x-sluice-ignored"] == "brand_new"
+    with Server(MODEL, "--strict") as s:
+        status, answer = s.post("/v1/completions", {"prompt": "a", "brand_new": 1})
+        assert status == 400 and answer["error"]["param"] == "brand_new"
+
+
+def test_any_integer_in_any_field():
+    """Whatever number stands in whatever field: 200 or 400, and the server lives."""
+    fields = ["max_tokens", "min_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "n", "best_of", "logprobs",
+              "presence_penalty", "frequency_penalty", "repetition_penalty", "stop", "stop_token_ids", "logit_bias", "echo",
+              "stream_options", "prompt"]
+    values = [0, -1, 1, 2**31 - 1, 2**31, -2**31, 2**63 - 1, -2**63, 2**64, 0.5, -0.0, 1e308, 1e-320, [2**63 - 1], [-1],
+              {"1": 2**63 - 1}, {str(2**63): 1}, {"-1": 1}, [[2**40]], True, "", "1"]
+    rng = random.Random(1)
+    with Server(MODEL, "--ctx", 128) as s:
+        for f in fields:
+            for v in rng.sample(values, 12):
+                body = {"prompt": [1, 2], "max_tokens": 2, f: v}
+                status, answer = s.post("/v1/completions", body)
+                assert status in (200, 400), (body, status, answer)
+        assert s.get("/readyz")[0] == 200
+
+
+def test_penalties_change_what_repeats():
+    with Server(MODEL) as s:
+        plain = s.complete(prompt=[3], max_tokens=60, temperature=0, ignore_eos=True, return_token_ids=True)
+        ids = plain["choices"][0]["token_ids"]
+        for penalty in ({"frequency_penalty": 2}, {"presence_penalty": 2}, {"repetition_penalty": 2}):
+            other = s.complete(prompt=[3], max_tokens=60, temperature=0, ignore_eos=True, return_token_ids=True, **penalty)
+            assert len(set(other["choices"][0]["token_ids"])) >= len(set(ids))
+
+
+def test_nothing_is_printed_that_is_no_number():
+    with Server(MODEL) as s:
+        text = s.request("POST", "/v1/completions", {"prompt": [1], "max_tokens": 3, "logprobs": 20, "ignore_eos": True,
+                                                    "logit_bias": {"1": -100}})[2].decode()
+        def refuse(x):
+            raise AssertionError(x)
+        values = json.loads(text, parse_constant=refuse)["choices"][0]["logprobs"]["token_logprobs"]
+        assert all(math.isfinite(v) for v in values)
+
+
+def test_tokenize_and_detokenize():
+    with Server(MODEL) as s:
+        status, a = s.post("/tokenize", {"prompt": "héllo 🙂", "return_token_strs": True})
+        assert status == 200 and a["count"] == len(a["tokens"]) == len(a["token_strs"])
+        status, b = s.post("/detokenize", {"tokens": a["tokens"]})
+        assert status == 200 and b["prompt"] == b["content"] == "héllo 🙂"
+        status, c = s.post("/tokenize", {"content": "ab", "with_pieces": True})
+        assert status == 200 and "".join(t["piece"] for t in c["tokens"]) == "ab"
+        assert s.post("/tokenize", {})[0] == 400 and s.post("/detokenize", {"tokens": [-1]})[0] == 400
+        big = "word " * 50000
+        status, d = s.post("/tokenize", {"prompt": big})
+        assert status == 200
+        assert s.post("/detokenize", {"tokens": d["tokens"]})[1]["prompt"] == big
+
+
+def test_models():
+    with Server(MODEL, "--model-name", "a/b,c") as s:
+        status, _, data = s.get("/v1/models")
+        assert status == 200
+        cards = json.loads(data)["data"]
+        assert [c["id"] for c in cards] == ["a/b", "c"] and cards[0]["max_model_len"] > 0
+        assert s.get("/v1/models/a/b")[0] == 200 and s.get("/v1/models/nope")[0] == 404

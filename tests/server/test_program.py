@@ -1,0 +1,105 @@
+"""The program itself: options, configuration, exit statuses, run and inspect, bad files."""
+import json
+import os
+import subprocess
+import tempfile
+
+import harness
+from harness import Server, checkpoint, temporary
+
+MODEL = checkpoint("qwen3moe-gqa")
+
+
+def sluice(*arguments, env=None):
+    return subprocess.run([harness.BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120,
+                          stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})}, errors="replace")
+
+
+def test_exit_statuses():
+    assert sluice().returncode == 2 and sluice("nonsense").returncode == 2
+    assert "did you mean \"serve\"" in sluice("sevre").stderr
+    assert sluice("--version").stdout.startswith("sluice ")
+    assert sluice("serve", "--help").returncode == 0 and "--drain-seconds" in sluice("serve", "--help").stdout
+    assert sluice("serve").returncode == 2
+    r = sluice("serve", MODEL, "--prot", 5)
+    assert r.returncode == 2 and "did you mean \"port\"" in r.stderr
+    assert sluice("serve", MODEL, "--port", "70000").returncode == 2
+    assert sluice("serve", MODEL, "--port").returncode == 2
+    assert sluice("serve", MODEL, "--tier", "avx9000").returncode == 2
+    assert sluice("serve", MODEL, "--host", "0.0.0.0").returncode != 0
+    assert sluice("serve", "/no/such/file.gguf").returncode == 1
+
+
+def test_configuration_environment_and_command_line():
+    with temporary(json.dumps({"model": MODEL, "model-name": "from-file", "ctx": 64, "queue": 7})) as f:
+        with Server("--config", f, "--queue", 9, env={"SLUICE_CTX": "96", "SLUICE_PORT": "tcp://10.0.0.1:80"}) as s:
+            card = json.loads(s.get("/v1/models")[2])["data"][0]
+            assert card["id"] == "from-file" and card["max_model_len"] == 96
+            assert "9 requests may wait" in s.text() and "ignoring SLUICE_PORT" in s.text()
+    with temporary("{\"prot\": 1}") as f:
+        r = sluice("serve", MODEL, "--config", f)
+        assert r.returncode == 2 and "did you mean \"port\"" in r.stderr and f in r.stderr
+    with temporary("{\"port\": ") as f:
+        assert sluice("serve", MODEL, "--config", f).returncode != 0
+    assert "unknown environment variable SLUICE_CTXX" in sluice("inspect", MODEL, env={"SLUICE_CTXX": "1"}).stderr
+
+
+def test_start_up_says_what_was_chosen():
+    with Server(MODEL) as s:
+        lines = s.text().strip().split("\n")
+        assert len(lines) <= 20
+        for word in ("--threads", "--tier", "--ctx", "--kv-memory", "--max-sequences", "mapped, not copied"):
+            assert word in s.text(), word
+
+
+def test_run():
+    r = sluice("run", MODEL, "Hello", "--max-tokens", 5, "--json")
+    assert r.returncode == 0, r.stderr
+    answer = json.loads(r.stdout)
+    assert answer["completion_tokens"] <= 5
+    again = sluice("run", MODEL, "Hello", "--max-tokens", 5, "--threads", 2)
+    assert again.stdout.rstrip("\n") == answer["text"].rstrip("\n")
+    assert sluice("run", MODEL).returncode == 2
+    assert sluice("run", MODEL, "x" * 100000).returncode != 0
+    with Server(MODEL) as s:
+        assert s.complete(prompt="Hello", max_tokens=5, temperature=0)["choices"][0]["text"] == answer["text"]
+
+
+def test_inspect():
+    r = sluice("inspect", MODEL, "--json")
+    assert r.returncode == 0, r.stderr
+    a = json.loads(r.stdout)
+    assert a["family"] == "qwen3_moe" and a["experts"] == 8 and a["plan"]["refused"] is None
+    assert any("experts.7." in t["name"] for t in a["tensors"])
+    assert "experts" in sluice("inspect", checkpoint("mixtral-gqa.gguf")).stdout
+
+
+def test_a_plan_that_does_not_fit_is_refused_with_the_arithmetic():
+    """/* Promise 4 */"""
+    r = sluice("serve", MODEL, "--kv-memory", "8000G", "--port", 0)
+    assert r.returncode == 1 and "does not fit" in r.stderr and "limit" in r.stderr, r.stderr
+
+
+def test_bad_files_are_a_message():
+    """Truncated and flipped files: a message or a served model, never a signal."""
+    with open(checkpoint("mixtral-gqa.gguf"), "rb") as f:
+        good = f.read()
+    cuts = [0, 3, 8, 24, 100, 1000, len(good) // 3, len(good) - 1]
+    flips = [4, 8, 16, 40, 100, 300, 700, 1500, 3000]
+    for i, data in enumerate([good[:n] for n in cuts] + [good[:n] + bytes([good[n] ^ 0xFF]) + good[n + 1:] for n in flips]):
+        with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
+            f.write(data)
+            f.flush()
+            r = sluice("inspect", f.name)
+            assert r.returncode in (0, 1), (i, r.returncode, r.stderr)
+            if i < len(cuts):
+                assert r.returncode == 1 and f.name in r.stderr, (i, r.stderr)
+            r = sluice("run", f.name, "a", "--max-tokens", 2)
+            assert r.returncode in (0, 1), (i, r.returncode, r.stderr)
+    for text in ("", "{", "{\"model_type\": \"qwen3_moe\"}", "{\"model_type\": \"martian\"}", "[" * 5000,
+                 "{\"model_type\": \"qwen3_moe\", \"hidden_size\": -1}"):
+        with tempfile.TemporaryDirectory() as d:
+            with open(os.path.join(d, "config.json"), "w") as f:
+                f.write(text)
+            r = sluice("inspect", d)
+            assert r.returncode == 1 and r.stderr, (text, r.stderr)

@@ -1,0 +1,114 @@
+#include "api/fields.h"
+
+#include <check.h>
+#include <string.h>
+
+static sl_arena *arena;
+static sl_json doc;
+static sl__fields f;
+static sl_error e;
+
+static void setup(void) { arena = sl_arena_new(); }
+
+static void teardown(void) {
+    if (doc.v) json_decref(doc.v);
+    doc.v = NULL;
+    arena = sl_arena_free(arena);
+}
+
+static sl_status read_text(const char *text, bool strict) {
+    if (doc.v) json_decref(doc.v);
+    doc.v = NULL;
+    ck_assert_msg(sl_json_parse(text, strlen(text), "", &doc, &e) == SL_OK, "%s", e.message);
+    return sl__fields_read(&doc, 1000, strict, arena, &f, &e);
+}
+
+START_TEST(defaults) {
+    ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"max_tokens\": null, \"temperature\": null}", true), SL_OK);
+    ck_assert_int_eq(f.max_tokens, -1);
+    ck_assert_double_eq(f.temperature, 1);
+    ck_assert_double_eq(f.top_p, 1);
+    ck_assert_int_eq(f.n, 1);
+    ck_assert_int_eq(f.logprobs, -1);
+    ck_assert(f.skip_special && f.add_special && !f.has_seed && !f.stream);
+}
+END_TEST
+
+START_TEST(values) {
+    ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"seed\": -9223372036854775808, \"max_tokens\": 5.0, \"top_k\": -1, \"stop\": "
+                               "[\"a\", \"\", \"bc\"], \"stop_token_ids\": [0, 999], \"logit_bias\": {\"7\": -100, \"999\": 1.5}, "
+                               "\"stream\": true, \"stream_options\": {\"include_usage\": true}, \"best_of\": 1}",
+                               true),
+                     SL_OK);
+    ck_assert(f.has_seed && f.seed == INT64_MIN);
+    ck_assert_int_eq(f.max_tokens, 5);
+    ck_assert_int_eq(f.top_k, 0);
+    ck_assert_int_eq(f.stops, 2);
+    ck_assert_str_eq(f.stop[1], "bc");
+    ck_assert_int_eq(f.stop_tokens, 2);
+    ck_assert_int_eq(f.bias_count, 2);
+    ck_assert(f.include_usage && !f.continuous_usage);
+}
+END_TEST
+
+static const struct {
+    const char *text, *param;
+} bad[] = {
+    {"{\"temperature\": 2.1}", "temperature"},
+    {"{\"temperature\": \"1\"}", "temperature"},
+    {"{\"temperature\": false}", "temperature"},
+    {"{\"max_tokens\": 1.5}", "max_tokens"},
+    {"{\"max_tokens\": 2147483648}", "max_tokens"},
+    {"{\"n\": 257}", "n"},
+    {"{\"stop\": [1]}", "stop"},
+    {"{\"stop\": 1}", "stop"},
+    {"{\"stop_token_ids\": [1000]}", "stop_token_ids"},
+    {"{\"logit_bias\": [1]}", "logit_bias"},
+    {"{\"logit_bias\": {\"-1\": 1}}", "logit_bias"},
+    {"{\"logit_bias\": {\"1000\": 1}}", "logit_bias"},
+    {"{\"logit_bias\": {\" 1\": 1}}", "logit_bias"},
+    {"{\"best_of\": 2}", "best_of"},
+    {"{\"stream_options\": {}}", "stream_options"},
+    {"{\"suffix\": \"x\"}", "suffix"},
+    {"{\"tools\": [1]}", "tools"},
+    {"{\"mirostat\": 1}", "mirostat"},
+    {"{\"what\": 1}", "what"},
+};
+
+START_TEST(refusals) {
+    ck_assert_int_eq(read_text(bad[_i].text, true), SL_INVALID);
+    ck_assert_str_eq(e.param, bad[_i].param);
+    ck_assert_msg(strstr(e.message, bad[_i].param), "%s", e.message);
+}
+END_TEST
+
+START_TEST(neutral_values_are_accepted) {
+    ck_assert_int_eq(read_text("{\"suffix\": \"\", \"tools\": [], \"response_format\": {\"type\": \"text\"}, \"length_penalty\": 1.0, "
+                               "\"mirostat\": 0, \"guided_json\": null, \"user\": 5, \"use_beam_search\": false}",
+                               true),
+                     SL_OK);
+}
+END_TEST
+
+START_TEST(unknown_names_are_listed) {
+    ck_assert_int_eq(read_text("{\"b_new\": 1, \"bad\\nname\": 2, \"a-new\": 3}", false), SL_OK);
+    ck_assert(strstr(f.ignored, "b_new") && strstr(f.ignored, "a-new") && !strchr(f.ignored, '\n'));
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("fields");
+    TCase *t = tcase_create("fields");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, defaults);
+    tcase_add_test(t, values);
+    tcase_add_loop_test(t, refusals, 0, sizeof bad / sizeof bad[0]);
+    tcase_add_test(t, neutral_values_are_accepted);
+    tcase_add_test(t, unknown_names_are_listed);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

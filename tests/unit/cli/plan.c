@@ -1,0 +1,97 @@
+#include "cli/plan.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static sl_model *m;
+static sl_error e;
+
+static void open_model(void) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/reference/checkpoints/qwen3moe-gqa", getenv("SLUICE_TESTS"));
+    ck_assert_int_eq(sl_kernels_choose(NULL, &e), SL_OK);
+    ck_assert_msg(sl_model_open(path, &m, &e) == SL_OK, "%s", e.message);
+}
+
+static void close_model(void) { m = sl_model_close(m); }
+
+static sl_settings settings(void) {
+    sl_settings s = {.kv_type = "f16"};
+    s.engine.max_sequences = 4;
+    s.engine.queue = 8;
+    return s;
+}
+
+START_TEST(defaults_fit) {
+    sl_settings s = settings();
+    sl_plan p;
+    ck_assert_msg(sl_plan_make(&s, m, &p, &e) == SL_OK, "%s", e.message);
+    ck_assert_int_eq(s.engine.ctx, m->hp.context);
+    ck_assert_int_eq(s.engine.kv_pages, m->hp.context / SL_PAGE * 4);
+    ck_assert_int_ge(s.engine.threads, 1);
+    ck_assert_uint_ge(p.kv, p.page_bytes * (uint64_t)s.engine.kv_pages);
+    ck_assert(p.weights_fit);
+}
+END_TEST
+
+START_TEST(kv_memory_is_kept) {
+    sl_settings s = settings();
+    sl_plan p;
+    s.engine.ctx = 64;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    s.kv_memory = (int64_t)p.page_bytes * 7 + 1;
+    s.engine.kv_pages = 0;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.kv_pages, 7);
+}
+END_TEST
+
+/* Promise 4 */
+START_TEST(what_does_not_fit_is_refused) {
+    sl_settings s = settings();
+    sl_plan p;
+    s.kv_memory = INT64_C(1) << 50;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_TOO_LONG);
+    ck_assert_msg(strstr(e.message, "does not fit") && strstr(e.message, "--kv-memory"), "%s", e.message);
+    s = settings();
+    s.engine.ctx = 256;
+    s.kv_memory = 1; /* not even one page */
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_TOO_LONG);
+    s = settings();
+    s.engine.ctx = m->hp.context + 1;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
+}
+END_TEST
+
+START_TEST(the_lines_say_what_was_chosen) {
+    sl_settings s = settings();
+    sl_plan p;
+    sl_buffer out = {0};
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    sl_plan_print(&s, m, &p, &out);
+    for (const char **w = (const char *[]){"--threads", "--tier", "--ctx", "--kv-memory", "8 experts", "qwen3_moe", NULL}; *w; w++)
+        ck_assert_msg(strstr(sl_buffer_text(&out), *w), "%s", *w);
+    char text[24];
+    ck_assert_str_eq(sl_bytes_text(1536, text), "1.5 KiB");
+    ck_assert_str_eq(sl_bytes_text(100, text), "100 B");
+    sl_buffer_done(&out);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("plan");
+    TCase *t = tcase_create("plan");
+    tcase_add_checked_fixture(t, open_model, close_model);
+    tcase_add_test(t, defaults_fit);
+    tcase_add_test(t, kv_memory_is_kept);
+    tcase_add_test(t, what_does_not_fit_is_refused);
+    tcase_add_test(t, the_lines_say_what_was_chosen);
+    suite_add_tcase(suite, t);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

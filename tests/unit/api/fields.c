@@ -1,7 +1,8 @@
 #include "api/fields.h"
 
-#include <check.h>
 #include <string.h>
+
+#include "../run.h"
 
 static sl_arena *arena;
 static sl_json doc;
@@ -24,6 +25,7 @@ static sl_status read_text(const char *text, bool strict) {
 }
 
 START_TEST(defaults) {
+    setup();
     ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"max_tokens\": null, \"temperature\": null}", true), SL_OK);
     ck_assert_int_eq(f.max_tokens, -1);
     ck_assert_double_eq(f.temperature, 1);
@@ -31,10 +33,12 @@ START_TEST(defaults) {
     ck_assert_int_eq(f.n, 1);
     ck_assert_int_eq(f.logprobs, -1);
     ck_assert(f.skip_special && f.add_special && !f.has_seed && !f.stream);
+    teardown();
 }
 END_TEST
 
 START_TEST(values) {
+    setup();
     ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"seed\": -9223372036854775808, \"max_tokens\": 5.0, \"top_k\": -1, \"stop\": "
                                "[\"a\", \"\", \"bc\"], \"stop_token_ids\": [0, 999], \"logit_bias\": {\"7\": -100, \"999\": 1.5}, "
                                "\"stream\": true, \"stream_options\": {\"include_usage\": true}, \"best_of\": 1}",
@@ -48,6 +52,7 @@ START_TEST(values) {
     ck_assert_int_eq(f.stop_tokens, 2);
     ck_assert_int_eq(f.bias_count, 2);
     ck_assert(f.include_usage && !f.continuous_usage);
+    teardown();
 }
 END_TEST
 
@@ -76,39 +81,32 @@ static const struct {
 };
 
 START_TEST(refusals) {
-    ck_assert_int_eq(read_text(bad[_i].text, true), SL_INVALID);
-    ck_assert_str_eq(e.param, bad[_i].param);
-    ck_assert_msg(strstr(e.message, bad[_i].param), "%s", e.message);
+    setup();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assertint_eq(read_text(bad[i].text, true), SL_INVALID);
+        ck_assert_str_eq(e.param, bad[i].param);
+        ck_assert_msg(strstr(e.message, bad[i].param), "%s", e.message);
+    }
+    teardown();
 }
 END_TEST
 
 START_TEST(neutral_values_are_accepted) {
+    setup();
     ck_assert_int_eq(read_text("{\"suffix\": \"\", \"tools\": [], \"response_format\": {\"type\": \"text\"}, \"length_penalty\": 1.0, "
                                "\"mirostat\": 0, \"guided_json\": null, \"user\": 5, \"use_beam_search\": false}",
                                true),
                      SL_OK);
+    teardown();
 }
 END_TEST
 
 START_TEST(unknown_names_are_listed) {
+    setup();
     ck_assert_int_eq(read_text("{\"b_new\": 1, \"bad\\nname\": 2, \"a-new\": 3}", false), SL_OK);
     ck_assert(strstr(f.ignored, "b_new") && strstr(f.ignored, "a-new") && !strchr(f.ignored, '\n'));
+    teardown();
 }
 END_TEST
 
-int main(void) {
-    Suite *suite = suite_create("fields");
-    TCase *t = tcase_create("fields");
-    tcase_add_checked_fixture(t, setup, teardown);
-    tcase_add_test(t, defaults);
-    tcase_add_test(t, values);
-    tcase_add_loop_test(t, refusals, 0, sizeof bad / sizeof bad[0]);
-    tcase_add_test(t, neutral_values_are_accepted);
-    tcase_add_test(t, unknown_names_are_listed);
-    suite_add_tcase(suite, t);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
-}
+int main(void) { return RUN_TESTS("api/fields", 30, defaults, values, refusals, neutral_values_are_accepted, unknown_names_are_listed); }

@@ -1,10 +1,11 @@
 #include "cli/options.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../run.h"
 
 static sl_settings s;
 static sl_error e;
@@ -60,9 +61,11 @@ static const struct {
 };
 
 START_TEST(refusals) {
-    ck_assert_int_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", bad[_i].option, bad[_i].value)), SL_MISUSE);
-    ck_assert_msg(strstr(e.message, bad[_i].message), "%s", e.message);
-    sl_options_done(&s);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assertint_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", bad[i].option, bad[i].value)), SL_MISUSE);
+        ck_assert_msg(strstr(e.message, bad[i].message), "%s", e.message);
+        sl_options_done(&s);
+    }
 }
 END_TEST
 
@@ -123,19 +126,4 @@ START_TEST(help_lists_every_option) {
 }
 END_TEST
 
-int main(void) {
-    Suite *suite = suite_create("options");
-    TCase *t = tcase_create("options");
-    tcase_add_test(t, defaults);
-    tcase_add_test(t, spellings);
-    tcase_add_loop_test(t, refusals, 0, sizeof bad / sizeof bad[0]);
-    tcase_add_test(t, precedence);
-    tcase_add_test(t, bad_files);
-    tcase_add_test(t, help_lists_every_option);
-    suite_add_tcase(suite, t);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
-}
+int main(void) { return RUN_TESTS("cli/options", 30, defaults, spellings, refusals, precedence, bad_files, help_lists_every_option); }

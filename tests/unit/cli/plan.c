@@ -1,9 +1,10 @@
 #include "cli/plan.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../run.h"
 
 static sl_model *m;
 static sl_error e;
@@ -25,6 +26,7 @@ static sl_settings settings(void) {
 }
 
 START_TEST(defaults_fit) {
+    open_model();
     sl_settings s = settings();
     sl_plan p;
     ck_assert_msg(sl_plan_make(&s, m, &p, &e) == SL_OK, "%s", e.message);
@@ -33,10 +35,12 @@ START_TEST(defaults_fit) {
     ck_assert_int_ge(s.engine.threads, 1);
     ck_assert_uint_ge(p.kv, p.page_bytes * (uint64_t)s.engine.kv_pages);
     ck_assert(p.weights_fit);
+    close_model();
 }
 END_TEST
 
 START_TEST(kv_memory_is_kept) {
+    open_model();
     sl_settings s = settings();
     sl_plan p;
     s.engine.ctx = 64;
@@ -45,11 +49,13 @@ START_TEST(kv_memory_is_kept) {
     s.engine.kv_pages = 0;
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
     ck_assert_int_eq(s.engine.kv_pages, 7);
+    close_model();
 }
 END_TEST
 
 /* Promise 4 */
 START_TEST(what_does_not_fit_is_refused) {
+    open_model();
     sl_settings s = settings();
     sl_plan p;
     s.kv_memory = INT64_C(1) << 50;
@@ -62,10 +68,12 @@ START_TEST(what_does_not_fit_is_refused) {
     s = settings();
     s.engine.ctx = m->hp.context + 1;
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
+    close_model();
 }
 END_TEST
 
 START_TEST(the_lines_say_what_was_chosen) {
+    open_model();
     sl_settings s = settings();
     sl_plan p;
     sl_buffer out = {0};
@@ -77,21 +85,8 @@ START_TEST(the_lines_say_what_was_chosen) {
     ck_assert_str_eq(sl_bytes_text(1536, text), "1.5 KiB");
     ck_assert_str_eq(sl_bytes_text(100, text), "100 B");
     sl_buffer_done(&out);
+    close_model();
 }
 END_TEST
 
-int main(void) {
-    Suite *suite = suite_create("plan");
-    TCase *t = tcase_create("plan");
-    tcase_add_checked_fixture(t, open_model, close_model);
-    tcase_add_test(t, defaults_fit);
-    tcase_add_test(t, kv_memory_is_kept);
-    tcase_add_test(t, what_does_not_fit_is_refused);
-    tcase_add_test(t, the_lines_say_what_was_chosen);
-    suite_add_tcase(suite, t);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
-}
+int main(void) { return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, what_does_not_fit_is_refused, the_lines_say_what_was_chosen); }

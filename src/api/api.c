@@ -19,7 +19,7 @@ void sl_api_wake(void *api) { uv_async_send(&((sl_api *)api)->news); }
 
 /* "name,alias,alias" into a->name. */
 static sl_status take_names(sl_api *a, sl_error *e) {
-    const char *names = a->config.model_names[0] ? a->config.model_names : a->config.model->name;
+    const char *names = a->config.model_names[0] ? a->config.model_names : a->config.model.name;
     a->names = sl_strdup(names);
     if (!a->names) return sl_fail(e, SL_NOMEM, "out of memory");
     for (char *p = a->names; p;) {

@@ -9,7 +9,6 @@
 #include "engine/engine.h"
 #include "http/http.h"
 #include "metrics/metrics.h"
-#include "model/model.h"
 #include "text/tokenizer.h"
 
 #include <stdbool.h>
@@ -17,13 +16,21 @@
 
 typedef struct sl_api sl_api;
 
+/* What the API says of the model that is served. */
+typedef struct sl_api_model {
+    const char *name, *family, *type;
+    int layers, experts, experts_per_token;
+    int vocab; /* token ids are below it */
+    uint64_t parameters, active_parameters;
+} sl_api_model;
+
 typedef struct sl_api_config {
     const char *model_names; /* NAME[,ALIAS…]; "": the model's own name */
     bool strict;             /* unknown request fields are a 400 */
     int request_timeout;     /* seconds; 0: none */
     int stuck_seconds;       /* /livez fails after so long without progress while there is work */
     int ping_seconds;        /* silence before a stream gets a comment; 0: never */
-    const sl_model *model;
+    sl_api_model model;
     const sl_tokenizer *tokenizer;
     sl_metrics *metrics;
 } sl_api_config;

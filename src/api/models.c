@@ -3,15 +3,15 @@
 #include <string.h>
 
 static void put_model(const sl_api *a, const char *name, sl_buffer *out) {
-    const sl_model *m = a->config.model;
+    const sl_api_model *m = &a->config.model;
     sl_buffer_puts(out, "{\"id\":");
     sl_buffer_json(out, name, strlen(name));
     sl_buffer_printf(out, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"sluice\",\"root\":", (long long)a->created);
     sl_buffer_json(out, a->name[0], strlen(a->name[0]));
     sl_buffer_printf(out, ",\"parent\":null,\"max_model_len\":%d,\"meta\":{\"family\":\"%s\",\"type\":\"%s\",\"layers\":%d,"
                           "\"experts\":%d,\"experts_per_token\":%d,\"vocab\":%d,\"parameters\":%llu,\"active_parameters\":%llu}}",
-                     sl_engine_config_of(a->engine)->ctx, m->family->name, m->type, m->hp.layers, m->hp.experts,
-                     m->hp.experts_used, m->hp.vocab, (unsigned long long)m->parameters,
+                     sl_engine_config_of(a->engine)->ctx, m->family, m->type, m->layers, m->experts,
+                     m->experts_per_token, m->vocab, (unsigned long long)m->parameters,
                      (unsigned long long)m->active_parameters);
 }
 

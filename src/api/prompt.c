@@ -32,7 +32,7 @@ static sl_status take_ids(sl__completion *c, int i, const sl_json *array, sl_err
     int32_t *id = sl_realloc(NULL, count, sizeof *id);
     if (!id) return sl_fail(e, SL_NOMEM, "out of memory");
     c->prompt[i] = (sl_ids){id, 0, count};
-    int most = c->api->config.model->hp.vocab - 1;
+    int most = c->api->config.model.vocab - 1;
     for (size_t k = 0; k < count; k++) {
         sl_json item;
         int64_t value = 0;
@@ -79,7 +79,7 @@ void sl__completion_parse(sl__completion *c) {
     sl_free(c->body); /* jansson copied what it needs */
     c->body = NULL;
     if (!c->status)
-        c->status = sl__fields_read(&c->doc, c->api->config.model->hp.vocab, c->api->config.strict, c->arena, &c->fields, e);
+        c->status = sl__fields_read(&c->doc, c->api->config.model.vocab, c->api->config.strict, c->arena, &c->fields, e);
     if (!c->status && !sl__model_known(c->api, c->fields.model))
         c->status = sl_fail_param(e, SL_NOT_FOUND, "model", "The model `%.100s` does not exist; this server has `%s`.",
                                   c->fields.model, sl_api_model_name(c->api));

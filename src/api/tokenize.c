@@ -92,7 +92,7 @@ static void detokenize(text_job *t, const sl_json *body) {
     if (t->status) return;
     sl_buffer text = {0};
     sl_detokenizer d = {0};
-    int most = t->api->config.model->hp.vocab - 1;
+    int most = t->api->config.model.vocab - 1;
     size_t count = sl_json_size(&at);
     for (size_t i = 0; i < count; i++) {
         sl_json item;

@@ -160,7 +160,10 @@ static sl_status start(server *v, sl_error *e) {
     if ((st = sl_load(s->model, &v->loaded, e)) || (st = sl_plan_make(s, v->loaded.model, &v->plan, e)) ||
         (st = open_metrics(v, e)))
         return st;
-    s->api.model = v->loaded.model;
+    const sl_model *m = v->loaded.model;
+    s->api.model = (sl_api_model){m->name,           m->family->name, m->type,       m->hp.layers,
+                                  m->hp.experts,     m->hp.experts_used, m->hp.vocab, m->parameters,
+                                  m->active_parameters};
     s->api.tokenizer = v->loaded.tokenizer;
     s->api.metrics = v->metrics;
     if ((st = sl_api_new(&v->loop, &s->api, &v->api, e))) return st;

@@ -83,7 +83,7 @@ static const struct {
 START_TEST(refusals) {
     setup();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        ck_assertint_eq(read_text(bad[i].text, true), SL_INVALID);
+        ck_assert_int_eq(read_text(bad[i].text, true), SL_INVALID);
         ck_assert_str_eq(e.param, bad[i].param);
         ck_assert_msg(strstr(e.message, bad[i].param), "%s", e.message);
     }

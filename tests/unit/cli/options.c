@@ -62,7 +62,7 @@ static const struct {
 
 START_TEST(refusals) {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        ck_assertint_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", bad[i].option, bad[i].value)), SL_MISUSE);
+        ck_assert_int_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", bad[i].option, bad[i].value)), SL_MISUSE);
         ck_assert_msg(strstr(e.message, bad[i].message), "%s", e.message);
         sl_options_done(&s);
     }

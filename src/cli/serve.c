@@ -107,9 +107,10 @@ static sl_status open_metrics(server *v, sl_error *e) {
     int count;
     const sl_http_endpoint *endpoints = sl_api_endpoints(&count);
     for (int i = 0; i < count; i++) paths[i] = endpoints[i].path;
-    bool few = m->hp.layers * m->hp.experts <= 256;
+    bool few = m->hp.layers * m->hp.experts <= 256; /* what "auto" puts into everybody's scrape */
     sl_metrics_config c = {.layers = m->hp.layers,
                            .experts = m->hp.experts,
+                           .routed = m->hp.sparse,
                            .endpoints = paths,
                            .endpoint_count = count,
                            .experts_in_metrics = !strcmp(v->s->metrics_experts, "on") ||

@@ -74,7 +74,7 @@ struct sl_metrics {
     pthread_mutex_t lock; /* over the two engine blocks */
     bool held;            /* engine thread: between begin and end */
     int layers, experts;
-    const int *layer_number; /* [layers] label values */
+    const bool *routed; /* [layers] those with expert series */
     bool experts_in_metrics;
     int endpoints;               /* with "other" */
     const char **endpoint;       /* [endpoints] as given */

@@ -122,8 +122,8 @@ static bool keep_infos(sl_metrics *m, const sl_metrics_config *c) {
 static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
     m->endpoint = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(char *));
     m->endpoint_label = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(char *));
-    int *number = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->layers + 1, sizeof(int));
-    if (!m->endpoint || !m->endpoint_label || !number) return false;
+    bool *routed = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->layers + 1, sizeof(bool));
+    if (!m->endpoint || !m->endpoint_label || !routed) return false;
     sl_buffer b = {0};
     bool ok = true;
     for (int i = 0; i < m->endpoints && ok; i++) {
@@ -134,8 +134,8 @@ static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
         ok = m->endpoint[i] && m->endpoint_label[i];
     }
     sl_buffer_done(&b);
-    for (int i = 0; i < m->layers; i++) number[i] = c->layer_numbers ? c->layer_numbers[i] : i;
-    m->layer_number = number;
+    for (int i = 0; i < m->layers; i++) routed[i] = !c->routed || c->routed[i];
+    m->routed = routed;
     return ok && keep_infos(m, c);
 }
 

@@ -30,7 +30,7 @@ typedef struct sl_metrics sl_metrics;
 
 typedef struct sl_metrics_config {
     int layers, experts;          /* sizes of the label sets; 0 for a dense model: no expert series */
-    const int *layer_numbers;     /* [layers] label values, for models with dense layers in between; NULL: 0, 1, … */
+    const bool *routed;           /* [layers] a layer that does not route has no expert series; NULL: all route */
     const char *const *endpoints; /* [endpoint_count] values of the label endpoint, without "other", which is added last */
     int endpoint_count;
     bool experts_in_metrics;      /* --metrics-experts: per-expert series in the main page too */

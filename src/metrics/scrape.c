@@ -119,6 +119,15 @@ static const char *const source_text[SL_SOURCE_COUNT] = {
 static const char *const phase_text[SL_PHASE_COUNT] = {
     [SL_PHASE_DECODE] = "decode", [SL_PHASE_PREFILL] = "prefill", [SL_PHASE_MIXED] = "mixed"};
 
+/* A layer that does not route has slots, so that a block's number is its slot, but no series. */
+static bool has_series(const sl_metrics *m, int id, int slot) {
+    switch (sl__metric_list[id].labels) {
+    case SL__LABELS_LAYER: return m->routed[slot];
+    case SL__LABELS_LAYER_EXPERT: return m->routed[slot / m->experts];
+    default: return true;
+    }
+}
+
 /* The labels of a slot without braces; nothing if it has none. */
 static void put_labels(sl_buffer *out, const sl_metrics *m, int id, int slot) {
     switch (sl__metric_list[id].labels) {
@@ -135,9 +144,9 @@ static void put_labels(sl_buffer *out, const sl_metrics *m, int id, int slot) {
     case SL__LABELS_ROWS: put_text_label(out, "kind", rows_text[slot]); break;
     case SL__LABELS_SOURCE: put_text_label(out, "source", source_text[slot]); break;
     case SL__LABELS_PHASE: put_text_label(out, "phase", phase_text[slot]); break;
-    case SL__LABELS_LAYER: sl_buffer_printf(out, "layer=\"%d\"", m->layer_number[slot]); break;
+    case SL__LABELS_LAYER: sl_buffer_printf(out, "layer=\"%d\"", slot); break;
     case SL__LABELS_LAYER_EXPERT:
-        sl_buffer_printf(out, "layer=\"%d\",expert=\"%d\"", m->layer_number[slot / m->experts], slot % m->experts);
+        sl_buffer_printf(out, "layer=\"%d\",expert=\"%d\"", slot / m->experts, slot % m->experts);
         break;
     }
 }
@@ -200,7 +209,7 @@ bool sl_scrape_more(sl_scrape *s, sl_buffer *out) {
         }
         if (lines >= PIECE_LINES) return true;
         if (s->slot == 0) put_head(out, &sl__metric_list[id]);
-        lines += put_slot(out, s, id, s->slot);
+        if (has_series(s->m, id, s->slot)) lines += put_slot(out, s, id, s->slot);
         if (++s->slot == s->m->slots[id]) {
             s->slot = 0;
             s->metric++;

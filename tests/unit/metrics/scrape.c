@@ -93,22 +93,23 @@ START_TEST(histograms_are_cumulative) {
 END_TEST
 
 START_TEST(numbers_are_exact) {
-    sl_metrics_config c = config_of(1, 4);
-    c.layer_numbers = (const int[]){3};
+    sl_metrics_config c = config_of(2, 4);
+    c.routed = (const bool[]){false, true};
     sl_metrics *m = make(&c);
     double value[4] = {9007199254740991.0, 0.1 + 0.2, 1e-7, 123456789.123};
     sl_metrics_begin(m);
-    for (int i = 0; i < 4; i++) sl_metrics_add(m, SL_METRIC_EXPERT_COMPUTE, i, value[i]);
-    sl_metrics_set(m, SL_METRIC_EXPERT_IMBALANCE, 0, -0.5);
+    for (int i = 0; i < 4; i++) sl_metrics_add(m, SL_METRIC_EXPERT_COMPUTE, 4 + i, value[i]);
+    sl_metrics_set(m, SL_METRIC_EXPERT_IMBALANCE, 1, -0.5);
     sl_metrics_end(m);
     char *t = text_of(m, SL_SCRAPE_EXPERTS);
-    has(t, "\nsluice_expert_compute_seconds_total{layer=\"3\",expert=\"0\"} 9007199254740991\n");
+    has(t, "\nsluice_expert_compute_seconds_total{layer=\"1\",expert=\"0\"} 9007199254740991\n");
     has(t, "expert=\"1\"} 0.30000000000000004\n");
     has(t, "expert=\"2\"} 1e-07\n");
     has(t, "expert=\"3\"} 123456789.123\n");
-    has(t, "\nsluice_expert_imbalance_ratio{layer=\"3\"} -0.5\n");
-    has(t, "\nsluice_expert_groups_total{layer=\"3\",expert=\"3\"} 0\n");
+    has(t, "\nsluice_expert_imbalance_ratio{layer=\"1\"} -0.5\n");
+    has(t, "\nsluice_expert_groups_total{layer=\"1\",expert=\"3\"} 0\n");
     has(t, "sluice_rows_total{kind=\"prefill\"} 0\n");
+    has_not(t, "layer=\"0\""); /* it does not route */
     has_not(t, "sluice_requests");
     sl_free(t);
     sl_metrics_free(m);

@@ -15,6 +15,7 @@ static const struct command {
 } commands[] = {
     {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests"},
     {"run", SL_CMD_RUN, sl_run, "MODEL PROMPT [options]", "one completion to the terminal"},
+    {"bench", SL_CMD_BENCH, sl_bench, "MODEL [options]", "how fast, and how near to what the machine allows"},
     {"inspect", SL_CMD_INSPECT, sl_inspect, "MODEL [options]", "say what a model is and what it will cost"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -38,6 +38,8 @@ sl_gemm_fn sl__float_gemm;
     void sl__add_##tier(float *y, const float *x, int n);                                                              \
     void sl__axpy_##tier(float *y, float a, const float *x, int n);                                                    \
     void sl__rope_##tier(float *x, const float *cosines, const float *sines, int half, int interleaved);               \
+    uint64_t sl__limit_read_##tier(const void *p, size_t bytes);                                                       \
+    double sl__limit_multiply_##tier(int passes, float *ret);                                                          \
     float sl__logsumexp_##tier(const float *x, int n, float *ret_max);                                                 \
     void sl__kv_store_f16_##tier(const float *x, int n, void *out);                                                    \
     void sl__kv_store_f32_##tier(const float *x, int n, void *out);                                                    \
@@ -58,7 +60,7 @@ sl_gemm_fn sl__float_gemm;
     .axpy = sl__axpy_##tier_, .rope = sl__rope_##tier_,                                                                \
     .kv_store = {[SL_KV_F16] = sl__kv_store_f16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
     .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},                            \
-    .logsumexp = sl__logsumexp_##tier_
+    .logsumexp = sl__logsumexp_##tier_, .limit_read = sl__limit_read_##tier_
 
 #define SL__TABLE(tier_)                                                                                               \
     {                                                                                                                  \
@@ -71,7 +73,7 @@ sl_gemm_fn sl__float_gemm;
                  [SL_TYPE_Q8_0] = sl__q8_0_gemm_##tier_,                                                               \
                  [SL_TYPE_Q4_K] = sl__q4_k_gemm_##tier_,                                                               \
                  [SL_TYPE_Q6_K] = sl__q6_k_gemm_##tier_},                                                              \
-        SL__TABLE_FLOATS(tier_)                                                                                        \
+        SL__TABLE_FLOATS(tier_), .limit_multiply = sl__limit_multiply_##tier_                                          \
     }
 
 static inline float sl__bits_float(uint32_t u) {

@@ -91,6 +91,11 @@ typedef struct sl_kernel_table {
     sl_attend_fn *attend[SL_KV_COUNT];
     /* Sampling: log of the sum of exponentials over a vocabulary: *ret_max and log(sum exp(x - max)), 16-lane sum. */
     float (*logsumexp)(const float *x, int n, float *ret_max);
+
+    /* What a core can do at best in this tier, for `bench`: reads bytes in order; multiplies 4-bit by 8-bit numbers out of
+     * the first-level cache and returns how many products it added. What they compute means nothing. */
+    uint64_t (*limit_read)(const void *p, size_t bytes);
+    double (*limit_multiply)(int passes, float *ret);
 } sl_kernel_table;
 
 /* Chooses the tier once, at start: the fastest that the CPU has and that is not above `limit` ("scalar", "avx2", …;

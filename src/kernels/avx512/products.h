@@ -20,6 +20,7 @@ SL__INLINE void sl__store(float *to, __m512 v) { _mm512_storeu_ps(to, v); }
 
 #include "kernels/panels.h"
 
+double sl__limit_multiply_avx512(int passes, float *ret);
 sl_gemm_fn sl__q4_0_gemm_avx512, sl__q4_1_gemm_avx512, sl__q8_0_gemm_avx512, sl__q4_k_gemm_avx512, sl__q6_k_gemm_avx512;
 
 SL__INLINE __m128i sl__load_16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }

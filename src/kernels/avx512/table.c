@@ -12,4 +12,5 @@ const sl_kernel_table sl__kernels_avx512 = {
              [SL_TYPE_Q4_K] = sl__q4_k_gemm_avx512,
              [SL_TYPE_Q6_K] = sl__q6_k_gemm_avx512},
     SL__TABLE_FLOATS(avx2),
+    .limit_multiply = sl__limit_multiply_avx512,
 };

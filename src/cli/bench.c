@@ -1,0 +1,247 @@
+#include "cli/cli.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "cli/limits.h"
+#include "cli/load.h"
+#include "cli/plan.h"
+#include "forward/forward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* `sluice bench`: prefill, and decode at batch 1, 2, 4 … 32, beside what this machine can do at best.
+ *
+ * Every sequence gets its own random tokens in every step, so that the batch touches as many experts as different clients
+ * do (the same token in every sequence would touch a few). A step can not be faster than
+ *     max(bytes of the weights, experts really touched, keys and values / read speed,  multiply-adds / multiply speed)
+ * with both speeds measured before each row; `of limit` is that time over the median step's. */
+
+enum { BATCHES = 6, PREFILLS = 2, MOST_BATCH = 32, CONTEXT = 32, STEPS = 12, CHUNK = 512 };
+
+typedef struct result {
+    const char *phase;
+    int batch, context;
+    double seconds;      /* median step */
+    double rows;         /* of a step */
+    double touched;      /* experts a routed layer and step */
+    double bytes;        /* a step must read */
+    double multiplies;   /* a step must do */
+    double read, speed;  /* measured limits */
+    double limit;        /* seconds at best */
+} result;
+
+typedef struct bench {
+    const sl_settings *s;
+    const sl_model *m;
+    sl_workers *workers;
+    sl_expert_stats *stats;
+    sl_forward *f;
+    sl_cost cost;
+    int routed_layers;
+    int32_t *page;             /* [MOST_BATCH][pages_each] */
+    int pages_each;
+    sl_step_row row[CHUNK];
+    sl_step_sequence sequence[MOST_BATCH];
+    uint64_t random;
+} bench;
+
+/* xorshift64*: any tokens do, as long as they differ. */
+static int32_t random_token(bench *b) {
+    b->random ^= b->random >> 12;
+    b->random ^= b->random << 25;
+    b->random ^= b->random >> 27;
+    return (int32_t)((b->random * UINT64_C(2685821657736338717) >> 33) % (uint64_t)b->m->hp.vocab);
+}
+
+static double groups(const bench *b) {
+    double sum = 0;
+    for (int l = 0; l < b->m->hp.layers; l++)
+        for (int e = 0; b->m->layer[l].experts && e < b->m->hp.experts; e++)
+            sum += (double)sl_expert_stats_get(b->stats, l, e).groups;
+    return sum;
+}
+
+/* `count` rows of random tokens for each of `sequences` sequences from position `from`; seconds it took. */
+static double step(bench *b, int sequences, int from, int count, bool logits) {
+    int n = 0;
+    for (int s = 0; s < sequences; s++)
+        for (int i = 0; i < count; i++)
+            b->row[n++] = (sl_step_row){random_token(b), from + i, s, logits && i == count - 1};
+    sl_step st = {.row = b->row, .rows = n, .sequence = b->sequence, .sequences = sequences};
+    uint64_t began = sl_clock_ns();
+    sl_forward_run(b->f, &st);
+    double seconds = (double)(sl_clock_ns() - began) / 1e9;
+    sl_expert_stats_fold(b->stats);
+    return seconds;
+}
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void complete(const bench *b, result *r) {
+    double positions = r->rows * (r->context + (r->batch == 1 && r->rows > 1 ? r->rows / 2 : 0));
+    bool prefill = !strcmp(r->phase, "prefill");
+    double logit_rows = prefill ? 1 : r->rows;
+    r->bytes = b->cost.dense_bytes + r->touched * b->routed_layers * b->cost.expert_bytes +
+               b->cost.kv_bytes * (prefill ? r->context + r->rows : positions);
+    r->multiplies = r->rows * b->cost.row_multiplies + logit_rows * b->cost.output_multiplies + positions * b->cost.kv_multiplies;
+    double by_bytes = r->bytes / r->read, by_products = r->multiplies / r->speed;
+    r->limit = by_bytes > by_products ? by_bytes : by_products;
+}
+
+static result decode(bench *b, int batch, int context) {
+    result r = {.phase = "decode", .batch = batch, .context = context, .rows = batch};
+    double seconds[STEPS], speed[2], read[2];
+    for (int at = 0; at < context;) { /* keys and values of the context; their content does not matter for the time */
+        int n = context - at < CHUNK / batch ? context - at : CHUNK / batch;
+        step(b, batch, at, n, false);
+        at += n;
+    }
+    read[0] = sl_limit_read(b->workers, b->m);
+    speed[0] = sl_limit_multiply(b->workers);
+    for (int i = 0; i < 2; i++) step(b, batch, context, 1, true);
+    double before = groups(b);
+    for (int i = 0; i < STEPS; i++) seconds[i] = step(b, batch, context, 1, true);
+    r.touched = b->routed_layers ? (groups(b) - before) / STEPS / b->routed_layers : 0;
+    read[1] = sl_limit_read(b->workers, b->m);
+    speed[1] = sl_limit_multiply(b->workers);
+    qsort(seconds, STEPS, sizeof seconds[0], by_size);
+    r.seconds = (seconds[STEPS / 2 - 1] + seconds[STEPS / 2]) / 2;
+    r.read = (read[0] + read[1]) / 2;
+    r.speed = (speed[0] + speed[1]) / 2;
+    complete(b, &r);
+    return r;
+}
+
+static result prefill(bench *b, int tokens) {
+    enum { TIMES = 3 };
+    result r = {.phase = "prefill", .batch = 1, .rows = tokens};
+    double seconds[TIMES];
+    r.read = sl_limit_read(b->workers, b->m);
+    r.speed = sl_limit_multiply(b->workers);
+    double before = groups(b);
+    for (int i = 0; i < TIMES; i++) seconds[i] = step(b, 1, 0, tokens, true);
+    r.touched = b->routed_layers ? (groups(b) - before) / TIMES / b->routed_layers : 0;
+    qsort(seconds, TIMES, sizeof seconds[0], by_size);
+    r.seconds = seconds[TIMES / 2];
+    complete(b, &r);
+    return r;
+}
+
+static void print_row(const bench *b, const result *r) {
+    printf("%-8s %5d %8d %10.1f %9.2f %8.1f %9.0f %8.1f %8.0f %8.2f\n", r->phase, r->batch,
+           r->context + (int)(!strcmp(r->phase, "prefill") ? r->rows : 0), r->rows / r->seconds, r->seconds * 1e3, r->touched,
+           r->bytes / 1e6, r->read / 1e9, r->speed / 1e9, r->limit / r->seconds);
+    (void)b;
+    fflush(stdout);
+}
+
+static void print_json(const bench *b, const result *r, int count) {
+    sl_buffer out = {0};
+    sl_buffer_puts(&out, "{\"model\":");
+    sl_buffer_json(&out, b->m->name, strlen(b->m->name));
+    sl_buffer_printf(&out, ",\"type\":\"%s\",\"tier\":\"%s\",\"threads\":%d,\"rows\":[", b->m->type, sl_kernels()->tier,
+                     sl_workers_count(b->workers));
+    for (int i = 0; i < count; i++)
+        sl_buffer_printf(&out,
+                         "%s{\"phase\":\"%s\",\"batch\":%d,\"context\":%d,\"rows\":%.0f,\"seconds\":%.6f,"
+                         "\"tokens_per_second\":%.3f,\"experts_touched\":%.3f,\"bytes\":%.0f,\"multiply_adds\":%.0f,"
+                         "\"read_bytes_per_second\":%.0f,\"multiply_adds_per_second\":%.0f,\"of_limit\":%.4f}",
+                         i ? "," : "", r[i].phase, r[i].batch, r[i].context, r[i].rows, r[i].seconds,
+                         r[i].rows / r[i].seconds, r[i].touched, r[i].bytes, r[i].multiplies, r[i].read, r[i].speed,
+                         r[i].limit / r[i].seconds);
+    sl_buffer_puts(&out, "]}");
+    printf("%s\n", sl_buffer_text(&out));
+    sl_buffer_done(&out);
+}
+
+static void measure(bench *b) {
+    static const int batches[BATCHES] = {1, 2, 4, 8, 16, 32}, prompts[PREFILLS] = {128, 512};
+    result r[BATCHES + PREFILLS + 1];
+    int count = 0, deep = b->pages_each * SL_PAGE * MOST_BATCH - 1;
+    if (deep > 8192) deep = 8192;
+    if (deep > b->m->hp.context - 1) deep = b->m->hp.context - 1;
+    if (!b->s->json)
+        printf("%-8s %5s %8s %10s %9s %8s %9s %8s %8s %8s\n", "phase", "batch", "context", "tokens/s", "ms/step", "experts",
+               "MB/step", "GB/s", "GMAC/s", "of limit");
+    for (int i = 0; i < PREFILLS; i++) {
+        if (prompts[i] > b->m->hp.context) continue;
+        r[count] = prefill(b, prompts[i]);
+        if (!b->s->json) print_row(b, &r[count]);
+        count++;
+    }
+    for (int i = 0; i < BATCHES; i++) {
+        r[count] = decode(b, batches[i], CONTEXT);
+        if (!b->s->json) print_row(b, &r[count]);
+        count++;
+    }
+    if (deep > 4 * CONTEXT) { /* one long sequence in all pages */
+        r[count] = decode(b, 1, deep);
+        if (!b->s->json) print_row(b, &r[count]);
+        count++;
+    }
+    if (b->s->json) print_json(b, r, count);
+}
+
+static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e) {
+    sl_status st = sl_plan_make(s, b->m, plan, e);
+    if (st) return st;
+    b->pages_each = CHUNK / SL_PAGE + 1;
+    int pages = b->pages_each * MOST_BATCH;
+    if ((st = sl_workers_new(s->engine.threads, s->engine.worker_nice, &b->workers, e))) return st;
+    if ((st = sl_expert_stats_new(b->m->hp.layers, b->m->hp.experts, s->engine.threads, NULL, &b->stats, e))) return st;
+    sl_forward_config c = {.model = b->m,
+                           .workers = b->workers,
+                           .max_rows = CHUNK,
+                           .max_logit_rows = MOST_BATCH,
+                           .max_sequences = MOST_BATCH,
+                           .ctx = pages * SL_PAGE,
+                           .kv_type = s->engine.kv_type,
+                           .kv_pages = pages,
+                           .stats = b->stats};
+    if ((st = sl_forward_new(&c, &b->f, e))) return st;
+    b->page = sl_calloc((size_t)pages, sizeof *b->page);
+    if (!b->page) return sl_fail(e, SL_NOMEM, "out of memory");
+    for (int i = 0; i < pages; i++) b->page[i] = i;
+    for (int i = 0; i < MOST_BATCH; i++) b->sequence[i].page = b->page + i * b->pages_each;
+    b->cost = sl_cost_of(b->m, s->engine.kv_type);
+    for (int l = 0; l < b->m->hp.layers; l++) b->routed_layers += b->m->layer[l].experts != NULL;
+    return SL_OK;
+}
+
+int sl_bench(sl_settings *s) {
+    sl_error err;
+    sl_model *m = NULL;
+    sl_plan plan;
+    bench *b = sl_calloc(1, sizeof *b);
+    sl_status st = b ? sl_model_open(s->model, &m, &err) : sl_fail(&err, SL_NOMEM, "out of memory");
+    if (!st) {
+        b->s = s;
+        b->m = m;
+        b->random = 88172645463325252u;
+        s->engine.max_sequences = MOST_BATCH;
+        st = open_bench(b, &plan, s, &err);
+    }
+    if (st) {
+        fprintf(stderr, "sluice bench: %s\n", err.message);
+    } else {
+        sl_buffer lines = {0};
+        sl_plan_print(s, m, &plan, &lines);
+        if (!s->json) printf("%s\n", sl_buffer_text(&lines));
+        sl_buffer_done(&lines);
+        measure(b);
+    }
+    if (b) {
+        sl_forward_free(b->f);
+        sl_expert_stats_free(b->stats);
+        sl_workers_free(b->workers);
+        sl_free(b->page);
+        sl_free(b);
+    }
+    sl_model_close(m);
+    return st ? 1 : 0;
+}

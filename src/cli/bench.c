@@ -196,6 +196,7 @@ static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e
     if ((st = sl_expert_stats_new(b->m->hp.layers, b->m->hp.experts, s->engine.threads, NULL, &b->stats, e))) return st;
     sl_forward_config c = {.model = b->m,
                            .workers = b->workers,
+                           .threads = s->engine.threads,
                            .max_rows = CHUNK,
                            .max_logit_rows = MOST_BATCH,
                            .max_sequences = MOST_BATCH,

@@ -90,6 +90,7 @@ static void on_stop(uv_signal_t *h, int number) {
     sl_log(SL_LOG_INFO, "%s: draining, %d requests go on for at most %lld s", number == SIGTERM ? "SIGTERM" : "SIGINT",
            sl_api_live(v->api), (long long)v->s->drain_seconds);
     sl_api_drain(v->api);
+    sl_http_drain(v->http);
     uv_timer_start(&v->drain, on_drain_tick, 0, 20);
 }
 

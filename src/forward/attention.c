@@ -22,7 +22,7 @@ enum { QUERIES = 64, MOST_PARTIAL_BYTES = 64 << 20 };
 
 /* Parts a chunk may be cut into follow from its share of the step: see sl__attention_plan. */
 static int most_split(const sl_forward_config *c) {
-    return 4 * sl_workers_count(c->workers) / c->model->hp.kv_heads + 1;
+    return 4 * c->threads / c->model->hp.kv_heads + 1;
 }
 
 static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }

@@ -135,7 +135,7 @@ static void place_all(sl_forward *f, space *s) {
 size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_layout(&m->hp, t).page_bytes; }
 
 size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
-    sl_forward f = {.c = *c, .m = c->model, .participants = sl_workers_count(c->workers)};
+    sl_forward f = {.c = *c, .m = c->model, .participants = c->threads};
     space s = {0};
     place_all(&f, &s);
     return s.overflow ? SIZE_MAX : s.used;
@@ -184,7 +184,7 @@ sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error 
     f->c = *c;
     f->m = c->model;
     f->k = sl_kernels();
-    f->participants = sl_workers_count(c->workers);
+    f->participants = c->threads;
     f->group = c->model->hp.heads / c->model->hp.kv_heads;
     size_t bytes = sl_forward_workspace_bytes(c);
     space s = {0};

@@ -27,6 +27,7 @@ typedef struct sl_forward sl_forward;
 typedef struct sl_forward_config {
     const sl_model *model;
     sl_workers *workers;      /* the calling thread is participant 0 */
+    int threads;              /* as many as the pool has: for the plan, before there is one */
     int max_rows;             /* of a step */
     int max_logit_rows;       /* rows of a step that want logits, at most max_rows */
     int max_sequences;        /* of a step */

@@ -1,6 +1,12 @@
 /* http.h: listeners, exchanges, streaming, limits, keys: a mechanism over libmicrohttpd in libuv's loop that knows no model.
  * Loop thread only. libmicrohttpd runs in external-epoll mode; a waiting exchange is a suspended connection.
  *
+ * Framing is stricter than the library's: two Content-Length, Content-Length with Transfer-Encoding, any Transfer-Encoding
+ * but "chunked", a missing or second Host, names that are no tokens are 400. Three things the library hides from us: a NUL
+ * in a value or target (it ends there), folded header lines (joined), bare LF line ends (accepted). So a strict proxy
+ * belongs in front of a server that strangers reach.
+ * Paths are matched literally, without percent decoding, and the key is asked for by the same match.
+ *
  * Life of an exchange
  *   the request is complete ──► endpoint's handle() ──► either sl_http_reply() at once,
  *                                                   or sl_http_hold(), and later sl_http_reply() or sl_http_stream().
@@ -29,7 +35,8 @@
 typedef struct sl_http sl_http;
 typedef struct sl_http_exchange sl_http_exchange;
 
-enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 }; /* needs no key; lives on the admin listener if there is one */
+/* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. */
+enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
 
 typedef struct sl_http_endpoint {
     const char *method; /* "GET" (serves HEAD too), "POST" */
@@ -38,6 +45,7 @@ typedef struct sl_http_endpoint {
     void (*handle)(void *arg, sl_http_exchange *x);
 } sl_http_endpoint;
 
+/* 0 in a number stands for its default. Strings and endpoints must outlive the sl_http. */
 typedef struct sl_http_config {
     const char *host;       /* address to bind: "127.0.0.1", "::1", "0.0.0.0" … */
     int port;               /* 0: any free one, see sl_http_port */
@@ -48,14 +56,15 @@ typedef struct sl_http_config {
     size_t body_limit;        /* bytes, default 4 MiB */
     size_t header_limit;      /* bytes of the connection's pool, default 32 KiB */
     int connections;          /* at most, default 4096, less if the descriptor limit says so */
-    int header_seconds;       /* absolute deadline for headers and body, default 30 */
+    int header_seconds;       /* absolute deadline for the headers, and again for the body, default 30 */
     int idle_seconds;         /* keep-alive without a request, default 75 */
     const char *cors_origin;  /* NULL: no CORS headers */
     const sl_http_endpoint *endpoints; /* [endpoint_count] */
     int endpoint_count;
     void *arg;                /* handed to every handler */
     sl_metrics *metrics;      /* may be NULL: SL_METRIC_REQUESTS and rejections by key or framing are counted here */
-    /* Called once for each answered exchange, for logging; may be NULL. */
+    /* Called once for each exchange when it is over, before done(), for logging; may be NULL. The status is 499 when the
+     * client was gone before there was one, 408 when its body did not come in time. Method, path and id can be read. */
     void (*answered)(void *arg, const sl_http_exchange *x, int status, double seconds);
 } sl_http_config;
 
@@ -64,19 +73,22 @@ int sl_http_port(const sl_http *h);       /* the bound port */
 int sl_http_admin_port(const sl_http *h); /* 0: none */
 sl_status sl_http_reload(sl_http *h, sl_error *e); /* reads the key file again; on error the old keys stay */
 
-/* No new connections; answers from now on say `Connection: close`. */
+/* Answers from now on say `Connection: close`; new connections are still taken, so that /readyz can say why. */
+void sl_http_drain(sl_http *h);
+/* No new connections on the main listener; answers from now on say `Connection: close`. The admin listener goes on, so that
+ * a drain can be watched. */
 void sl_http_quiesce(sl_http *h);
-int sl_http_live(const sl_http *h); /* exchanges that are held or not yet sent */
+int sl_http_live(const sl_http *h); /* exchanges of the main listener that are held or not yet sent */
 /* Cancels what is left (gone + done for each), closes everything; `closed` is called when all handles are closed. */
 void sl_http_close(sl_http *h, void (*closed)(void *), void *arg);
-void sl_http_free(sl_http *h); /* after closed */
+void sl_http_free(sl_http *h); /* after closed; may be called in it */
 
 /* The request. */
 const char *sl_http_method(const sl_http_exchange *x);
 const char *sl_http_path(const sl_http_exchange *x);      /* without query */
-const char *sl_http_path_rest(const sl_http_exchange *x); /* what stands for the star, "" otherwise */
-const char *sl_http_query(const sl_http_exchange *x, const char *name); /* NULL: absent */
-const char *sl_http_request_header(const sl_http_exchange *x, const char *name); /* NULL: absent */
+const char *sl_http_path_rest(const sl_http_exchange *x); /* what stands for the star, percent-decoded; "" otherwise */
+char *sl_http_query(const sl_http_exchange *x, const char *name); /* decoded, the caller frees with sl_free; NULL: absent */
+const char *sl_http_request_header(const sl_http_exchange *x, const char *name); /* NULL: absent; valid until the reply */
 const char *sl_http_request_id(const sl_http_exchange *x); /* X-Request-Id taken or made; returned in the answer too */
 const char *sl_http_body(const sl_http_exchange *x, size_t *ret_len); /* valid until the reply or until taken */
 char *sl_http_take_body(sl_http_exchange *x, size_t *ret_len); /* the caller frees with sl_free: for the text thread */
@@ -95,7 +107,8 @@ typedef struct sl_http_hooks {
 } sl_http_hooks;
 
 void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx); /* in handle() only; hooks are static */
-void sl_http_stream(sl_http_exchange *x, int status, const char *content_type); /* sends the headers, begins to pull */
+/* Sends the headers (with Cache-Control: no-cache and X-Accel-Buffering: no) and begins to pull. Held exchanges only. */
+void sl_http_stream(sl_http_exchange *x, int status, const char *content_type);
 void sl_http_resume(sl_http_exchange *x); /* there is something to fill; cheap, many in a row are one pass */
 bool sl_http_streaming(const sl_http_exchange *x);
 

@@ -116,7 +116,7 @@ static void bad_config(int max_rows, int max_logit_rows) {
     sl_workers *w;
     sl_error e = {0};
     ck_assert(sl_workers_new(1, 0, &w, &e) == SL_OK);
-    sl_forward_config c = {.model = &r->m, .workers = w, .max_rows = max_rows, .max_logit_rows = max_logit_rows,
+    sl_forward_config c = {.model = &r->m, .workers = w, .threads = sl_workers_count(w), .max_rows = max_rows, .max_logit_rows = max_logit_rows,
                            .max_sequences = 1, .ctx = 32, .kv_pages = 1};
     sl_forward *f = NULL;
     ck_assert_int_eq(sl_forward_new(&c, &f, &e), SL_INVALID);

@@ -1,0 +1,334 @@
+#include "engine/internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* The engine thread's loop: take requests, drop cancelled ones, decide the step, run it, draw, hand out, wake.
+ *
+ * Both bookkeeping parts of a turn, before and after the forward pass, hold the metrics, so a scrape sees whole steps. */
+
+#define DEFAULT_STEP_ROWS 512
+#define LEAST_LOGIT_ROWS 32
+
+/* --- news to the loop --- */
+
+void sl__news(sl_engine *g, sl_request *r) {
+    if (r->in_news) return;
+    r->in_news = true;
+    r->news_next = g->news;
+    g->news = r;
+}
+
+/* One ready entry a request; after the lock is let go, the loop may free those that are over. */
+static void publish(sl_engine *g) {
+    if (!g->news) return;
+    pthread_mutex_lock(&g->ready_lock);
+    for (sl_request *r = g->news, *next; r; r = next) {
+        next = r->news_next;
+        r->in_news = false;
+        r->let_go = r->open == 0;
+        if (r->in_ready) continue;
+        r->in_ready = true;
+        r->ready_next = g->ready;
+        g->ready = r;
+    }
+    pthread_mutex_unlock(&g->ready_lock);
+    g->news = NULL;
+    if (g->config.wake) g->config.wake(g->config.wake_arg);
+}
+
+sl_request *sl_engine_take_ready(sl_engine *g) {
+    pthread_mutex_lock(&g->ready_lock);
+    sl_request *list = NULL;
+    for (sl_request *r = g->ready, *next; r; r = next) { /* oldest first again */
+        next = r->ready_next;
+        r->in_ready = false;
+        r->over = r->let_go;
+        r->ready_next = list;
+        list = r;
+    }
+    g->ready = NULL;
+    pthread_mutex_unlock(&g->ready_lock);
+    return list;
+}
+
+sl_request *sl_request_ready_next(sl_request *r) { return r->ready_next; }
+
+/* --- a turn --- */
+
+static void on_preempted(void *arg, sl__sequence *s) {
+    sl_engine *g = arg;
+    g->count.preemptions++;
+    s->request->running--;
+}
+
+static void on_admitted(void *arg, sl__sequence *s) {
+    sl_engine *g = arg;
+    s->request->running++;
+    sl__account_start(g, s->request, sl_clock_ns());
+}
+
+static int cancel_reason(const sl_request *r) {
+    return !r->started ? SL_FINISH_CANCELLED_QUEUE : r->first_token ? SL_FINISH_CANCELLED_DECODE : SL_FINISH_CANCELLED_PREFILL;
+}
+
+/* A request whose sequences stand in a list and that was cancelled; NULL: none. */
+static sl_request *cancelled_in(const sl__sequence *s, bool all) {
+    for (; s; s = s->next)
+        if (all || atomic_load(&s->request->cancelled)) return s->request;
+    return NULL;
+}
+
+static void drop_cancelled(sl_engine *g, bool all) {
+    sl_request *r;
+    while ((r = cancelled_in(g->scheduler.batch, all)) || (r = cancelled_in(g->scheduler.waiting, all)))
+        sl__request_drop(g, r, cancel_reason(r));
+}
+
+/* Rows and draws of the step that the scheduler decided. */
+static void build(sl_engine *g) {
+    g->rows = g->sequences = g->draws = 0;
+    int logit = 0;
+    for (sl__sequence *s = g->scheduler.batch; s; s = s->next) {
+        if (s->rows == 0) continue;
+        int total = sl__sequence_tokens(s);
+        for (int p = s->computed; p < s->computed + s->rows; p++) {
+            bool score = p + 1 < s->prompt_len && p + 1 >= s->scored;
+            bool draws = p + 1 == total && s->request->max_tokens > 0;
+            g->row[g->rows++] = (sl_step_row){sl__sequence_token(s, p), p, g->sequences, score || draws};
+            if (score || draws) g->draw[g->draws++] = (sl__draw){.sequence = s, .position = p, .logit = logit++, .score = score};
+        }
+        g->pages_of[g->sequences] = (sl_step_sequence){s->page};
+        g->in_step[g->sequences++] = s;
+    }
+    assert(g->rows <= g->max_rows && g->draws <= g->max_logit_rows);
+}
+
+static void run_step(sl_engine *g) {
+    uint64_t began = sl_clock_ns();
+    sl_step step = {.row = g->row, .rows = g->rows, .sequence = g->pages_of, .sequences = g->sequences};
+    g->logits = sl_forward_run(g->forward, &step);
+    sl__output_draws(g);
+    double seconds = (double)(sl_clock_ns() - began) / (double)SL_SECOND;
+    sl__scheduler_learn(&g->scheduler, seconds);
+    sl_metrics_begin(g->config.metrics);
+    sl__output_accept(g);
+    sl__account_step(g, seconds);
+    sl_expert_stats_fold(g->stats);
+    sl_metrics_end(g->config.metrics);
+}
+
+static void take_mail(sl_engine *g, bool idle) {
+    sl_mail *m = idle ? sl_mailbox_wait(g->inbox, UINT64_MAX) : sl_mailbox_take(g->inbox);
+    for (sl_mail *next; m; m = next) {
+        next = m->next;
+        sl__request_take(g, (sl_request *)(void *)m);
+    }
+}
+
+static void *engine_main(void *arg) {
+    sl_engine *g = arg;
+    pthread_setname_np(pthread_self(), "sl-engine");
+    if (g->config.worker_nice) setpriority(PRIO_PROCESS, (id_t)gettid(), g->config.worker_nice);
+    for (bool stop = false; !stop || g->scheduler.batch || g->scheduler.waiting;) {
+        bool idle = !stop && !g->scheduler.batch && !g->scheduler.waiting;
+        if (idle) atomic_store(&g->busy, false);
+        take_mail(g, idle);
+        atomic_store(&g->busy, true);
+        stop = atomic_load(&g->stop);
+        sl_metrics_begin(g->config.metrics);
+        drop_cancelled(g, stop);
+        int rows = sl__scheduler_step(&g->scheduler, &g->pages, on_preempted, on_admitted, g);
+        build(g);
+        assert(rows == g->rows);
+        (void)rows;
+        if (!g->rows) sl__account_step(g, 0);
+        sl_metrics_end(g->config.metrics);
+        if (g->rows) run_step(g);
+        publish(g);
+    }
+    return NULL;
+}
+
+/* --- from the other thread --- */
+
+sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
+    const sl_engine_config *c = &g->config;
+    if (atomic_load(&g->draining)) {
+        sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_DRAINING, 1);
+        return sl_fail(e, SL_CANCELLED, "the server is draining; try another one");
+    }
+    int places = c->max_sequences - atomic_load(&g->batched), waiting = atomic_load(&g->waiting);
+    if (waiting >= c->queue + (places > 0 ? places : 0)) {
+        sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+        return sl_fail(e, SL_FULL, "the queue is full: %d requests are waiting", waiting);
+    }
+    r->submitted = sl_clock_ns();
+    atomic_fetch_add(&g->waiting, 1);
+    atomic_fetch_add(&g->live, 1);
+    if (sl_mailbox_put(g->inbox, &r->mail) == SL_OK) return SL_OK;
+    atomic_fetch_sub(&g->waiting, 1);
+    atomic_fetch_sub(&g->live, 1);
+    return sl_fail(e, SL_CANCELLED, "the engine has stopped");
+}
+
+void sl_engine_drain(sl_engine *g) { atomic_store(&g->draining, true); }
+int sl_engine_live(const sl_engine *g) { return atomic_load(&g->live); }
+int sl_engine_waiting(const sl_engine *g) { return atomic_load(&g->waiting); }
+const sl_engine_config *sl_engine_config_of(const sl_engine *g) { return &g->config; }
+
+uint64_t sl_engine_stuck_ns(const sl_engine *engine) {
+    sl_engine *g = (sl_engine *)(uintptr_t)engine;
+    uint64_t progress = sl_workers_progress(g->workers), now = sl_clock_ns();
+    if (!atomic_load(&g->busy) || progress != atomic_load(&g->seen_progress)) {
+        atomic_store(&g->seen_progress, progress);
+        atomic_store(&g->seen_at, now);
+        return 0;
+    }
+    return now - atomic_load(&g->seen_at);
+}
+
+int sl_engine_retry_after(const sl_engine *g) {
+    uint64_t seconds = (atomic_load(&g->retry_ms) + 999) / 1000;
+    return seconds < 1 ? 1 : seconds > 60 ? 60 : (int)seconds;
+}
+
+/* --- start and end --- */
+
+static int step_rows(const sl_engine_config *c) {
+    int rows = c->max_step_rows > 0 ? c->max_step_rows : DEFAULT_STEP_ROWS;
+    return rows < c->max_sequences + SL__LEAST_CHUNK ? c->max_sequences + SL__LEAST_CHUNK : rows;
+}
+
+static sl_forward_config forward_config(const sl_engine_config *c) {
+    int logits = c->max_sequences < LEAST_LOGIT_ROWS ? LEAST_LOGIT_ROWS : c->max_sequences + 8;
+    return (sl_forward_config){.model = c->model,
+                               .threads = c->threads,
+                               .max_rows = step_rows(c),
+                               .max_logit_rows = logits,
+                               .max_sequences = c->max_sequences,
+                               .ctx = c->ctx,
+                               .kv_type = c->kv_type,
+                               .kv_pages = c->kv_pages};
+}
+
+sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
+    sl_forward_config f = forward_config(c);
+    uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
+    uint64_t tables = (uint64_t)c->kv_pages * 6 + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+                      (uint64_t)f.max_logit_rows * sizeof(sl__draw);
+    return (sl_engine_plan){.kv_bytes = (uint64_t)sl_forward_page_bytes(c->model, c->kv_type) * (uint64_t)c->kv_pages,
+                            .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
+                            .sequence_bytes = tables};
+}
+
+/* Where a row's attention costs as much as the rest of the row. Attention is done in floats, which are a few times dearer
+ * than the products of quantised weights. */
+static double reach_of(const sl_model *m) {
+    enum { DEARER = 4 };
+    double attention = 2.0 * m->hp.heads * m->hp.head_dim * m->hp.layers * DEARER;
+    double rest = (double)m->active_parameters - (double)m->hp.vocab * m->hp.width;
+    double reach = rest / attention;
+    return reach > 64 ? reach : 64;
+}
+
+static bool list_tokens(sl_engine *g) {
+    const sl_tokenizer *t = g->config.tokenizer;
+    int known = sl_tokenizer_count(t), rows = g->config.model->hp.vocab;
+    g->hidden_count = rows > known ? rows - known : 0;
+    g->hidden = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->hidden_count + 1, sizeof *g->hidden);
+    for (int i = 0; i < known; i++) g->end_count += sl_tokenizer_ends(t, i);
+    g->ends = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->end_count + 1, sizeof *g->ends);
+    if (!g->hidden || !g->ends) return false;
+    for (int i = 0; i < g->hidden_count; i++) g->hidden[i] = known + i;
+    for (int i = 0, n = 0; i < known; i++)
+        if (sl_tokenizer_ends(t, i)) g->ends[n++] = i;
+    return true;
+}
+
+static bool make_tables(sl_engine *g) {
+    const sl_engine_config *c = &g->config;
+    sl__scheduler *k = &g->scheduler;
+    size_t sequences = (size_t)c->max_sequences;
+    g->row = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->max_rows, sizeof *g->row);
+    g->pages_of = sl_arena_array(g->arena, SL_MEM_SEQUENCES, sequences, sizeof *g->pages_of);
+    g->in_step = sl_arena_array(g->arena, SL_MEM_SEQUENCES, sequences, sizeof *g->in_step);
+    g->draw = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->max_logit_rows, sizeof *g->draw);
+    g->scratch_bytes = sl_sample_scratch(c->model->hp.vocab);
+    g->scratch = sl_arena_array(g->arena, SL_MEM_WORKSPACE, (size_t)c->threads, g->scratch_bytes);
+    k->cost.base = sl_arena_array(g->arena, SL_MEM_SEQUENCES, sequences + 1, sizeof(double));
+    k->cost.reach = reach_of(c->model);
+    k->max_sequences = c->max_sequences;
+    k->max_rows = g->max_rows;
+    k->max_logit_rows = g->max_logit_rows;
+    k->target = c->token_gap_ms / 1000.0;
+    return g->row && g->pages_of && g->in_step && g->draw && g->scratch && k->cost.base &&
+           sl_buffer_reserve(&g->text, SL_MAX_STOP_BYTES + 8 * sl_tokenizer_longest(c->tokenizer) + 64) && list_tokens(g);
+}
+
+static sl_status start_thread(sl_engine *g, sl_error *e) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old);
+    int failed = pthread_create(&g->thread, NULL, engine_main, g);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed) return sl_fail(e, SL_IO, "no thread for the engine could be started");
+    g->runs = true;
+    return SL_OK;
+}
+
+sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e) {
+    if (c->max_sequences < 1 || c->kv_pages < 1 || c->ctx < 1 || c->threads < 1 || c->queue < 0)
+        return sl_fail(e, SL_INVALID, "engine: sequences, pages, context and threads must be positive");
+    sl_engine *g = sl_calloc(1, sizeof *g);
+    if (!g) return sl_fail(e, SL_NOMEM, "no memory for the engine");
+    g->config = *c;
+    pthread_mutex_init(&g->ready_lock, NULL);
+    sl_forward_config f = forward_config(c);
+    g->max_rows = f.max_rows;
+    g->max_logit_rows = f.max_logit_rows;
+    sl_status st = SL_OK;
+    g->arena = sl_arena_new();
+    g->inbox = sl_mailbox_new(0, NULL, NULL);
+    if (!g->arena || !g->inbox || !make_tables(g)) {
+        st = sl_fail(e, SL_NOMEM, "no memory for the engine");
+        goto fail;
+    }
+    if ((st = sl__pages_init(&g->pages, c->kv_pages, g->arena, e)) ||
+        (st = sl_workers_new(c->threads, c->worker_nice, &g->workers, e)) ||
+        (st = sl_expert_stats_new(c->model->hp.layers, c->model->hp.experts, c->threads, c->metrics, &g->stats, e)))
+        goto fail;
+    f.workers = g->workers;
+    f.stats = c->model->hp.experts ? g->stats : NULL;
+    if ((st = sl_forward_new(&f, &g->forward, e)) || (st = start_thread(g, e))) goto fail;
+    *ret = g;
+    return SL_OK;
+fail:
+    sl_engine_free(g);
+    return st;
+}
+
+sl_engine *sl_engine_free(sl_engine *g) {
+    if (!g) return NULL;
+    if (g->runs) {
+        atomic_store(&g->draining, true);
+        atomic_store(&g->stop, true);
+        sl_mailbox_poke(g->inbox);
+        pthread_join(g->thread, NULL);
+    }
+    sl_forward_free(g->forward);
+    sl_expert_stats_free(g->stats);
+    sl_workers_free(g->workers);
+    if (g->inbox) sl_mailbox_free(g->inbox);
+    sl_buffer_done(&g->text);
+    sl_arena_free(g->arena);
+    pthread_mutex_destroy(&g->ready_lock);
+    sl_free(g);
+    return NULL;
+}

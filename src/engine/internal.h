@@ -1,0 +1,146 @@
+/* internal.h: what the files of engine/ share: the request's inside, the engine's inside.
+ * Engine thread, save what a line says otherwise. */
+#ifndef SL_ENGINE_INTERNAL_H
+#define SL_ENGINE_INTERNAL_H
+
+#include "base/arena.h"
+#include "base/mailbox.h"
+#include "engine/engine.h"
+#include "engine/ring.h"
+#include "engine/scheduler.h"
+#include "engine/sequence.h"
+#include "experts/stats.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A record of the output ring; its alternatives and its text follow. */
+typedef struct sl__record {
+    int32_t kind, choice, token, finish, stop, stop_token, top_count;
+    uint32_t text_len;
+    float logprob;
+    uint32_t has_logprob;
+} sl__record;
+
+struct sl_request {
+    sl_mail mail; /* first: how it comes in */
+    sl_arena *arena;
+    sl_engine *engine;
+    void *user;
+    bool stream;
+
+    /* constant after sl_request_new */
+    int prompts, n, choices, max_tokens, min_tokens, prompt_logprobs;
+    const int32_t *stop_token;
+    int stop_tokens;
+    bool ignore_eos, skip_special;
+    const int32_t *banned; /* before min_tokens: what cannot be shown, ends and stop tokens */
+    int banned_count;
+    sl__stops stops;
+    char id[160];
+
+    /* loop → engine */
+    atomic_bool cancelled;
+    uint64_t submitted; /* sl_clock_ns */
+
+    /* engine */
+    sl__sequence *sequence; /* [choices] */
+    int open;               /* choices that did not end */
+    int running;            /* of them in the batch */
+    bool started, first_token, slow, drawn; /* drawn: some choice got a token */
+    int finish;             /* the worst so far; -1 */
+    struct sl_request *news_next;
+    bool in_news;
+    char failure[160];
+
+    /* engine → loop, under the engine's ready_lock */
+    struct sl_request *ready_next;
+    bool in_ready, let_go;
+
+    bool over; /* loop */
+    sl__ring ring;
+    sl_event event; /* loop: the last one handed out */
+    _Atomic int64_t generated_tokens, cached_tokens;
+    int64_t prompt_tokens;
+    _Atomic uint64_t started_at, first_at, ended_at; /* sl_clock_ns, 0: not yet */
+};
+
+/* A row of logits to be used after the forward pass: the draw of a token, or the score of a prompt token. */
+typedef struct sl__draw {
+    sl__sequence *sequence;
+    int position; /* of the row in its sequence */
+    int logit;
+    bool score;
+    sl_sampled result;
+} sl__draw;
+
+struct sl_engine {
+    sl_engine_config config;
+    sl_arena *arena;
+    sl_workers *workers;
+    sl_expert_stats *stats;
+    sl_forward *forward;
+    pthread_t thread;
+    bool runs;
+    sl_mailbox *inbox;
+    atomic_bool stop, draining;
+    _Atomic int live, waiting, batched; /* requests accepted and not over; of them without a start; sequences in the batch */
+
+    sl__scheduler scheduler;
+    sl__pages pages;
+    uint64_t born;
+    int32_t *hidden; /* ids that stand for nothing: rows of the embedding above the tokenizer's count */
+    int hidden_count;
+    int32_t *ends;   /* ids that end a generation */
+    int end_count;
+
+    /* the step */
+    sl_step_row *row;             /* [max_rows] */
+    sl_step_sequence *pages_of;   /* [max_sequences] */
+    sl__sequence **in_step;       /* [max_sequences] */
+    sl__draw *draw;               /* [max_logit_rows] */
+    int max_rows, max_logit_rows, rows, sequences, draws;
+    float *logits;
+    uint8_t *scratch;             /* [threads][scratch_bytes] of sampling */
+    size_t scratch_bytes;
+    sl_buffer text;               /* what an event shows; memory reserved */
+
+    sl_request *news;             /* requests with events of this step */
+    pthread_mutex_t ready_lock;
+    sl_request *ready;            /* under ready_lock, newest first */
+
+    /* counted in a step, put into the metrics at its end */
+    struct {
+        int rows[SL_ROWS_COUNT];
+        int prompt_tokens, cached_tokens, generated, preemptions;
+    } count;
+    double mean_seconds; /* of a finished request, moving average: for Retry-After; engine thread writes */
+    _Atomic uint64_t retry_ms;
+
+    /* for sl_engine_stuck_ns */
+    atomic_bool busy;
+    _Atomic uint64_t seen_progress, seen_at;
+};
+
+/* request.c */
+void sl__request_take(sl_engine *g, sl_request *r);                        /* makes its sequences wait */
+bool sl__request_emit(sl_request *r, const sl_event *ev);                  /* false: the ring is full */
+void sl__request_failed(sl_request *r, const char *why);
+
+/* output.c: what the logits of a step mean */
+void sl__output_draws(sl_engine *g);                                       /* samples and scores, on the workers */
+void sl__output_accept(sl_engine *g);                                      /* tokens to sequences, events to requests */
+void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32_t stop_token);
+void sl__request_drop(sl_engine *g, sl_request *r, int finish);            /* ends every open choice: cancelled, slow, failed */
+
+/* account.c */
+void sl__account_step(sl_engine *g, double seconds);                       /* rows 0: only the gauges */
+void sl__account_first(sl_engine *g, sl_request *r, uint64_t now);
+void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now);
+void sl__account_start(sl_engine *g, sl_request *r, uint64_t now);
+void sl__account_end(sl_engine *g, sl_request *r, uint64_t now);
+
+/* engine.c */
+void sl__news(sl_engine *g, sl_request *r); /* the request has something for the loop */
+
+#endif

@@ -1,0 +1,184 @@
+#include "engine/internal.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+
+/* What the logits of a step mean: tokens drawn and prompts scored (on the workers, one row of logits an item), then taken
+ * over in order on the engine thread: text, stop strings, ends, events. */
+
+static void draw_one(sl_engine *g, sl__draw *d, void *scratch) {
+    sl__sequence *s = d->sequence;
+    const sl_request *r = s->request;
+    int vocab = g->config.model->hp.vocab;
+    float *logits = g->logits + (size_t)d->logit * (size_t)vocab;
+    if (d->score) {
+        sl_score(logits, vocab, s->prompt[d->position + 1], r->prompt_logprobs, scratch, &d->result);
+        return;
+    }
+    bool early = s->generated_count < r->min_tokens;
+    sl_history h = {s->counts, s->seen};
+    sl_sample(&s->sampling, &h, logits, vocab, early ? r->banned : g->hidden, early ? r->banned_count : g->hidden_count,
+              (uint64_t)s->generated_count, scratch, &d->result);
+}
+
+static void draw_region(void *ctx, int self) {
+    sl_engine *g = ctx;
+    void *scratch = g->scratch + (size_t)self * g->scratch_bytes;
+    for (int i; (i = sl_workers_take(g->workers, self)) < g->draws;) draw_one(g, &g->draw[i], scratch);
+    sl_workers_barrier(g->workers, self);
+}
+
+void sl__output_draws(sl_engine *g) {
+    if (g->draws) sl_workers_run(g->workers, draw_region, g);
+}
+
+/* --- ends --- */
+
+static void leave(sl_engine *g, sl__sequence *s) {
+    sl_request *r = s->request;
+    bool batched = s->state == SL__PREFILL || s->state == SL__DECODE;
+    sl__scheduler_remove(&g->scheduler, s);
+    sl__sequence_release(s, &g->pages);
+    s->state = SL__DONE;
+    if (batched) r->running--;
+}
+
+static void close_choice(sl_engine *g, sl_request *r, int finish) {
+    if (finish > r->finish) r->finish = finish;
+    sl__news(g, r);
+    if (--r->open) return;
+    sl__account_end(g, r, sl_clock_ns());
+}
+
+static bool emit(sl_engine *g, sl_request *r, const sl_event *ev) {
+    sl__news(g, r);
+    return sl__request_emit(r, ev);
+}
+
+void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32_t stop_token) {
+    sl_request *r = s->request;
+    leave(g, s);
+    sl_buffer_clear(&g->text);
+    if (stop < 0) { /* what was held back turned out to be no stop string, and no character will be completed */
+        sl_detokenize_end(&s->detokenizer, &s->held);
+        sl_buffer_append(&g->text, s->held.data, s->held.len);
+    }
+    sl_event ev = {.kind = SL_EVENT_FINISH, .choice = s->choice, .token = -1, .text = g->text.data, .text_len = g->text.len,
+                   .finish = finish, .stop = stop, .stop_token = stop_token};
+    if (!emit(g, r, &ev)) finish = SL_FINISH_SLOW_CLIENT;
+    close_choice(g, r, finish);
+}
+
+void sl__request_drop(sl_engine *g, sl_request *r, int finish) {
+    for (int i = 0; i < r->choices && r->open; i++) {
+        sl__sequence *s = &r->sequence[i];
+        if (s->state == SL__DONE) continue;
+        leave(g, s);
+        sl_event ev = {.kind = SL_EVENT_FINISH, .choice = i, .token = -1, .finish = finish, .stop = -1, .stop_token = -1};
+        if (finish == SL_FINISH_ERROR) emit(g, r, &ev);
+        close_choice(g, r, finish);
+    }
+}
+
+/* --- events --- */
+
+static sl_event token_event(const sl__draw *d, sl_event_kind kind, int32_t token, bool logprob) {
+    return (sl_event){.kind = kind, .choice = d->sequence->choice, .token = token, .logprob = d->result.logprob,
+                      .has_logprob = logprob, .top_count = logprob ? d->result.top_count : 0, .top = d->result.top,
+                      .finish = -1, .stop = -1, .stop_token = -1};
+}
+
+static void accept_score(sl_engine *g, const sl__draw *d) {
+    sl__sequence *s = d->sequence;
+    sl_request *r = s->request;
+    int at = d->position + 1;
+    if (at < s->scored) return;
+    sl_event ev = token_event(d, SL_EVENT_PROMPT_TOKEN, s->prompt[at], true);
+    if (!emit(g, r, &ev)) r->slow = true;
+    s->scored = at + 1;
+}
+
+/* The first prompt token has no log probability: nothing stands before it. */
+static void accept_first_prompt_token(sl_engine *g, sl__sequence *s) {
+    sl_event ev = {.kind = SL_EVENT_PROMPT_TOKEN, .choice = s->choice, .token = s->prompt[0], .finish = -1, .stop = -1, .stop_token = -1};
+    if (!emit(g, s->request, &ev)) s->request->slow = true;
+    s->scored = 1;
+}
+
+static bool is_stop_token(const sl_request *r, int32_t token) {
+    for (int i = 0; i < r->stop_tokens; i++)
+        if (r->stop_token[i] == token) return true;
+    return false;
+}
+
+static void remember(sl__sequence *s, int32_t token) {
+    s->generated[s->generated_count++] = token;
+    if (s->counts && s->counts[token] < UINT16_MAX) s->counts[token]++;
+    if (s->seen) s->seen[token / 8] |= (uint8_t)(1 << token % 8);
+}
+
+static void accept_token(sl_engine *g, sl__draw *d) {
+    sl__sequence *s = d->sequence;
+    sl_request *r = s->request;
+    int32_t token = d->result.token;
+    if (token < 0) {
+        sl__request_failed(r, "no token can be drawn: the model gave no finite logit");
+        sl__sequence_end(g, s, SL_FINISH_ERROR, -1, -1);
+        return;
+    }
+    bool early = s->generated_count < r->min_tokens;
+    bool eos = !r->ignore_eos && sl_tokenizer_ends(g->config.tokenizer, token), stop_token = is_stop_token(r, token);
+    remember(s, token);
+    s->state = SL__DECODE;
+    sl__account_token(g, s, sl_clock_ns());
+    int stop = -1;
+    sl_buffer_clear(&g->text);
+    if (!eos && !stop_token) {
+        static const sl__stops none = {0};
+        sl_detokenize(g->config.tokenizer, &s->detokenizer, token, r->skip_special, &s->held);
+        stop = sl__stops_feed(early ? &none : &r->stops, &s->held, &g->text);
+    }
+    sl_event ev = token_event(d, SL_EVENT_TOKEN, token, s->sampling.logprobs >= 0);
+    ev.text = g->text.data;
+    ev.text_len = g->text.len;
+    if (!emit(g, r, &ev)) {
+        r->slow = true;
+        return;
+    }
+    if (stop >= 0) sl__sequence_end(g, s, SL_FINISH_STOP, stop, -1);
+    else if (eos || stop_token) sl__sequence_end(g, s, SL_FINISH_STOP, -1, eos ? -1 : token);
+    else if (s->generated_count == r->max_tokens) sl__sequence_end(g, s, SL_FINISH_LENGTH, -1, -1);
+}
+
+/* Rows of a sequence that the step computed, by kind. */
+static void count_rows(sl_engine *g, const sl__sequence *s) {
+    for (int p = s->computed; p < s->computed + s->rows; p++) {
+        if (p < s->peak) g->count.rows[SL_ROWS_RECOMPUTED]++;
+        else if (p >= s->prompt_len) g->count.rows[SL_ROWS_DECODE]++;
+        else g->count.rows[SL_ROWS_PREFILL]++;
+        if (p >= s->peak && p < s->prompt_len && s->choice % s->request->n == 0) g->count.prompt_tokens++;
+    }
+}
+
+void sl__output_accept(sl_engine *g) {
+    for (int i = 0; i < g->sequences; i++) {
+        sl__sequence *s = g->in_step[i];
+        count_rows(g, s);
+        s->computed += s->rows;
+        if (s->peak < s->computed) s->peak = s->computed;
+        if (s->scored == 0) accept_first_prompt_token(g, s);
+    }
+    for (int i = 0; i < g->draws; i++) {
+        sl__draw *d = &g->draw[i];
+        if (d->sequence->state == SL__DONE || d->sequence->request->slow) continue;
+        if (d->score) accept_score(g, d);
+        else accept_token(g, d);
+    }
+    for (int i = 0; i < g->sequences; i++) {
+        sl__sequence *s = g->in_step[i];
+        if (s->state == SL__DONE) continue;
+        if (s->request->slow) sl__request_drop(g, s->request, SL_FINISH_SLOW_CLIENT);
+        else if (s->request->max_tokens == 0 && s->computed == s->prompt_len) sl__sequence_end(g, s, SL_FINISH_LENGTH, -1, -1);
+    }
+}

@@ -1,0 +1,274 @@
+#include "engine/internal.h"
+
+#include "base/alloc.h"
+#include "base/checked.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Most memory that one request may reserve for its output: an unstreamed one gets room for its worst case. */
+#define OUTPUT_MOST ((size_t)64 << 20)
+/* Of a streamed one: a client that lets so much pile up is too slow. */
+#define STREAM_RING ((size_t)256 << 10)
+
+/* --- making --- */
+
+static sl_status no_memory(sl_error *e) { return sl_fail(e, SL_NOMEM, "no memory for the request"); }
+
+static sl_status check(const sl_engine_config *c, const sl_request_spec *s, sl_error *e) {
+    if (s->prompts < 1 || s->n < 1 || s->prompts > SL_MAX_CHOICES || s->n > SL_MAX_CHOICES || s->prompts * s->n > SL_MAX_CHOICES)
+        return sl_fail_param(e, SL_INVALID, "n", "n: %d prompts times %d choices is more than %d sequences", s->prompts, s->n,
+                             SL_MAX_CHOICES);
+    if (s->stops < 0 || s->stops > SL_MAX_STOPS || s->stop_tokens < 0 || s->stop_tokens > SL_MAX_STOP_TOKENS)
+        return sl_fail_param(e, SL_INVALID, "stop", "stop: more than %d strings or %d tokens", SL_MAX_STOPS, SL_MAX_STOP_TOKENS);
+    for (int i = 0; i < s->stops; i++)
+        if (s->stop_len[i] == 0 || s->stop_len[i] > SL_MAX_STOP_BYTES)
+            return sl_fail_param(e, SL_INVALID, "stop", "stop: a string must have 1 to %d bytes", SL_MAX_STOP_BYTES);
+    if (s->max_tokens < 0 || s->min_tokens < 0)
+        return sl_fail_param(e, SL_INVALID, "max_tokens", "max_tokens: must not be negative");
+    for (int i = 0; i < s->prompts; i++) {
+        if (s->prompt_len[i] < 1) return sl_fail_param(e, SL_INVALID, "prompt", "prompt: must not be empty");
+        size_t total;
+        if (!sl_add(s->prompt_len[i], (size_t)s->max_tokens, &total) || total > (size_t)c->ctx)
+            return sl_fail_param(e, SL_TOO_LONG, "prompt", "prompt: %zu tokens and %d to generate are more than the %d of the context",
+                                 s->prompt_len[i], s->max_tokens, c->ctx);
+        if ((total + SL_PAGE - 1) / SL_PAGE > (size_t)c->kv_pages)
+            return sl_fail_param(e, SL_TOO_LONG, "prompt", "prompt: %zu tokens and %d to generate need more than the %d pages of %d positions",
+                                 s->prompt_len[i], s->max_tokens, c->kv_pages, SL_PAGE);
+        for (size_t k = 0; k < s->prompt_len[i]; k++)
+            if (s->prompt[i][k] < 0 || s->prompt[i][k] >= c->model->hp.vocab)
+                return sl_fail_param(e, SL_INVALID, "prompt", "prompt: token %d is not in the vocabulary", s->prompt[i][k]);
+    }
+    return SL_OK;
+}
+
+static void *copied(sl_arena *a, const void *p, size_t count, size_t size) {
+    void *to = sl_arena_array(a, SL_MEM_REQUEST, count + 1, size);
+    if (to && count) memcpy(to, p, count * size);
+    return to;
+}
+
+/* What may not be drawn before min_tokens: the hidden ids, the ends, the request's stop tokens. */
+static bool ban(sl_request *r, const sl_engine *g) {
+    if (r->min_tokens == 0) {
+        r->banned = g->hidden;
+        r->banned_count = g->hidden_count;
+        return true;
+    }
+    int32_t *ids = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)(g->hidden_count + g->end_count + r->stop_tokens) + 1, sizeof *ids);
+    if (!ids) return false;
+    int n = 0;
+    for (int i = 0; i < g->hidden_count; i++) ids[n++] = g->hidden[i];
+    for (int i = 0; i < g->end_count; i++) ids[n++] = g->ends[i];
+    for (int i = 0; i < r->stop_tokens; i++) ids[n++] = r->stop_token[i];
+    r->banned = ids;
+    r->banned_count = n;
+    return true;
+}
+
+static bool copy_stops(sl_request *r, const sl_request_spec *s) {
+    const char **text = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->stops + 1, sizeof *text);
+    size_t *len = copied(r->arena, s->stop_len, (size_t)s->stops, sizeof *len);
+    r->stop_token = copied(r->arena, s->stop_token, (size_t)s->stop_tokens, sizeof *s->stop_token);
+    r->stop_tokens = s->stop_tokens;
+    if (!text || !len || !r->stop_token) return false;
+    for (int i = 0; i < s->stops; i++) {
+        text[i] = sl_arena_copy(r->arena, SL_MEM_REQUEST, s->stop[i], s->stop_len[i]);
+        if (!text[i]) return false;
+        if (len[i] > r->stops.longest) r->stops.longest = len[i];
+    }
+    r->stops.text = text;
+    r->stops.len = len;
+    r->stops.count = s->stops;
+    r->stops.keep = s->include_stop;
+    return true;
+}
+
+/* Counts of the penalties, with what the prompt brings. */
+static bool make_history(sl_request *r, sl__sequence *s, int vocab) {
+    const sl_sampling_params *p = &s->sampling;
+    if (p->presence != 0 || p->frequency != 0) {
+        s->counts = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)vocab, sizeof *s->counts);
+        if (!s->counts) return false;
+    }
+    if (p->repetition != 1) {
+        s->seen = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)vocab / 8 + 1, 1);
+        if (!s->seen) return false;
+        for (int i = 0; i < s->prompt_len; i++) s->seen[s->prompt[i] / 8] |= (uint8_t)(1 << s->prompt[i] % 8);
+    }
+    return true;
+}
+
+static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_spec *s) {
+    sl_sampling_params p = s->sampling;
+    p.bias = copied(r->arena, s->sampling.bias, (size_t)s->sampling.bias_count, sizeof *p.bias);
+    r->sequence = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)r->choices, sizeof *r->sequence);
+    if (!p.bias || !r->sequence) return false;
+    size_t text = (size_t)SL_MAX_STOP_BYTES + 4 * sl_tokenizer_longest(g->config.tokenizer) + 64;
+    for (int i = 0; i < s->prompts; i++) {
+        const int32_t *prompt = copied(r->arena, s->prompt[i], s->prompt_len[i], sizeof *prompt);
+        if (!prompt) return false;
+        for (int j = 0; j < s->n; j++) {
+            sl__sequence *q = &r->sequence[i * s->n + j];
+            size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens + SL_PAGE - 1) / SL_PAGE;
+            *q = (sl__sequence){.request = r, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
+                                .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i]};
+            q->sampling.seed = p.seed + (uint64_t)j;
+            q->generated = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->max_tokens + 1, sizeof *q->generated);
+            q->page = sl_arena_array(r->arena, SL_MEM_REQUEST, pages, sizeof *q->page);
+            if (!q->generated || !q->page || !sl_buffer_reserve(&q->held, text) || !make_history(r, q, g->config.model->hp.vocab))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Bytes of one event's record with so many alternatives and so much text. */
+static size_t record_bytes(int tops, size_t text) {
+    return sizeof(sl__record) + (size_t)tops * sizeof(sl_logprob) + text + 16; /* 16: the ring's head and rounding */
+}
+
+static sl_status make_ring(sl_request *r, const sl_engine *g, const sl_request_spec *s, sl_error *e) {
+    size_t longest = 3 * sl_tokenizer_longest(g->config.tokenizer) + SL_MAX_STOP_BYTES + 16; /* a bad byte becomes three */
+    int tops = s->sampling.logprobs > 0 ? s->sampling.logprobs : 0, prompt_tops = s->prompt_logprobs > 0 ? s->prompt_logprobs : 0;
+    size_t largest = record_bytes(tops > prompt_tops ? tops : prompt_tops, longest), total = 0, part;
+    for (int i = 0; i < s->prompts; i++) {
+        size_t one = record_bytes(0, SL_MAX_STOP_BYTES + 16);
+        if (!sl_mul((size_t)s->max_tokens, record_bytes(tops, 3 * sl_tokenizer_longest(g->config.tokenizer)), &part) ||
+            !sl_add(one, part, &one) ||
+            (s->prompt_logprobs >= 0 && (!sl_mul(s->prompt_len[i], record_bytes(prompt_tops, 0), &part) || !sl_add(one, part, &one))) ||
+            !sl_mul(one, (size_t)s->n, &part) || !sl_add(total, part, &total))
+            total = SIZE_MAX / 4;
+    }
+    size_t most = OUTPUT_MOST;
+    if (s->stream) {
+        if (total > STREAM_RING) total = STREAM_RING;
+    } else if (total > most) {
+        return sl_fail_param(e, SL_TOO_LONG, "max_tokens",
+                             "max_tokens: the answers could take %zu MiB, more than the %zu MiB of one request; ask for fewer choices "
+                             "or tokens, or stream", total >> 20, most >> 20);
+    }
+    r->ring.size = sl__ring_size(total, largest);
+    r->ring.data = r->ring.size ? sl_aligned(64, r->ring.size) : NULL;
+    return r->ring.data ? SL_OK : no_memory(e);
+}
+
+sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e) {
+    sl_status st = check(&engine->config, s, e);
+    if (st) return st;
+    sl_request *r = sl_calloc(1, sizeof *r);
+    if (!r) return no_memory(e);
+    r->engine = (sl_engine *)(uintptr_t)engine;
+    r->user = s->user;
+    r->stream = s->stream;
+    r->prompts = s->prompts;
+    r->n = s->n;
+    r->choices = r->open = s->prompts * s->n;
+    r->max_tokens = s->max_tokens;
+    r->min_tokens = s->min_tokens;
+    r->prompt_logprobs = s->prompt_logprobs;
+    r->ignore_eos = s->ignore_eos;
+    r->skip_special = s->skip_special;
+    r->finish = -1;
+    for (int i = 0; i < s->prompts; i++) r->prompt_tokens += (int64_t)s->prompt_len[i];
+    snprintf(r->id, sizeof r->id, "%s", s->id ? s->id : "");
+    r->arena = sl_arena_new();
+    if (!r->arena || !copy_stops(r, s) || !ban(r, engine) || !make_sequences(r, engine, s)) {
+        st = no_memory(e);
+        goto fail;
+    }
+    st = make_ring(r, engine, s, e);
+    if (st) goto fail;
+    *ret = r;
+    return SL_OK;
+fail:
+    sl_request_free(r);
+    return st;
+}
+
+void sl_request_free(sl_request *r) {
+    if (!r) return;
+    for (int i = 0; r->sequence && i < r->choices; i++) sl_buffer_done(&r->sequence[i].held);
+    sl_free(r->ring.data);
+    sl_arena_free(r->arena);
+    sl_free(r);
+}
+
+/* --- the loop's side --- */
+
+void *sl_request_user(const sl_request *r) { return r->user; }
+
+bool sl_request_next(sl_request *r, sl_event *ret) {
+    const sl__record *rec = sl__ring_next(&r->ring);
+    if (!rec) return false;
+    const sl_logprob *top = (const sl_logprob *)(const void *)(rec + 1);
+    *ret = (sl_event){.kind = (sl_event_kind)rec->kind,
+                      .choice = rec->choice,
+                      .token = rec->token,
+                      .logprob = rec->logprob,
+                      .has_logprob = rec->has_logprob != 0,
+                      .top_count = rec->top_count,
+                      .top = top,
+                      .text = (const char *)(top + rec->top_count),
+                      .text_len = rec->text_len,
+                      .finish = rec->finish,
+                      .stop = rec->stop,
+                      .stop_token = rec->stop_token};
+    return true;
+}
+
+void sl_request_cancel(sl_request *r) {
+    atomic_store(&r->cancelled, true);
+    sl_mailbox_poke(r->engine->inbox);
+}
+
+bool sl_request_over(const sl_request *r) { return r->over; }
+
+int sl_request_finish(const sl_request *r) { return r->finish; }
+
+const char *sl_request_failure(const sl_request *r) { return r->failure; }
+
+static double seconds_between(uint64_t from, uint64_t to) { return from && to > from ? (double)(to - from) / 1e9 : 0; }
+
+sl_usage sl_request_usage(const sl_request *r) {
+    return (sl_usage){.prompt_tokens = r->prompt_tokens,
+                      .generated_tokens = atomic_load(&r->generated_tokens),
+                      .cached_tokens = atomic_load(&r->cached_tokens),
+                      .queue_seconds = seconds_between(r->submitted, atomic_load(&r->started_at)),
+                      .first_token_seconds = seconds_between(r->submitted, atomic_load(&r->first_at)),
+                      .total_seconds = seconds_between(r->submitted, atomic_load(&r->ended_at))};
+}
+
+/* --- the engine's side --- */
+
+void sl__request_take(sl_engine *g, sl_request *r) {
+    for (int i = 0; i < r->choices; i++) {
+        r->sequence[i].born = g->born++;
+        sl__scheduler_wait(&g->scheduler, &r->sequence[i]);
+    }
+}
+
+bool sl__request_emit(sl_request *r, const sl_event *ev) {
+    size_t tops = (size_t)ev->top_count * sizeof *ev->top, bytes = sizeof(sl__record) + tops + ev->text_len;
+    sl__record *rec = sl__ring_reserve(&r->ring, bytes);
+    if (!rec) return false;
+    *rec = (sl__record){.kind = (int32_t)ev->kind,
+                        .choice = ev->choice,
+                        .token = ev->token,
+                        .finish = ev->finish,
+                        .stop = ev->stop,
+                        .stop_token = ev->stop_token,
+                        .top_count = ev->top_count,
+                        .text_len = (uint32_t)ev->text_len,
+                        .logprob = ev->logprob,
+                        .has_logprob = ev->has_logprob};
+    if (tops) memcpy(rec + 1, ev->top, tops);
+    if (ev->text_len) memcpy((char *)(rec + 1) + tops, ev->text, ev->text_len);
+    sl__ring_commit(&r->ring, bytes);
+    return true;
+}
+
+void sl__request_failed(sl_request *r, const char *why) {
+    if (!r->failure[0]) snprintf(r->failure, sizeof r->failure, "%s", why);
+}

@@ -1,0 +1,64 @@
+/* sequence.h: one choice of one request, on its way through the batch.
+ * Engine thread; its memory is the request's, made at admission, so that no step allocates.
+ *
+ *   WAITING ──sl__scheduler_step admits──► PREFILL ──last prompt row computed [sl__sequence_accept]──► DECODE
+ *   DECODE ──sl__sequence_accept: a row and a token a step──► DECODE
+ *   PREFILL, DECODE ──sl__sequence_preempt: pages run out, this is the youngest──► WAITING (keeps its tokens)
+ *   any ──sl__sequence_end: stop, length, error, cancelled──► DONE
+ *
+ * Invariants
+ *   1. `computed` positions have their keys and values in `page`; the tokens are the prompt and what was generated.
+ *   2. The row of the last token gives the next token, so computed < prompt_len + generated_count between steps.
+ *   3. A preempted sequence computes the same tokens again at the same positions: rows do not depend on the batch, so the
+ *      bits are the same (Promise 1). Rows below `peak` are counted as recomputed.
+ *   4. `born` grows with admission order, a request's choices in their order; the youngest has the largest. */
+#ifndef SL_ENGINE_SEQUENCE_H
+#define SL_ENGINE_SEQUENCE_H
+
+#include "base/buffer.h"
+#include "engine/pages.h"
+#include "engine/stop.h"
+#include "kernels/kernels.h"
+#include "sampling/sampling.h"
+#include "text/tokenizer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum sl__state { SL__WAITING, SL__PREFILL, SL__DECODE, SL__DONE } sl__state;
+
+typedef struct sl__sequence {
+    struct sl_request *request;
+    struct sl__sequence *next; /* in the waiting list or in the batch, oldest first */
+    sl__state state;
+    int choice;
+    uint64_t born;
+    const int32_t *prompt;     /* [prompt_len] */
+    int32_t *generated;        /* [max_tokens] */
+    int32_t *page;             /* [pages for prompt_len + max_tokens] */
+    int prompt_len, generated_count, page_count;
+    int computed, peak;
+    int scored;                /* prompt tokens whose log probability was handed out */
+    sl_sampling_params sampling;
+    uint16_t *counts;          /* [vocab] for the penalties; NULL: off */
+    uint8_t *seen;             /* bitmap; NULL: off */
+    sl_detokenizer detokenizer;
+    sl_buffer held;            /* text that could be the beginning of a stop string; memory reserved */
+    uint64_t last_token;       /* sl_clock_ns of the last token */
+    int rows;                  /* of this step */
+    int logit;                 /* number of its first row of logits in this step */
+    int logit_count;           /* rows of logits: scores of the prompt, then, if it ends the known tokens, the draw */
+    bool draws;                /* the last of them is for a new token */
+} sl__sequence;
+
+int sl__sequence_tokens(const sl__sequence *s);                /* prompt and generated */
+int32_t sl__sequence_token(const sl__sequence *s, int position);
+void sl__sequence_release(sl__sequence *s, sl__pages *p);      /* gives its pages back */
+void sl__sequence_preempt(sl__sequence *s, sl__pages *p);
+bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions); /* pages for so many positions; false: none is free */
+
+/* Takes over the whole pages of `from`, which computed the same prompt, up to the page of the last prompt token. */
+void sl__sequence_share(sl__sequence *s, const sl__sequence *from, sl__pages *p);
+int sl__sequence_shareable(const sl__sequence *s);             /* positions that share would take over */
+
+#endif

@@ -1,0 +1,123 @@
+/* answer.c: headers, one-piece answers and streams. */
+#include "http/internal.h"
+
+#include "base/alloc.h"
+
+#include <assert.h>
+#include <string.h>
+
+void sl_http_add_header(sl_http_exchange *x, const char *name, const char *value) {
+    size_t name_len = strlen(name) + 1, value_len = strlen(value) + 1;
+    if (x->status != 0) return;
+    sl__header *f = sl_malloc(sizeof *f + name_len + value_len);
+    if (!f) return; /* an answer without it is better than none */
+    memcpy(f->name, name, name_len);
+    f->value = memcpy(f->name + name_len, value, value_len);
+    f->next = x->headers;
+    x->headers = f;
+}
+
+/* The answer is complete but for the headers: it goes out when libmicrohttpd asks next. */
+static void ready(sl_http_exchange *x, int status, const char *content_type, struct MHD_Response *r) {
+    const char *origin = x->h->config.cors_origin;
+    x->status = status;
+    x->response = r;
+    if (r) {
+        if (content_type) MHD_add_response_header(r, "Content-Type", content_type);
+        MHD_add_response_header(r, "X-Request-Id", x->id);
+        for (const sl__header *f = x->headers; f; f = f->next) MHD_add_response_header(r, f->name, f->value);
+        if (origin) {
+            MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
+            MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Sluice-Ignored");
+            if (strcmp(origin, "*") != 0) MHD_add_response_header(r, "Vary", "Origin");
+        }
+        if (x->h->draining) MHD_add_response_header(r, "Connection", "close");
+    }
+    sl__exchange_resume(x);
+}
+
+static bool answerable(const sl_http_exchange *x) {
+    assert(x->status == 0);
+    return x->status == 0 && x->mhd && !x->cut;
+}
+
+void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body) {
+    sl_buffer b = *body;
+    *body = (sl_buffer){0};
+    if (!answerable(x) || b.failed) {
+        sl_buffer_done(&b);
+        if (answerable(x)) ready(x, 500, NULL, MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT));
+        return;
+    }
+    struct MHD_Response *r;
+    if (b.len == 0) {
+        sl_buffer_done(&b);
+        r = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
+    } else {
+        r = MHD_create_response_from_buffer_with_free_callback(b.len, b.data, sl_free);
+        if (!r) sl_buffer_done(&b);
+    }
+    ready(x, status, content_type, r);
+}
+
+void sl_http_reply_error(sl_http_exchange *x, int status, const char *param, const char *code, const char *message) {
+    sl_buffer b = {0};
+    sl_http_error_json(&b, status, param, code, message);
+    sl_http_reply(x, status, "application/json", &b);
+}
+
+void sl_http_stream(sl_http_exchange *x, int status, const char *content_type) {
+    assert(x->hooks && x->hooks->fill);
+    if (!answerable(x)) return;
+    sl_http_add_header(x, "Cache-Control", "no-cache");
+    sl_http_add_header(x, "X-Accel-Buffering", "no");
+    x->streaming = true;
+    ready(x, status, content_type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, sl__answer_read, x, NULL));
+}
+
+bool sl_http_streaming(const sl_http_exchange *x) { return x->streaming; }
+
+void sl_http_resume(sl_http_exchange *x) {
+    if (x->filling) x->again = true;
+    else if (x->streaming) sl__exchange_resume(x);
+}
+
+/* libmicrohttpd can send up to max bytes. When there are none the connection sleeps: returning 0 alone would spin. */
+ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
+    (void)pos;
+    sl_http_exchange *x = cls;
+    if (x->cut || x->h->closing) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (x->sent == x->pending.len && !x->ended) {
+        sl_buffer_clear(&x->pending);
+        x->sent = 0;
+        x->again = false;
+        x->filling = true;
+        for (bool more = true; more && !x->ended && x->pending.len < SL__HTTP_PENDING;) {
+            size_t before = x->pending.len;
+            x->ended = !x->hooks->fill(x->ctx, &x->pending);
+            more = x->pending.len > before;
+        }
+        x->filling = false;
+        if (x->pending.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size_t n = x->pending.len - x->sent;
+    if (n == 0) {
+        if (x->ended) return MHD_CONTENT_READER_END_OF_STREAM;
+        x->suspended = true;
+        x->h->suspended++;
+        MHD_suspend_connection(x->mhd);
+        if (x->again) sl__exchange_resume(x);
+        return 0;
+    }
+    if (n > max) n = max;
+    memcpy(out, x->pending.data + x->sent, n);
+    x->sent += n;
+    return (ssize_t)n;
+}
+
+void sl__answer_count(const sl_http_exchange *x, int status) {
+    sl_metrics *m = x->h->config.metrics;
+    if (!m) return;
+    sl_metrics_add(m, SL_METRIC_REQUESTS,
+                   sl_metrics_request_slot(m, x->endpoint ? x->endpoint->path : NULL, status), 1);
+}

@@ -1,0 +1,183 @@
+/* exchange.c: the life of one exchange, as libmicrohttpd's callbacks drive it.
+ *
+ *   request line [sl__exchange_begin] ─► headers [access, first call: refused here or taken] ─► body [access, upload calls]
+ *   ─► complete [access, last call: the endpoint's handle()] ─► answered: queued at once
+ *                                                           └─► held: suspended ─► resumed with an answer: queued
+ *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► ended list ─► done() ─► freed
+ *
+ * Trap: an answer queued in the first call closes the connection, so one without a body waits for the second call. */
+#include "http/internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* Bytes of all bodies that are received at a time; more get a 503. */
+#define BODIES ((size_t)256 << 20)
+
+/* Called with the request line's target; what it returns is the request's con_cls. */
+void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *mhd) {
+    sl__listener *l = cls;
+    sl_http_exchange *x = sl_calloc(1, sizeof *x);
+    if (!x) return NULL;
+    x->h = l->h;
+    x->mhd = mhd;
+    x->c = sl__connection_of(mhd);
+    x->target = sl_strdup(target);
+    x->started = sl_clock_ns();
+    if (!x->c || !x->target) {
+        sl_free(x->target);
+        sl_free(x);
+        return NULL;
+    }
+    char *query = strchr(x->target, '?');
+    x->query = query ? query + 1 : x->target + strlen(x->target);
+    if (query) *query = '\0';
+    x->c->x = x;
+    sl__connection_deadline(x->c, l->h->config.header_seconds);
+    x->counted = !l->admin;
+    l->h->live += x->counted;
+    return x;
+}
+
+static void suspend(sl_http_exchange *x) {
+    x->suspended = true;
+    x->h->suspended++;
+    MHD_suspend_connection(x->mhd);
+}
+
+static enum MHD_Result queue(sl_http_exchange *x) {
+    struct MHD_Response *r = x->response;
+    x->response = NULL;
+    if (!r) return MHD_NO;
+    enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, r);
+    MHD_destroy_response(r);
+    x->queued = result == MHD_YES;
+    return result;
+}
+
+static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char *version) {
+    x->begun = true;
+    strncpy(x->method, method, sizeof x->method - 1);
+    sl__connection_deadline(x->c, x->h->config.header_seconds);
+    sl__request_check(x, version);
+    if (x->status == 0 && x->too_large) {
+        sl_http_reply_error(x, 413, NULL, NULL, "The body is larger than this server takes.");
+        x->close = true;
+    }
+    return x->status != 0 && (x->close || x->has_body) ? queue(x) : MHD_YES;
+}
+
+static void upload(sl_http_exchange *x, const char *data, size_t n) {
+    x->received += n;
+    if (x->status != 0 || x->too_large || x->crowded) return;
+    x->too_large = x->received > x->h->config.body_limit;
+    x->crowded = x->h->body_bytes + n > BODIES;
+    if (x->too_large || x->crowded) {
+        x->h->body_bytes -= x->body.len;
+        sl_buffer_done(&x->body);
+        return;
+    }
+    sl_buffer_append(&x->body, data, n);
+    if (x->body.failed) {
+        x->h->body_bytes -= x->body.len;
+        sl_buffer_done(&x->body);
+        x->crowded = true;
+    } else {
+        x->h->body_bytes += n;
+    }
+}
+
+static void complete(sl_http_exchange *x) {
+    x->complete = true;
+    sl__connection_deadline(x->c, 0);
+    if (x->status != 0) return;
+    if (x->too_large) {
+        sl_http_reply_error(x, 413, NULL, NULL, "The body is larger than this server takes.");
+    } else if (x->crowded) {
+        sl_http_add_header(x, "Retry-After", "1");
+        sl_http_reply_error(x, 503, NULL, NULL, "Too many large bodies are on their way.");
+    } else {
+        x->handling = true;
+        x->endpoint->handle(x->h->config.arg, x);
+        x->handling = false;
+        if (x->status == 0 && !x->hooks) sl_http_reply_error(x, 500, NULL, NULL, "The request was not answered.");
+    }
+}
+
+enum MHD_Result sl__exchange_access(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                    const char *version, const char *data, size_t *data_size, void **con_cls) {
+    (void)cls, (void)mhd, (void)url;
+    sl_http_exchange *x = *con_cls;
+    if (!x || x->cut || x->h->closing) return MHD_NO;
+    if (!x->begun) return begin(x, method, version);
+    if (*data_size > 0) {
+        upload(x, data, *data_size);
+        *data_size = 0;
+        return MHD_YES;
+    }
+    if (x->queued) return MHD_YES;
+    if (!x->complete) {
+        complete(x);
+        if (x->hooks && !sl__connection_watch(x->c)) x->cut = true; /* a hang-up would go unnoticed */
+    }
+    if (x->cut) return MHD_NO;
+    if (x->status != 0) return queue(x);
+    suspend(x);
+    return MHD_YES;
+}
+
+void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx) {
+    x->hooks = hooks;
+    x->ctx = ctx;
+}
+
+void sl__exchange_resume(sl_http_exchange *x) {
+    if (!x->suspended || x->resuming) return;
+    x->resuming = true;
+    x->next_resume = x->h->resume;
+    x->h->resume = x;
+    sl__http_kick(x->h);
+}
+
+void sl__exchange_cut(sl_http_exchange *x) {
+    if (x->cut) return;
+    x->cut = true;
+    if (x->hooks && !x->gone_told) {
+        x->gone_told = true;
+        if (x->hooks->gone) x->hooks->gone(x->ctx);
+    }
+    if (x->suspended) sl__exchange_resume(x);
+    else if (x->c) shutdown(x->c->fd, SHUT_RDWR); /* blocked in a write: libmicrohttpd sees the hang-up */
+}
+
+void sl__exchange_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code) {
+    (void)cls, (void)mhd;
+    sl_http_exchange *x = *con_cls;
+    *con_cls = NULL;
+    if (!x) return;
+    x->expired = x->c->expired && !x->complete;
+    sl__connection_unwatch(x->c);
+    sl__connection_deadline(x->c, x->h->config.idle_seconds);
+    x->c->x = NULL;
+    x->c = NULL;
+    x->mhd = NULL;
+    if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->cut = true;
+    sl__http_ended(x);
+}
+
+void sl__exchange_free(sl_http_exchange *x) {
+    for (sl__header *f = x->headers, *next; f; f = next) {
+        next = f->next;
+        sl_free(f);
+    }
+    if (x->response) MHD_destroy_response(x->response);
+    x->h->body_bytes -= x->body.len;
+    sl_buffer_done(&x->body);
+    sl_buffer_done(&x->pending);
+    sl_free(x->target);
+    sl_free(x->rest);
+    sl_free(x);
+}

@@ -1,0 +1,234 @@
+/* http.c: the front end as a whole: start, the pump that runs the daemons, the ended list, drain and close.
+ *
+ * The pump runs libmicrohttpd whenever its descriptors are ready, its timer is due, or something was resumed (in external
+ * mode a resume wakes nothing by itself). It also runs every 250 ms: at the connection limit the library stops listening and
+ * would only begin again at the start of a run that nothing schedules. */
+#include "http/internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#include <sys/resource.h>
+
+#define HEARTBEAT_MS 250
+#define RUNS_AT_ONCE 8 /* of a daemon, so that a busy one does not starve the loop */
+#define SCAN_NS (SL_SECOND / 2)
+
+/* --- what is over --- */
+
+void sl__http_ended(sl_http_exchange *x) {
+    sl_http *h = x->h;
+    x->next_ended = NULL;
+    *h->ended_tail = x;
+    h->ended_tail = &x->next_ended;
+    sl__http_kick(h);
+}
+
+static void tell_ended(sl_http *h) {
+    sl_http_exchange *x;
+    while ((x = h->ended)) {
+        h->ended = x->next_ended;
+        if (!h->ended) h->ended_tail = &h->ended;
+        if (x->hooks && x->cut && !x->gone_told && x->hooks->gone) {
+            x->gone_told = true;
+            x->hooks->gone(x->ctx);
+        }
+        int status = x->status != 0 && (x->queued || !x->cut) ? x->status : x->expired ? 408 : 499;
+        if (x->begun) {
+            sl__answer_count(x, status);
+            if (h->config.answered)
+                h->config.answered(h->config.arg, x, status, (double)(sl_clock_ns() - x->started) / (double)SL_SECOND);
+        }
+        h->live -= x->counted;
+        if (x->hooks) x->hooks->done(x->ctx);
+        sl__exchange_free(x);
+    }
+}
+
+/* --- the pump --- */
+
+static void on_timer(uv_timer_t *t);
+
+static void resume_all(sl_http *h) {
+    while (h->resume) {
+        sl_http_exchange *x = h->resume;
+        h->resume = x->next_resume;
+        x->resuming = x->suspended = false;
+        h->suspended--;
+        MHD_resume_connection(x->mhd);
+    }
+}
+
+static void finish_closing(sl_http *h);
+
+static void pump(sl_http *h) {
+    resume_all(h);
+    uint64_t wait = HEARTBEAT_MS;
+    for (int i = 0; i < 2; i++) {
+        struct MHD_Daemon *d = h->listeners[i].daemon;
+        if (!d) continue;
+        unsigned long long ms = 0;
+        int due = 0;
+        for (int run = 0; run < RUNS_AT_ONCE; run++) {
+            MHD_run(d);
+            due = MHD_get_timeout(d, &ms) == MHD_YES;
+            if (!due || ms > 0) break;
+        }
+        if (due && ms < wait) wait = ms;
+    }
+    tell_ended(h);
+    if (h->closing) {
+        finish_closing(h);
+        return;
+    }
+    uv_timer_start(&h->timer, on_timer, wait, 0);
+}
+
+static void on_timer(uv_timer_t *t) {
+    sl_http *h = t->data;
+    uint64_t now = sl_clock_ns();
+    if (now - h->scanned >= SCAN_NS) {
+        h->scanned = now;
+        sl__connections_scan(h);
+    }
+    pump(h);
+}
+
+static void on_poll(uv_poll_t *p, int status, int events) {
+    (void)status, (void)events;
+    pump(((sl__listener *)p->data)->h);
+}
+
+static void on_kick(uv_idle_t *i) {
+    sl_http *h = i->data;
+    uv_idle_stop(i);
+    if (h->quiesce) {
+        h->quiesce = false;
+        sl__listener_quiesce(&h->listeners[0]);
+    }
+    pump(h);
+}
+
+void sl__http_kick(sl_http *h) {
+    if (h->handles > 0) uv_idle_start(&h->kick, on_kick);
+}
+
+/* --- start --- */
+
+static void set_defaults(sl_http_config *c) {
+    if (!c->body_limit) c->body_limit = (size_t)4 << 20;
+    if (!c->header_limit) c->header_limit = 32768;
+    if (!c->connections) c->connections = 4096;
+    if (!c->header_seconds) c->header_seconds = 30;
+    if (!c->idle_seconds) c->idle_seconds = 75;
+    struct rlimit r; /* each connection is a descriptor; the model, logs and the loop have some too */
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (rlim_t)c->connections + 64 > r.rlim_cur)
+        c->connections = r.rlim_cur > 128 ? (int)r.rlim_cur - 64 : 64;
+}
+
+static void watch_listener(sl__listener *l) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_poll_init(l->h->loop, &l->poll, info->epoll_fd);
+    l->poll.data = l;
+    uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    l->h->handles++;
+}
+
+sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e) {
+    sl_http *h = sl_calloc(1, sizeof *h);
+    if (!h) return sl_fail(e, SL_NOMEM, "no memory for the front end");
+    sl_status status = SL_OK;
+    h->config = *c;
+    h->loop = loop;
+    h->ended_tail = &h->ended;
+    set_defaults(&h->config);
+    for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1};
+    if (c->api_key_file) status = sl__keys_read(c->api_key_file, &h->keys, e);
+    int connections = h->config.connections;
+    if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
+    if (status == SL_OK && c->admin_host)
+        status = sl__listener_open(&h->listeners[1], c->admin_host, c->admin_port, connections < 256 ? connections : 256, e);
+    if (status != SL_OK) goto fail;
+    uv_idle_init(loop, &h->kick);
+    uv_timer_init(loop, &h->timer);
+    h->kick.data = h->timer.data = h;
+    h->handles = 2;
+    for (int i = 0; i < 2; i++)
+        if (h->listeners[i].daemon) watch_listener(&h->listeners[i]);
+    sl__http_kick(h);
+    *ret = h;
+    return SL_OK;
+fail:
+    for (int i = 0; i < 2; i++) sl__listener_stop(&h->listeners[i]);
+    sl__keys_free(h->keys);
+    sl_free(h);
+    return status;
+}
+
+int sl_http_port(const sl_http *h) { return h->listeners[0].port; }
+int sl_http_admin_port(const sl_http *h) { return h->listeners[1].port; }
+int sl_http_live(const sl_http *h) { return h->live; }
+
+sl_status sl_http_reload(sl_http *h, sl_error *e) {
+    if (!h->config.api_key_file) return SL_OK;
+    sl__keys *keys;
+    sl_status status = sl__keys_read(h->config.api_key_file, &keys, e);
+    if (status != SL_OK) return status;
+    sl__keys_free(h->keys);
+    h->keys = keys;
+    return SL_OK;
+}
+
+/* --- end --- */
+
+void sl_http_drain(sl_http *h) { h->draining = true; }
+
+void sl_http_quiesce(sl_http *h) {
+    h->draining = h->quiesce = true;
+    sl__http_kick(h);
+}
+
+void sl__http_handle_closed(sl_http *h) {
+    if (--h->handles > 0 || !h->closing) return;
+    void (*closed)(void *) = h->closed;
+    h->closed = NULL;
+    if (closed) closed(h->closed_arg);
+}
+
+static void on_closed(uv_handle_t *handle) { sl__http_handle_closed(handle->data); }
+
+static void on_poll_closed(uv_handle_t *handle) { sl__http_handle_closed(((sl__listener *)handle->data)->h); }
+
+/* Once no connection is suspended (the library aborts otherwise): the daemons, then the handles. */
+static void finish_closing(sl_http *h) {
+    if (h->suspended > 0 || h->stopped) {
+        if (!h->stopped) sl__http_kick(h);
+        return;
+    }
+    h->stopped = true;
+    for (int i = 0; i < 2; i++) {
+        sl__listener *l = &h->listeners[i];
+        if (!l->daemon) continue;
+        uv_poll_stop(&l->poll);
+        sl__listener_stop(l);
+        uv_close((uv_handle_t *)&l->poll, on_poll_closed);
+    }
+    tell_ended(h);
+    uv_close((uv_handle_t *)&h->timer, on_closed);
+    uv_close((uv_handle_t *)&h->kick, on_closed);
+}
+
+void sl_http_close(sl_http *h, void (*closed)(void *), void *arg) {
+    h->closing = h->draining = true;
+    h->closed = closed;
+    h->closed_arg = arg;
+    for (sl__connection *c = h->connections; c; c = c->next)
+        if (c->x) sl__exchange_cut(c->x);
+    sl__http_kick(h);
+}
+
+void sl_http_free(sl_http *h) {
+    if (!h) return;
+    sl__keys_free(h->keys);
+    sl_free(h);
+}

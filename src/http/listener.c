@@ -1,0 +1,109 @@
+/* listener.c: a bound socket and the libmicrohttpd daemon that serves it. */
+#include "http/internal.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool is_loopback(const struct sockaddr *a) {
+    if (a->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, a, sizeof in);
+        return ntohl(in.sin_addr.s_addr) >> 24 == 127;
+    }
+    if (a->sa_family != AF_INET6) return false;
+    struct sockaddr_in6 in6;
+    memcpy(&in6, a, sizeof in6);
+    return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) && in6.sin6_addr.s6_addr[12] == 127);
+}
+
+static int port_of(int fd) {
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof a;
+    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0) return 0;
+    if (a.ss_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, &a, sizeof in6);
+        return ntohs(in6.sin6_port);
+    }
+    struct sockaddr_in in;
+    memcpy(&in, &a, sizeof in);
+    return ntohs(in.sin_port);
+}
+
+static sl_status bind_socket(sl__listener *l, const char *host, int port, int *ret_fd, sl_error *e) {
+    const char *option = l->admin ? "admin" : "host";
+    sl_status status = SL_OK;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM}, *a = NULL;
+    char service[16];
+    int fd = -1, on = 1;
+    if (port < 0 || port > 65535)
+        return sl_fail_param(e, SL_MISUSE, l->admin ? "admin" : "port", "port %d is not in 0 … 65535", port);
+    snprintf(service, sizeof service, "%d", port);
+    int rc = getaddrinfo(host, service, &hints, &a);
+    if (rc != 0) return sl_fail_param(e, SL_MISUSE, option, "--%s %s: %s", option, host, gai_strerror(rc));
+    if (!is_loopback(a->ai_addr) && !l->h->keys && !l->h->config.no_auth) {
+        status = sl_fail_param(e, SL_MISUSE, option,
+                               "--%s %s can be reached from other machines: it needs --api-key-file FILE, or --no-auth to "
+                               "serve everybody",
+                               option, host);
+        goto fail;
+    }
+    fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+        status = sl_fail_param(e, SL_IO, option, "cannot listen on %s port %d: %s", host, port, strerror(errno));
+        goto fail;
+    }
+    freeaddrinfo(a);
+    *ret_fd = fd;
+    return SL_OK;
+fail:
+    if (fd >= 0) close(fd);
+    freeaddrinfo(a);
+    return status;
+}
+
+sl_status sl__listener_open(sl__listener *l, const char *host, int port, int connections, sl_error *e) {
+    const sl_http_config *c = &l->h->config;
+    int fd = -1;
+    sl_status status = bind_socket(l, host, port, &fd, e);
+    if (status != SL_OK) return status;
+    l->port = port_of(fd);
+    /* Host is checked in framing.c: the library's own refusal sends its header block twice. */
+    struct MHD_Daemon *daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, sl__exchange_access, l,                     //
+        MHD_OPTION_LISTEN_SOCKET, fd,                                                                        //
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,                                                  //
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_seconds,                                            //
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->header_limit,                                                 //
+        MHD_OPTION_URI_LOG_CALLBACK, sl__exchange_begin, l,                                                  //
+        MHD_OPTION_NOTIFY_COMPLETED, sl__exchange_completed, l,                                              //
+        MHD_OPTION_NOTIFY_CONNECTION, sl__connection_notify, l,                                              //
+        MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (!daemon) {
+        close(fd);
+        return sl_fail(e, SL_IO, "the HTTP library did not start on %s port %d", host, port);
+    }
+    l->daemon = daemon;
+    return SL_OK;
+}
+
+void sl__listener_quiesce(sl__listener *l) {
+    if (!l->daemon || l->quiesced) return;
+    l->quiesced = true;
+    int fd = MHD_quiesce_daemon(l->daemon);
+    if (fd >= 0) close(fd); /* the library leaves that to us */
+}
+
+void sl__listener_stop(sl__listener *l) {
+    if (!l->daemon) return;
+    sl__listener_quiesce(l);
+    MHD_stop_daemon(l->daemon);
+    l->daemon = NULL;
+}

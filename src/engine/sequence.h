@@ -18,7 +18,7 @@
 #include "base/buffer.h"
 #include "engine/pages.h"
 #include "engine/stop.h"
-#include "kernels/kernels.h"
+#include "forward/forward.h"
 #include "sampling/sampling.h"
 #include "text/tokenizer.h"
 

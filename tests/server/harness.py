@@ -43,7 +43,7 @@ class Server:
 
     def __init__(self, model, *arguments, env=None, wait=True):
         self.log = tempfile.TemporaryFile("w+")
-        command = [BINARY, "serve", model, "--port", "0", "--log-format", "text", *map(str, arguments)]
+        command = [BINARY, "serve", *([model] if model else []), "--port", "0", "--log-format", "text", *map(str, arguments)]
         self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(env or {})})
         self.port = self.admin = None

@@ -32,7 +32,7 @@ def test_exit_statuses():
 
 def test_configuration_environment_and_command_line():
     with temporary(json.dumps({"model": MODEL, "model-name": "from-file", "ctx": 64, "queue": 7})) as f:
-        with Server("--config", f, "--queue", 9, env={"SLUICE_CTX": "96", "SLUICE_PORT": "tcp://10.0.0.1:80"}) as s:
+        with Server(None, "--config", f, "--queue", 9, env={"SLUICE_CTX": "96", "SLUICE_PORT": "tcp://10.0.0.1:80"}) as s:
             card = json.loads(s.get("/v1/models")[2])["data"][0]
             assert card["id"] == "from-file" and card["max_model_len"] == 96
             assert "9 requests may wait" in s.text() and "ignoring SLUICE_PORT" in s.text()

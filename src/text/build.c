@@ -72,7 +72,7 @@ fail:
 }
 
 sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
-                          uint32_t rank, sl_buffer *scratch, sl_error *e) {
+                          uint32_t rank, bool lenient, sl_buffer *scratch, sl_error *e) {
     sl_buffer_clear(scratch);
     if (!sl_buffer_reserve(scratch, left_len + right_len + 1)) return sl_fail(e, SL_NOMEM, "%s: no memory for merges", t->origin);
     char *both = scratch->data;
@@ -87,9 +87,11 @@ sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, co
     const sl__vocabulary *v = &t->vocabulary;
     int left_id = sl__vocabulary_any(v, both, l), right_id = sl__vocabulary_any(v, both + l, r);
     int merged = sl__vocabulary_any(v, both, l + r);
-    if (left_id < 0 || right_id < 0 || merged < 0)
+    if (left_id < 0 || right_id < 0 || merged < 0) {
+        if (lenient) return SL_OK;
         return sl_fail(e, SL_FORMAT, "%s: merge %u (\"%.*s\" and \"%.*s\") has a part or a result that is no token", t->origin,
                        rank, (int)(left_len < 60 ? left_len : 60), left, (int)(right_len < 60 ? right_len : 60), right);
+    }
     /* Text is never control: merging may not end in a special token. */
     if (!(v->flags[merged] & SL__SPECIAL)) sl__merges_add(&t->merges, left_id, right_id, rank, merged);
     return SL_OK;

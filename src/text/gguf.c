@@ -95,7 +95,7 @@ static sl_status read_merges(sl_tokenizer *t, const sl_gguf_vocab *v, sl_error *
             s = sl_fail(e, SL_FORMAT, "%s: merge %d has no space between its parts", t->origin, i);
         else
             s = sl__build_merge(t, text, (size_t)(space - text), space + 1, len - (size_t)(space - text) - 1, (uint32_t)i,
-                                &scratch, e);
+                                true, &scratch, e);
     }
     sl_buffer_done(&scratch);
     return s;

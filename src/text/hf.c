@@ -275,9 +275,9 @@ static sl_status read_merges(reader *r, const sl_json *model) {
         const char *text = json_string_value(m), *space = text ? strchr(text, ' ') : NULL;
         if (json_array_size(m) == 2 && json_is_string(a) && json_is_string(b))
             s = sl__build_merge(t, json_string_value(a), json_string_length(a), json_string_value(b), json_string_length(b),
-                                (uint32_t)i, &scratch, r->e);
+                                (uint32_t)i, false, &scratch, r->e);
         else if (space && !strchr(space + 1, ' '))
-            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, strlen(space + 1), (uint32_t)i, &scratch, r->e);
+            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, strlen(space + 1), (uint32_t)i, false, &scratch, r->e);
         else
             s = sl_json_fail(&merges, r->e, "entry %zu is no pair of texts", i);
     }

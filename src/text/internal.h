@@ -223,7 +223,7 @@ sl_status sl__tokenizer_new(const char *origin, sl_tokenizer **ret, sl_error *e)
 /* Stores token id as the container spells it: its piece, and its key unless it is text outside the byte alphabet. */
 sl_status sl__build_token(sl_tokenizer *t, int id, const char *text, size_t len, uint8_t flags, bool key, sl_error *e);
 sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
-                          uint32_t rank, sl_buffer *scratch, sl_error *e);
+                          uint32_t rank, bool lenient, sl_buffer *scratch, sl_error *e); /* lenient: what can never apply is skipped */
 sl_status sl__build_ends(sl_tokenizer *t, sl_error *e);
 void sl__build_end(sl_tokenizer *t, int64_t id); /* out of range: nothing */
 sl_status sl__build_around(sl_tokenizer *t, const int32_t *prefix, int prefix_count, const int32_t *suffix,

@@ -8,12 +8,17 @@
 
 static double seconds(uint64_t from, uint64_t to) { return to > from ? (double)(to - from) / (double)SL_SECOND : 0; }
 
-void sl__account_start(sl_engine *g, sl_request *r, uint64_t now) {
+void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
+    if (r->running++ == 0) g->running++;
     if (r->started) return;
     r->started = true;
     atomic_store(&r->started_at, now);
     atomic_fetch_sub(&g->waiting, 1);
     sl_metrics_observe(g->config.metrics, SL_METRIC_QUEUE_TIME, 0, seconds(r->submitted, now));
+}
+
+void sl__account_leave(sl_engine *g, sl_request *r) {
+    if (--r->running == 0) g->running--;
 }
 
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now) {
@@ -43,23 +48,11 @@ void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
     sl_metrics_observe(m, SL_METRIC_REQUEST_GENERATION, 0, (double)atomic_load(&r->generated_tokens));
 }
 
-/* Requests with a sequence in the batch: its sequences stand together or not, so each counts once by its first. */
-static int running(const sl_engine *g) {
-    int n = 0;
-    for (const sl__sequence *s = g->scheduler.batch; s; s = s->next) {
-        const sl__sequence *first = s->request->sequence;
-        while (first->state != SL__PREFILL && first->state != SL__DECODE) first++;
-        n += first == s;
-    }
-    return n;
-}
-
 void sl__account_step(sl_engine *g, double took) {
     sl_metrics *m = g->config.metrics;
-    int batched = running(g), live = atomic_load(&g->live);
-    atomic_store(&g->batched, g->scheduler.batched);
-    sl_metrics_set(m, SL_METRIC_RUNNING, 0, batched);
-    sl_metrics_set(m, SL_METRIC_WAITING, 0, live - batched);
+    atomic_store(&g->batched, g->scheduler.batch.count);
+    sl_metrics_set(m, SL_METRIC_RUNNING, 0, g->running);
+    sl_metrics_set(m, SL_METRIC_WAITING, 0, atomic_load(&g->live) - g->running);
     sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, (double)(g->pages.total - g->pages.free_count) / g->pages.total);
     double wait = g->mean_seconds * atomic_load(&g->waiting) / g->config.max_sequences;
     atomic_store(&g->retry_ms, (uint64_t)(wait * 1000));

@@ -50,7 +50,7 @@ sl_request *sl_engine_take_ready(sl_engine *g) {
         next = r->ready_next;
         r->in_ready = false;
         r->over = r->let_go;
-        r->ready_next = list;
+        r->taken_next = list;
         list = r;
     }
     g->ready = NULL;
@@ -58,44 +58,37 @@ sl_request *sl_engine_take_ready(sl_engine *g) {
     return list;
 }
 
-sl_request *sl_request_ready_next(sl_request *r) { return r->ready_next; }
+sl_request *sl_request_ready_next(sl_request *r) { return r->taken_next; }
 
 /* --- a turn --- */
 
 static void on_preempted(void *arg, sl__sequence *s) {
     sl_engine *g = arg;
     g->count.preemptions++;
-    s->request->running--;
+    sl__account_leave(g, s->request);
 }
 
 static void on_admitted(void *arg, sl__sequence *s) {
     sl_engine *g = arg;
-    s->request->running++;
-    sl__account_start(g, s->request, sl_clock_ns());
+    sl__account_enter(g, s->request, sl_clock_ns());
 }
 
 static int cancel_reason(const sl_request *r) {
     return !r->started ? SL_FINISH_CANCELLED_QUEUE : r->first_token ? SL_FINISH_CANCELLED_DECODE : SL_FINISH_CANCELLED_PREFILL;
 }
 
-/* A request whose sequences stand in a list and that was cancelled; NULL: none. */
-static sl_request *cancelled_in(const sl__sequence *s, bool all) {
-    for (; s; s = s->next)
-        if (all || atomic_load(&s->request->cancelled)) return s->request;
-    return NULL;
-}
-
 static void drop_cancelled(sl_engine *g, bool all) {
-    sl_request *r;
-    while ((r = cancelled_in(g->scheduler.batch, all)) || (r = cancelled_in(g->scheduler.waiting, all)))
-        sl__request_drop(g, r, cancel_reason(r));
+    for (sl_request *r = g->requests, *next; r; r = next) {
+        next = r->next;
+        if (all || atomic_load(&r->cancelled)) sl__request_drop(g, r, cancel_reason(r));
+    }
 }
 
 /* Rows and draws of the step that the scheduler decided. */
 static void build(sl_engine *g) {
     g->rows = g->sequences = g->draws = 0;
     int logit = 0;
-    for (sl__sequence *s = g->scheduler.batch; s; s = s->next) {
+    for (sl__sequence *s = g->scheduler.batch.first; s; s = s->next) {
         if (s->rows == 0) continue;
         int total = sl__sequence_tokens(s);
         for (int p = s->computed; p < s->computed + s->rows; p++) {
@@ -136,11 +129,11 @@ static void *engine_main(void *arg) {
     sl_engine *g = arg;
     pthread_setname_np(pthread_self(), "sl-engine");
     if (g->config.worker_nice) setpriority(PRIO_PROCESS, (id_t)gettid(), g->config.worker_nice);
-    for (bool stop = false; !stop || g->scheduler.batch || g->scheduler.waiting;) {
-        bool idle = !stop && !g->scheduler.batch && !g->scheduler.waiting;
-        if (idle) atomic_store(&g->busy, false);
+    for (bool stop = false; !stop;) {
+        bool idle = !g->requests;
+        if (idle) atomic_store(&g->busy_since, 0);
         take_mail(g, idle);
-        atomic_store(&g->busy, true);
+        if (idle) atomic_store(&g->busy_since, sl_clock_ns());
         stop = atomic_load(&g->stop);
         sl_metrics_begin(g->config.metrics);
         drop_cancelled(g, stop);
@@ -185,13 +178,15 @@ const sl_engine_config *sl_engine_config_of(const sl_engine *g) { return &g->con
 
 uint64_t sl_engine_stuck_ns(const sl_engine *engine) {
     sl_engine *g = (sl_engine *)(uintptr_t)engine;
-    uint64_t progress = sl_workers_progress(g->workers), now = sl_clock_ns();
-    if (!atomic_load(&g->busy) || progress != atomic_load(&g->seen_progress)) {
+    uint64_t progress = sl_workers_progress(g->workers), now = sl_clock_ns(), since = atomic_load(&g->busy_since);
+    if (!since || progress != atomic_load(&g->seen_progress)) {
         atomic_store(&g->seen_progress, progress);
         atomic_store(&g->seen_at, now);
         return 0;
     }
-    return now - atomic_load(&g->seen_at);
+    uint64_t seen = atomic_load(&g->seen_at);
+    if (seen > since) since = seen;
+    return now > since ? now - since : 0;
 }
 
 int sl_engine_retry_after(const sl_engine *g) {
@@ -218,11 +213,17 @@ static sl_forward_config forward_config(const sl_engine_config *c) {
                                .kv_pages = c->kv_pages};
 }
 
+/* The most text that an event can show. */
+static size_t text_bytes(const sl_engine_config *c) { return SL_MAX_STOP_BYTES + 8 * sl_tokenizer_longest(c->tokenizer) + 64; }
+
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     sl_forward_config f = forward_config(c);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
-    uint64_t tables = (uint64_t)c->kv_pages * 6 + (uint64_t)f.max_rows * sizeof(sl_step_row) +
-                      (uint64_t)f.max_logit_rows * sizeof(sl__draw);
+    uint64_t tables = (uint64_t)c->kv_pages * (sizeof(int32_t) + sizeof(uint16_t)) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+                      (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
+                      (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *) + sizeof(double)) +
+                      (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
+    tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
     return (sl_engine_plan){.kv_bytes = (uint64_t)sl_forward_page_bytes(c->model, c->kv_type) * (uint64_t)c->kv_pages,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables};
@@ -240,8 +241,8 @@ static double reach_of(const sl_model *m) {
 
 static bool list_tokens(sl_engine *g) {
     const sl_tokenizer *t = g->config.tokenizer;
-    int known = sl_tokenizer_count(t), rows = g->config.model->hp.vocab;
-    g->hidden_count = rows > known ? rows - known : 0;
+    int count = sl_tokenizer_count(t), rows = g->config.model->hp.vocab, known = count < rows ? count : rows;
+    g->hidden_count = rows - known;
     g->hidden = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->hidden_count + 1, sizeof *g->hidden);
     for (int i = 0; i < known; i++) g->end_count += sl_tokenizer_ends(t, i);
     g->ends = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->end_count + 1, sizeof *g->ends);
@@ -269,7 +270,7 @@ static bool make_tables(sl_engine *g) {
     k->max_logit_rows = g->max_logit_rows;
     k->target = c->token_gap_ms / 1000.0;
     return g->row && g->pages_of && g->in_step && g->draw && g->scratch && k->cost.base &&
-           sl_buffer_reserve(&g->text, SL_MAX_STOP_BYTES + 8 * sl_tokenizer_longest(c->tokenizer) + 64) && list_tokens(g);
+           sl_buffer_reserve(&g->text, text_bytes(c)) && list_tokens(g);
 }
 
 static sl_status start_thread(sl_engine *g, sl_error *e) {

@@ -45,9 +45,10 @@ struct sl_request {
 
     /* engine */
     sl__sequence *sequence; /* [choices] */
+    struct sl_request *prev, *next; /* the engine's list of requests that are not over */
     int open;               /* choices that did not end */
     int running;            /* of them in the batch */
-    bool started, first_token, slow, drawn; /* drawn: some choice got a token */
+    bool started, first_token, slow;
     int finish;             /* the worst so far; -1 */
     struct sl_request *news_next;
     bool in_news;
@@ -57,9 +58,10 @@ struct sl_request {
     struct sl_request *ready_next;
     bool in_ready, let_go;
 
-    bool over; /* loop */
+    /* loop */
+    struct sl_request *taken_next; /* not ready_next: the engine may make it ready again before the loop comes to it */
+    bool over;
     sl__ring ring;
-    sl_event event; /* loop: the last one handed out */
     _Atomic int64_t generated_tokens, cached_tokens;
     int64_t prompt_tokens;
     _Atomic uint64_t started_at, first_at, ended_at; /* sl_clock_ns, 0: not yet */
@@ -88,6 +90,8 @@ struct sl_engine {
 
     sl__scheduler scheduler;
     sl__pages pages;
+    sl_request *requests; /* taken and not over, newest first */
+    int running;          /* of them with a sequence in the batch */
     uint64_t born;
     int32_t *hidden; /* ids that stand for nothing: rows of the embedding above the tokenizer's count */
     int hidden_count;
@@ -112,18 +116,19 @@ struct sl_engine {
     /* counted in a step, put into the metrics at its end */
     struct {
         int rows[SL_ROWS_COUNT];
-        int prompt_tokens, cached_tokens, generated, preemptions;
+        int prompt_tokens, generated, preemptions;
     } count;
     double mean_seconds; /* of a finished request, moving average: for Retry-After; engine thread writes */
     _Atomic uint64_t retry_ms;
 
     /* for sl_engine_stuck_ns */
-    atomic_bool busy;
+    _Atomic uint64_t busy_since; /* sl_clock_ns; 0: idle */
     _Atomic uint64_t seen_progress, seen_at;
 };
 
 /* request.c */
 void sl__request_take(sl_engine *g, sl_request *r);                        /* makes its sequences wait */
+void sl__request_leave(sl_engine *g, sl_request *r);                       /* it is over */
 bool sl__request_emit(sl_request *r, const sl_event *ev);                  /* false: the ring is full */
 void sl__request_failed(sl_request *r, const char *why);
 
@@ -137,7 +142,8 @@ void sl__request_drop(sl_engine *g, sl_request *r, int finish);            /* en
 void sl__account_step(sl_engine *g, double seconds);                       /* rows 0: only the gauges */
 void sl__account_first(sl_engine *g, sl_request *r, uint64_t now);
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now);
-void sl__account_start(sl_engine *g, sl_request *r, uint64_t now);
+void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* one of its sequences enters the batch */
+void sl__account_leave(sl_engine *g, sl_request *r);                       /* one leaves it */
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now);
 
 /* engine.c */

@@ -38,10 +38,10 @@ void sl__output_draws(sl_engine *g) {
 static void leave(sl_engine *g, sl__sequence *s) {
     sl_request *r = s->request;
     bool batched = s->state == SL__PREFILL || s->state == SL__DECODE;
-    sl__scheduler_remove(&g->scheduler, s);
+    sl__scheduler_remove(s);
     sl__sequence_release(s, &g->pages);
     s->state = SL__DONE;
-    if (batched) r->running--;
+    if (batched) sl__account_leave(g, r);
 }
 
 static void close_choice(sl_engine *g, sl_request *r, int finish) {
@@ -49,6 +49,7 @@ static void close_choice(sl_engine *g, sl_request *r, int finish) {
     sl__news(g, r);
     if (--r->open) return;
     sl__account_end(g, r, sl_clock_ns());
+    sl__request_leave(g, r);
 }
 
 static bool emit(sl_engine *g, sl_request *r, const sl_event *ev) {
@@ -66,7 +67,10 @@ void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32
     }
     sl_event ev = {.kind = SL_EVENT_FINISH, .choice = s->choice, .token = -1, .text = g->text.data, .text_len = g->text.len,
                    .finish = finish, .stop = stop, .stop_token = stop_token};
-    if (!emit(g, r, &ev)) finish = SL_FINISH_SLOW_CLIENT;
+    if (!emit(g, r, &ev)) {
+        r->slow = true;
+        finish = SL_FINISH_SLOW_CLIENT;
+    }
     close_choice(g, r, finish);
 }
 
@@ -135,9 +139,9 @@ static void accept_token(sl_engine *g, sl__draw *d) {
     int stop = -1;
     sl_buffer_clear(&g->text);
     if (!eos && !stop_token) {
-        static const sl__stops none = {0};
+        size_t known = s->held.len;
         sl_detokenize(g->config.tokenizer, &s->detokenizer, token, r->skip_special, &s->held);
-        stop = sl__stops_feed(early ? &none : &r->stops, &s->held, &g->text);
+        stop = sl__stops_feed(&r->stops, &s->held, known, !early, &g->text);
     }
     sl_event ev = token_event(d, SL_EVENT_TOKEN, token, s->sampling.logprobs >= 0);
     ev.text = g->text.data;

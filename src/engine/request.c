@@ -9,8 +9,9 @@
 
 /* Most memory that one request may reserve for its output: an unstreamed one gets room for its worst case. */
 #define OUTPUT_MOST ((size_t)64 << 20)
-/* Of a streamed one: a client that lets so much pile up is too slow. */
+/* Of a streamed one: a client that lets so much pile up, and so many tokens of each choice, is too slow. */
 #define STREAM_RING ((size_t)256 << 10)
+#define STREAM_EVENTS 32
 
 /* --- making --- */
 
@@ -25,6 +26,13 @@ static sl_status check(const sl_engine_config *c, const sl_request_spec *s, sl_e
     for (int i = 0; i < s->stops; i++)
         if (s->stop_len[i] == 0 || s->stop_len[i] > SL_MAX_STOP_BYTES)
             return sl_fail_param(e, SL_INVALID, "stop", "stop: a string must have 1 to %d bytes", SL_MAX_STOP_BYTES);
+    int vocab = c->model->hp.vocab;
+    for (int i = 0; i < s->stop_tokens; i++)
+        if (s->stop_token[i] < 0 || s->stop_token[i] >= vocab)
+            return sl_fail_param(e, SL_INVALID, "stop_token_ids", "stop_token_ids: %d is not in the vocabulary", s->stop_token[i]);
+    for (int i = 0; i < s->sampling.bias_count; i++)
+        if (s->sampling.bias[i].token < 0 || s->sampling.bias[i].token >= vocab)
+            return sl_fail_param(e, SL_INVALID, "logit_bias", "logit_bias: %d is not in the vocabulary", s->sampling.bias[i].token);
     if (s->max_tokens < 0 || s->min_tokens < 0)
         return sl_fail_param(e, SL_INVALID, "max_tokens", "max_tokens: must not be negative");
     for (int i = 0; i < s->prompts; i++) {
@@ -37,7 +45,7 @@ static sl_status check(const sl_engine_config *c, const sl_request_spec *s, sl_e
             return sl_fail_param(e, SL_TOO_LONG, "prompt", "prompt: %zu tokens and %d to generate need more than the %d pages of %d positions",
                                  s->prompt_len[i], s->max_tokens, c->kv_pages, SL_PAGE);
         for (size_t k = 0; k < s->prompt_len[i]; k++)
-            if (s->prompt[i][k] < 0 || s->prompt[i][k] >= c->model->hp.vocab)
+            if (s->prompt[i][k] < 0 || s->prompt[i][k] >= vocab)
                 return sl_fail_param(e, SL_INVALID, "prompt", "prompt: token %d is not in the vocabulary", s->prompt[i][k]);
     }
     return SL_OK;
@@ -100,6 +108,14 @@ static bool make_history(sl_request *r, sl__sequence *s, int vocab) {
     return true;
 }
 
+/* A generated text goes on after its prompt and keeps its leading space, if the prompt has any text. */
+static bool has_text(const sl_request *r, const sl_tokenizer *t, const int32_t *prompt, size_t len) {
+    if (!r->skip_special) return true;
+    for (size_t i = 0; i < len; i++)
+        if (!sl_tokenizer_special(t, prompt[i])) return true;
+    return false;
+}
+
 static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_spec *s) {
     sl_sampling_params p = s->sampling;
     p.bias = copied(r->arena, s->sampling.bias, (size_t)s->sampling.bias_count, sizeof *p.bias);
@@ -109,11 +125,13 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
     for (int i = 0; i < s->prompts; i++) {
         const int32_t *prompt = copied(r->arena, s->prompt[i], s->prompt_len[i], sizeof *prompt);
         if (!prompt) return false;
+        bool started = has_text(r, g->config.tokenizer, prompt, s->prompt_len[i]);
         for (int j = 0; j < s->n; j++) {
             sl__sequence *q = &r->sequence[i * s->n + j];
             size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens + SL_PAGE - 1) / SL_PAGE;
             *q = (sl__sequence){.request = r, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
-                                .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i]};
+                                .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i],
+                                .detokenizer.started = started};
             q->sampling.seed = p.seed + (uint64_t)j;
             q->generated = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->max_tokens + 1, sizeof *q->generated);
             q->page = sl_arena_array(r->arena, SL_MEM_REQUEST, pages, sizeof *q->page);
@@ -143,7 +161,9 @@ static sl_status make_ring(sl_request *r, const sl_engine *g, const sl_request_s
     }
     size_t most = OUTPUT_MOST;
     if (s->stream) {
-        if (total > STREAM_RING) total = STREAM_RING;
+        size_t waiting = (size_t)r->choices * STREAM_EVENTS * record_bytes(tops, 0);
+        if (waiting < STREAM_RING) waiting = STREAM_RING;
+        if (total > waiting) total = waiting;
     } else if (total > most) {
         return sl_fail_param(e, SL_TOO_LONG, "max_tokens",
                              "max_tokens: the answers could take %zu MiB, more than the %zu MiB of one request; ask for fewer choices "
@@ -243,10 +263,18 @@ sl_usage sl_request_usage(const sl_request *r) {
 /* --- the engine's side --- */
 
 void sl__request_take(sl_engine *g, sl_request *r) {
+    r->next = g->requests;
+    if (r->next) r->next->prev = r;
+    g->requests = r;
     for (int i = 0; i < r->choices; i++) {
         r->sequence[i].born = g->born++;
         sl__scheduler_wait(&g->scheduler, &r->sequence[i]);
     }
+}
+
+void sl__request_leave(sl_engine *g, sl_request *r) {
+    *(r->prev ? &r->prev->next : &g->requests) = r->next;
+    if (r->next) r->next->prev = r->prev;
 }
 
 bool sl__request_emit(sl_request *r, const sl_event *ev) {

@@ -43,8 +43,10 @@ const void *sl__ring_next(sl__ring *r) {
 }
 
 size_t sl__ring_size(size_t total, size_t largest) {
-    size_t size = 1024;
-    while (size < total + rounded(largest)) {
+    size_t size = 1024, one = rounded(largest), need;
+    if (one < largest || __builtin_add_overflow(total, one, &need)) return 0;
+    if (need < 2 * one) need = 2 * one;
+    while (size < need) {
         if (size > SIZE_MAX / 2) return 0;
         size *= 2;
     }

@@ -2,6 +2,8 @@
 
 #include "engine/internal.h"
 
+#include <assert.h>
+
 /* Of the target, for what the model of the cost does not see. */
 #define MARGIN 0.85
 /* Weight of a new measurement in the moving averages. */
@@ -9,27 +11,28 @@
 
 /* --- lists --- */
 
-static void insert(sl__sequence **list, sl__sequence *s) {
-    while (*list && (*list)->born < s->born) list = &(*list)->next;
-    s->next = *list;
-    *list = s;
-}
-
-static bool take_out(sl__sequence **list, sl__sequence *s) {
-    for (; *list; list = &(*list)->next) {
-        if (*list != s) continue;
-        *list = s->next;
-        s->next = NULL;
-        return true;
-    }
-    return false;
+static void insert(sl__list *list, sl__sequence *s) {
+    sl__sequence *after = NULL, *before = list->first; /* s goes between the two */
+    if (list->last && list->last->born < s->born) after = list->last, before = NULL; /* new ones, many at once */
+    for (; before && before->born < s->born; before = before->next) after = before;
+    s->prev = after;
+    s->next = before;
+    *(after ? &after->next : &list->first) = s;
+    *(before ? &before->prev : &list->last) = s;
+    s->list = list;
+    list->count++;
 }
 
 void sl__scheduler_wait(sl__scheduler *c, sl__sequence *s) { insert(&c->waiting, s); }
 
-void sl__scheduler_remove(sl__scheduler *c, sl__sequence *s) {
-    if (take_out(&c->batch, s)) c->batched--;
-    else take_out(&c->waiting, s);
+void sl__scheduler_remove(sl__sequence *s) {
+    sl__list *list = s->list;
+    if (!list) return;
+    *(s->prev ? &s->prev->next : &list->first) = s->next;
+    *(s->next ? &s->next->prev : &list->last) = s->prev;
+    s->prev = s->next = NULL;
+    s->list = NULL;
+    list->count--;
 }
 
 /* --- cost --- */
@@ -52,7 +55,8 @@ void sl__scheduler_learn(sl__scheduler *c, double seconds) {
         if (c->decoding) average(&c->cost.base[c->decoding], seconds);
         return;
     }
-    double rest = seconds - sl__scheduler_base(c, c->decoding);
+    double base = sl__scheduler_base(c, c->decoding), rest = seconds - base;
+    if (rest < 0) average(&c->cost.base[c->decoding], seconds); /* out of date: without prompt rows it would be less still */
     average(&c->cost.unit, (rest > seconds / 16 ? rest : seconds / 16) / c->units);
 }
 
@@ -75,11 +79,10 @@ typedef struct making {
 
 /* Takes the pages of the youngest in the batch; false: that is s itself. */
 static bool steal(making *k, const sl__sequence *s) {
-    sl__sequence *youngest = k->c->batch;
-    while (youngest->next) youngest = youngest->next;
+    sl__sequence *youngest = k->c->batch.last;
     if (youngest == s) return false;
     if (youngest->state == SL__DECODE) k->c->decoding--;
-    sl__scheduler_remove(k->c, youngest);
+    sl__scheduler_remove(youngest);
     sl__sequence_preempt(youngest, k->pages);
     k->preempted(k->arg, youngest);
     sl__scheduler_wait(k->c, youngest);
@@ -94,11 +97,11 @@ static int make_room(making *k, sl__sequence *s, int positions) {
     return room < positions ? room : positions;
 }
 
-/* Rows that the units allow from position `from` on. */
+/* Rows that the target leaves for a prompt that goes on at position `from`, of at most so many. */
 static int affordable(const making *k, int from, int most) {
-    if (k->units < 0 || k->c->cost.unit <= 0) return k->units < 0 ? most : most < SL__LEAST_CHUNK * 2 ? most : SL__LEAST_CHUNK * 2;
-    int least = SL__LEAST_CHUNK - k->prompt_rows, n = most;
-    while (n > 0 && units_of(k->c, from, n) > k->units) n = n > 16 ? n - n / 8 : n - 1;
+    if (k->units < 0) return most;
+    int least = SL__LEAST_CHUNK - k->prompt_rows, n = k->c->cost.unit > 0 ? most : 0;
+    while (n > 0 && units_of(k->c, from, n) > k->units) n = n > 16 ? n - n / 16 : n - 1;
     if (n < least) n = least;
     return n < most ? n : most;
 }
@@ -132,62 +135,79 @@ static void give_decode_row(making *k, sl__sequence *s) {
     else k->c->decoding--; /* the youngest, and no page is free: it keeps what it has and goes on when one is */
 }
 
-/* The first of its siblings (choices of the same prompt) in the batch that computed or computes the prompt's whole pages. */
+/* --- who enters --- */
+
+typedef enum entry { ENTERED, LATER, BLOCKED } entry; /* LATER: others may pass; BLOCKED: nobody may */
+
+static bool siblings(const sl__sequence *a, const sl__sequence *b) { return a->request == b->request && a->prompt == b->prompt; }
+
+/* The first of its siblings (choices of the same prompt) in the batch. */
 static const sl__sequence *sibling(const sl__scheduler *c, const sl__sequence *s) {
-    for (const sl__sequence *b = c->batch; b; b = b->next)
-        if (b->request == s->request && b->prompt == s->prompt) return b;
-    return NULL;
+    const sl__sequence *b = c->batch.first;
+    while (b && !siblings(b, s)) b = b->next;
+    return b;
 }
 
 static bool may_share(const sl__sequence *s) { return s->scored >= s->prompt_len && sl__sequence_shareable(s) > 0; }
 
-static bool admit(making *k, sl__sequence *s) {
+static entry admit(making *k, sl__sequence *s) {
     sl__scheduler *c = k->c;
     const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
-    bool ready = from && from->computed >= sl__sequence_shareable(s);
-    if (from && !ready) return false; /* it will be: then the prompt is computed once */
-    int need = (sl__sequence_tokens(s) + SL_PAGE) / SL_PAGE - (ready ? sl__sequence_shareable(s) / SL_PAGE : 0);
-    if (c->batched && k->pages->free_count < need + c->batched / 4) return false;
-    sl__scheduler_remove(c, s);
-    if (ready) sl__sequence_share(s, from, k->pages);
+    if (from && from->computed < sl__sequence_shareable(s)) return LATER; /* so that the prompt is computed once */
+    int shared = from ? sl__sequence_shareable(s) / SL_PAGE : 0, need = sl__sequence_tokens(s) / SL_PAGE + 1 - shared;
+    if (c->batch.count && k->pages->free_count < need + c->batch.count / 4) return BLOCKED;
+    sl__scheduler_remove(s);
+    if (from) sl__sequence_share(s, from, k->pages);
     s->state = SL__PREFILL;
     insert(&c->batch, s);
-    c->batched++;
     k->admitted(k->arg, s);
-    return true;
+    return ENTERED;
+}
+
+static bool spent(const making *k) {
+    return k->rows <= 0 || k->logits <= 0 || (k->units >= 0 && k->units < 1 && k->prompt_rows >= SL__LEAST_CHUNK);
+}
+
+static void admit_waiting(making *k) {
+    sl__scheduler *c = k->c;
+    for (sl__sequence *s = c->waiting.first, *next; s && c->batch.count < c->max_sequences && !spent(k); s = next) {
+        next = s->next;
+        entry what = admit(k, s);
+        if (what == BLOCKED) return;
+        if (what == ENTERED) give_prompt_rows(k, s);
+        else while (next && siblings(next, s)) next = next->next;
+    }
+}
+
+/* --- the step --- */
+
+/* What the target leaves for prompts. */
+static double units_left(const sl__scheduler *c) {
+    if (c->decoding == 0) return -1;
+    if (c->cost.unit <= 0) return 0; /* nothing is known: the least */
+    double left = c->target * MARGIN - sl__scheduler_base(c, c->decoding);
+    return left > 0 ? left / c->cost.unit : 0;
 }
 
 int sl__scheduler_step(sl__scheduler *c, sl__pages *p, void (*preempted)(void *arg, sl__sequence *s),
                        void (*admitted)(void *arg, sl__sequence *s), void *arg) {
-    making k = {.c = c, .pages = p, .preempted = preempted, .admitted = admitted, .arg = arg, .units = -1};
+    making k = {.c = c, .pages = p, .preempted = preempted, .admitted = admitted, .arg = arg};
     c->decoding = 0;
     c->units = 0;
-    for (sl__sequence *s = c->batch; s; s = s->next) {
+    for (sl__sequence *s = c->batch.first; s; s = s->next) {
         s->rows = 0;
         c->decoding += s->state == SL__DECODE;
     }
-    if (c->decoding && c->cost.unit > 0) {
-        double left = c->target * MARGIN - sl__scheduler_base(c, c->decoding);
-        k.units = left > 0 ? left / c->cost.unit : 0;
-    } else if (c->decoding) {
-        k.units = 0; /* nothing is known: the least */
-    }
+    k.units = units_left(c);
     k.rows = c->max_rows - c->decoding;
     k.logits = c->max_logit_rows - c->decoding;
-    for (sl__sequence *s = c->batch; s; s = s->next) {
+    for (sl__sequence *s = c->batch.first; s; s = s->next) {
         if (s->state == SL__DECODE) give_decode_row(&k, s);
         else if (k.rows > 0 && k.logits > 0) give_prompt_rows(&k, s);
     }
-    bool blocked = false; /* an older one waits for pages or a place: nobody overtakes it */
-    for (sl__sequence *s = c->waiting, *next; s && !blocked; s = next) {
-        next = s->next;
-        bool spent = k.rows <= 0 || k.logits <= 0 || (k.units >= 0 && k.units <= 0 && k.prompt_rows >= SL__LEAST_CHUNK);
-        if (c->batched >= c->max_sequences || spent) break;
-        const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
-        if (admit(&k, s)) give_prompt_rows(&k, s);
-        else blocked = !from;
-    }
+    admit_waiting(&k);
     int rows = 0;
-    for (sl__sequence *s = c->batch; s; s = s->next) rows += s->rows;
+    for (sl__sequence *s = c->batch.first; s; s = s->next) rows += s->rows;
+    assert(rows > 0 || !(c->batch.first || c->waiting.first)); /* else the engine would spin */
     return rows;
 }

@@ -5,7 +5,7 @@
  * in. The scheduler learns what a step costs and cuts prompts accordingly; alone, a prompt gets the largest chunk.
  *
  *   seconds of a step = base[decoding rows] + unit * sum over the prompt rows of (1 + position / reach)
- * base and unit are moving averages of what was measured; reach is the position at which a row's attention costs as much as
+ * base and unit are moving averages of what was measured (base never above a step that had prompt rows too); reach is the position at which a row's attention costs as much as
  * the rest of the row, from the model's shape.
  *
  * Rules
@@ -13,7 +13,9 @@
  *   2. Prompts are served oldest first with the rows that the target leaves, at least SL__LEAST_CHUNK a step together.
  *   3. Pages go to older sequences first: when none is free the youngest in the batch gives its pages back and waits; so the
  *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it).
- *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have. */
+ *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have. Only choices that
+ *      wait for the pages of a sibling, which computes their prompt right now, are overtaken.
+ *   5. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H
 
@@ -29,9 +31,14 @@ typedef struct sl__cost {
     double reach;    /* positions */
 } sl__cost;
 
+/* Sequences, oldest first. */
+typedef struct sl__list {
+    sl__sequence *first, *last;
+    int count;
+} sl__list;
+
 typedef struct sl__scheduler {
-    sl__sequence *waiting, *batch; /* lists, oldest first */
-    int batched;                   /* sequences in the batch */
+    sl__list waiting, batch;
     int max_sequences, max_rows, max_logit_rows;
     double target;                 /* seconds a step may take while somebody decodes */
     sl__cost cost;
@@ -40,7 +47,7 @@ typedef struct sl__scheduler {
 } sl__scheduler;
 
 void sl__scheduler_wait(sl__scheduler *c, sl__sequence *s);                 /* puts it among the waiting, by age */
-void sl__scheduler_remove(sl__scheduler *c, sl__sequence *s);               /* out of whatever list it is in */
+void sl__scheduler_remove(sl__sequence *s);                                 /* out of whatever list it is in */
 
 /* Decides the step: admits, gives pages, sets every sequence's rows (0: not in it). Returns the rows in all.
  * preempted is called for each sequence that has to give its pages back. */

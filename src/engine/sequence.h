@@ -1,8 +1,8 @@
 /* sequence.h: one choice of one request, on its way through the batch.
  * Engine thread; its memory is the request's, made at admission, so that no step allocates.
  *
- *   WAITING ──sl__scheduler_step admits──► PREFILL ──last prompt row computed [sl__sequence_accept]──► DECODE
- *   DECODE ──sl__sequence_accept: a row and a token a step──► DECODE
+ *   WAITING ──sl__scheduler_step admits──► PREFILL ──last known row computed [sl__output_accept]──► DECODE
+ *   DECODE ──sl__output_accept: a row and a token a step──► DECODE
  *   PREFILL, DECODE ──sl__sequence_preempt: pages run out, this is the youngest──► WAITING (keeps its tokens)
  *   any ──sl__sequence_end: stop, length, error, cancelled──► DONE
  *
@@ -29,7 +29,8 @@ typedef enum sl__state { SL__WAITING, SL__PREFILL, SL__DECODE, SL__DONE } sl__st
 
 typedef struct sl__sequence {
     struct sl_request *request;
-    struct sl__sequence *next; /* in the waiting list or in the batch, oldest first */
+    struct sl__list *list;     /* the scheduler's that it stands in; NULL: none */
+    struct sl__sequence *prev, *next;
     sl__state state;
     int choice;
     uint64_t born;
@@ -46,9 +47,6 @@ typedef struct sl__sequence {
     sl_buffer held;            /* text that could be the beginning of a stop string; memory reserved */
     uint64_t last_token;       /* sl_clock_ns of the last token */
     int rows;                  /* of this step */
-    int logit;                 /* number of its first row of logits in this step */
-    int logit_count;           /* rows of logits: scores of the prompt, then, if it ends the known tokens, the draw */
-    bool draws;                /* the last of them is for a new token */
 } sl__sequence;
 
 int sl__sequence_tokens(const sl__sequence *s);                /* prompt and generated */

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-/* The earliest match in held: its number and place, or -1. */
-static int find(const sl__stops *s, const sl_buffer *held, size_t *ret_at) {
+/* The earliest match in held that ends beyond `known`: its number and place, or -1. */
+static int find(const sl__stops *s, const sl_buffer *held, size_t known, size_t *ret_at) {
     int best = -1;
     size_t best_at = 0;
     for (int i = 0; i < s->count; i++) {
-        const char *hit = memmem(held->data, held->len, s->text[i], s->len[i]);
+        size_t from = known + 1 > s->len[i] ? known + 1 - s->len[i] : 0;
+        const char *hit = memmem(held->data + from, held->len - from, s->text[i], s->len[i]);
         size_t at = hit ? (size_t)(hit - held->data) : 0;
         if (hit && (best < 0 || at < best_at)) best = i, best_at = at;
     }
@@ -24,10 +25,10 @@ static size_t undecided(const sl__stops *s, const sl_buffer *held) {
     return 0;
 }
 
-int sl__stops_feed(const sl__stops *s, sl_buffer *held, sl_buffer *out) {
-    if (held->len == 0) return -1;
+int sl__stops_feed(const sl__stops *s, sl_buffer *held, size_t known, bool match, sl_buffer *out) {
+    if (held->len == known) return -1;
     size_t at, show = held->len;
-    int found = s->count ? find(s, held, &at) : -1;
+    int found = match && s->count ? find(s, held, known, &at) : -1;
     if (found >= 0) show = at + (s->keep ? s->len[found] : 0);
     else if (s->count) show -= undecided(s, held);
     sl_buffer_append(out, held->data, show);

@@ -9,6 +9,9 @@
 
 #include "base/buffer.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 typedef struct sl__stops {
     const char *const *text; /* [count] */
     const size_t *len;
@@ -17,8 +20,9 @@ typedef struct sl__stops {
     bool keep; /* the stop string stays in the text */
 } sl__stops;
 
-/* Moves from `held` to `out` what may be shown. Returns the number of the stop string that was found (the earliest in the
- * text; of several at one place the first in the list), or -1. After a match `held` is empty. */
-int sl__stops_feed(const sl__stops *s, sl_buffer *held, sl_buffer *out);
+/* Moves from `held` to `out` what may be shown; held[0 … known) was there before. Returns the number of the stop string that
+ * ends in the new text (the earliest beginning; of several at one place the first in the list), or -1. After a match `held`
+ * is empty. match false (before min_tokens): none is looked for, but one that begins here may end later. */
+int sl__stops_feed(const sl__stops *s, sl_buffer *held, size_t known, bool match, sl_buffer *out);
 
 #endif

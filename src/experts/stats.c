@@ -47,6 +47,15 @@ static work *slots_of(const sl_expert_stats *s, int worker) {
     return (work *)(void *)(s->work + s->stride * (size_t)worker);
 }
 
+static size_t stride_of(size_t pairs) { return (pairs * sizeof(work) + 2 * LINE - 1) / LINE * LINE; }
+
+size_t sl_expert_stats_bytes(int layers, int experts, int workers) {
+    size_t pairs = (size_t)layers * (size_t)experts;
+    return sizeof(sl_expert_stats) + stride_of(pairs) * (size_t)workers +
+           pairs * (sizeof(ran) + sizeof(sl_expert_totals) + (WINDOWS + 1) * sizeof(uint64_t)) +
+           (size_t)layers * (sizeof(int) + 2 * sizeof(uint64_t));
+}
+
 sl_status sl_expert_stats_new(int layers, int experts, int workers, sl_metrics *metrics, sl_expert_stats **ret,
                               sl_error *e) {
     size_t pairs = (size_t)layers * (size_t)experts;
@@ -56,7 +65,7 @@ sl_status sl_expert_stats_new(int layers, int experts, int workers, sl_metrics *
     s->experts = experts;
     s->workers = workers;
     s->metrics = metrics;
-    s->stride = (pairs * sizeof(work) + 2 * LINE - 1) / LINE * LINE; /* a line between two workers, even for no pairs */
+    s->stride = stride_of(pairs); /* a line between two workers, even for no pairs */
     s->work = sl_aligned(LINE, s->stride * (size_t)workers);
     s->ran = sl_calloc(pairs + 1, sizeof *s->ran);
     s->totals = sl_calloc(pairs + 1, sizeof *s->totals);

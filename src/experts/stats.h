@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "metrics/metrics.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct sl_expert_stats sl_expert_stats;
@@ -14,6 +15,7 @@ typedef struct sl_expert_stats sl_expert_stats;
 /* metrics may be NULL (tests, `run`): totals are kept all the same. */
 sl_status sl_expert_stats_new(int layers, int experts, int workers, sl_metrics *metrics, sl_expert_stats **ret,
                               sl_error *e);
+size_t sl_expert_stats_bytes(int layers, int experts, int workers); /* what it will take: for the memory plan */
 sl_expert_stats *sl_expert_stats_free(sl_expert_stats *s);
 
 /* During a step. s NULL: nothing happens.

@@ -1,6 +1,6 @@
 #include "api/internal.h"
 
-#include <signal.h>
+#include "base/thread.h"
 
 /* The text thread does what would stall the loop: large JSON bodies, long prompts. One job at a time, in order. */
 
@@ -23,12 +23,7 @@ sl_status sl__text_start(sl_api *a, sl_error *e) {
     a->jobs = sl_mailbox_new(SL_TEXT_QUEUE, NULL, NULL);
     a->back = sl_mailbox_new(0, sl_api_wake, a);
     if (!a->jobs || !a->back) return sl_fail(e, SL_NOMEM, "out of memory");
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int failed = pthread_create(&a->text, NULL, text_main, a);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed) return sl_fail(e, SL_IO, "no thread for text could be started");
+    if (!sl_thread_start(&a->text, text_main, a)) return sl_fail(e, SL_IO, "no thread for text could be started");
     a->text_runs = true;
     return SL_OK;
 }

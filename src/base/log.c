@@ -2,10 +2,10 @@
  * copy only; the writer takes what is there and writes it without the mutex. */
 #include "base/log.h"
 #include "base/internal.h"
+#include "base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -146,17 +146,11 @@ sl_status sl_log_start(int fd, sl_log_level least, sl_log_format format, sl_erro
     atomic_store(&out_json, format == SL_LOG_JSON || (format == SL_LOG_AUTO && !isatty(fd)));
     atomic_store(&dropped, 0);
     tzset();
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&out.lock);
     out.stop = false;
-    int error = pthread_create(&out.writer, NULL, writer, NULL);
-    out.running = !error;
+    bool started = out.running = sl_thread_start(&out.writer, writer, NULL);
     pthread_mutex_unlock(&out.lock);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error) return sl_fail(e, SL_NOMEM, "cannot start the log's thread: %s", strerror(error));
-    return SL_OK;
+    return started ? SL_OK : sl_fail(e, SL_NOMEM, "cannot start the log's thread");
 }
 
 void sl_log_stop(void) {

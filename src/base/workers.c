@@ -25,10 +25,10 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -146,21 +146,18 @@ sl_status sl_workers_new(int threads, int nice_value, sl_workers **ret, sl_error
     w->count = threads;
     w->nice_value = nice_value;
 
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = 0, made = 1;
+    int made = 1;
+    bool failed = false;
     for (; made < threads; made++) {
         participant *p = &w->each[made];
         p->pool = w;
         p->self = made;
-        error = pthread_create(&p->thread, NULL, worker, p);
-        if (error) break;
+        failed = !sl_thread_start(&p->thread, worker, p);
+        if (failed) break;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error) {
+    if (failed) {
         end(w, made);
-        return sl_fail(e, SL_NOMEM, "cannot start thread %d of %d: %s", made, threads, strerror(error));
+        return sl_fail(e, SL_NOMEM, "cannot start thread %d of %d", made, threads);
     }
     *ret = w;
     return SL_OK;

@@ -2,9 +2,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -274,12 +274,7 @@ static bool make_tables(sl_engine *g) {
 }
 
 static sl_status start_thread(sl_engine *g, sl_error *e) {
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old);
-    int failed = pthread_create(&g->thread, NULL, engine_main, g);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed) return sl_fail(e, SL_IO, "no thread for the engine could be started");
+    if (!sl_thread_start(&g->thread, engine_main, g)) return sl_fail(e, SL_IO, "no thread for the engine could be started");
     g->runs = true;
     return SL_OK;
 }

@@ -103,3 +103,20 @@ def test_bad_files_are_a_message():
                 f.write(text)
             r = sluice("inspect", d)
             assert r.returncode == 1 and r.stderr, (text, r.stderr)
+
+
+def test_a_model_file_that_is_cut_while_it_is_served():
+    """The kernel raises SIGBUS: one line that names the file, and status 70."""
+    with open(checkpoint("mixtral-gqa.gguf"), "rb") as f:
+        good = f.read()
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
+        f.write(good)
+        f.flush()
+        s = Server(f.name)
+        os.truncate(f.name, 4096)
+        try:
+            s.complete(prompt=[1, 2, 3], max_tokens=3)
+        except OSError:
+            pass
+        assert s.process.wait(20) == 70, s.text()
+        assert f.name in s.text().split("ready ")[1], s.text()

@@ -35,9 +35,9 @@ static inline void drive(const driver *d, driven *sequence, int count) {
     ck_assert_msg(sl_workers_new(d->threads, 0, &w, &e) == SL_OK, "%s", e.message);
     int rows = count * d->chunk, pages = count * most_pages;
     while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
-    sl_forward_config c = {.model = d->model, .workers = w, .threads = sl_workers_count(w), .max_rows = rows, .max_logit_rows = rows, .max_sequences = count,
-                           .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .stats = d->stats, .routed = d->routed,
-                           .routed_arg = d->routed_arg};
+    sl_forward_config c = {.model = d->model, .workers = w, .threads = d->threads, .max_rows = rows, .max_logit_rows = rows,
+                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .stats = d->stats,
+                           .routed = d->routed, .routed_arg = d->routed_arg};
     sl_forward *f;
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
     int32_t *page = calloc((size_t)pages, sizeof *page);

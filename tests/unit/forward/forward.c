@@ -1,3 +1,4 @@
+#include "base/alloc.h"
 #include "driver.h"
 #include "random_model.h"
 
@@ -110,14 +111,93 @@ START_TEST(split_spans) { /* Promise 1 */
 }
 END_TEST
 
+START_TEST(any_tier) { /* Promise 1 */
+    sl_hparams hp = random_hparams();
+    random_model *r = random_model_new(&hp, (sl_type)_i, 10);
+    sl_error e;
+    ck_assert(sl_kernels_choose("scalar", &e) == SL_OK);
+    batch scalar = batch_new(&r->m, 0, SEQUENCES, 20);
+    drive(&(driver){&r->m, 1, 20, SL_KV_F16, 1, NULL, NULL, NULL}, scalar.sequence, SEQUENCES);
+    int runs;
+    for (int tier = 1; sl_kernels_tier(tier, &runs); tier++) {
+        const char *name = sl_kernels_tier(tier, &runs)->tier;
+        if (!runs) {
+            fprintf(stderr, "SKIPPED: this CPU cannot run the %s kernels\n", name);
+            continue;
+        }
+        ck_assert_msg(sl_kernels_choose(name, &e) == SL_OK, "%s", e.message);
+        for (int chunk = 1; chunk <= 20; chunk += 19) {
+            batch other = batch_new(&r->m, 0, SEQUENCES, 20);
+            drive(&(driver){&r->m, 2, chunk, SL_KV_F16, 1, NULL, NULL, NULL}, other.sequence, SEQUENCES);
+            for (int i = 0; i < SEQUENCES; i++) same(&r->m, &scalar.sequence[i], &other.sequence[i], name);
+            batch_free(&other);
+        }
+    }
+    batch_free(&scalar);
+    random_model_free(r);
+}
+END_TEST
+
+/* In every layer that routes, the experts' rows sum to experts per token times the rows. */
+START_TEST(every_row_is_counted) {
+    sl_hparams hp = random_hparams();
+    random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 11);
+    sl_expert_stats *stats;
+    sl_error e;
+    ck_assert(sl_expert_stats_new(hp.layers, hp.experts, 2, NULL, &stats, &e) == SL_OK);
+    batch b = batch_new(&r->m, 0, SEQUENCES, 40);
+    drive(&(driver){&r->m, 2, 16, SL_KV_F16, 1, stats, NULL, NULL}, b.sequence, SEQUENCES);
+    uint64_t rows = 0;
+    for (int i = 0; i < SEQUENCES; i++) rows += (uint64_t)b.sequence[i].length;
+    for (int l = 0; l < hp.layers; l++) {
+        uint64_t tokens = 0;
+        for (int x = 0; x < hp.experts; x++) {
+            sl_expert_totals t = sl_expert_stats_get(stats, l, x);
+            tokens += t.tokens;
+            ck_assert_int_le((int)t.groups, 3); /* steps: 40 rows, 16 at a time */
+            ck_assert((t.tokens > 0) == (t.compute > 0) && (t.tokens > 0) == (t.latency > 0));
+        }
+        ck_assert_uint_eq(tokens, hp.sparse[l] ? rows * (uint64_t)hp.experts_used : 0);
+    }
+    batch_free(&b);
+    sl_expert_stats_free(stats);
+    random_model_free(r);
+}
+END_TEST
+
+START_TEST(out_of_memory) {
+    sl_hparams hp = random_hparams();
+    random_model *r = random_model_new(&hp, SL_TYPE_F16, 1);
+    sl_workers *w;
+    sl_error e = {0};
+    ck_assert(sl_workers_new(1, 0, &w, &e) == SL_OK);
+    sl_forward_config c = {.model = &r->m, .workers = w, .threads = 1, .max_rows = 4, .max_logit_rows = 4, .max_sequences = 1,
+                           .ctx = 32, .kv_pages = 1};
+    sl_forward *f = NULL;
+    sl_alloc_fail_at(0);
+    ck_assert(sl_forward_new(&c, &f, &e) == SL_OK);
+    long sites = sl_alloc_fail_at(0);
+    f = sl_forward_free(f);
+    ck_assert_int_ge(sites, 2);
+    for (long n = 1; n <= sites; n++) {
+        sl_alloc_fail_at(n);
+        ck_assert_int_eq(sl_forward_new(&c, &f, &e), SL_NOMEM);
+        ck_assert_ptr_null(f);
+    }
+    sl_alloc_fail_at(0);
+    sl_workers_free(w);
+    random_model_free(r);
+}
+END_TEST
+
 static void bad_config(int max_rows, int max_logit_rows) {
     sl_hparams hp = random_hparams();
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 1);
     sl_workers *w;
     sl_error e = {0};
     ck_assert(sl_workers_new(1, 0, &w, &e) == SL_OK);
-    sl_forward_config c = {.model = &r->m, .workers = w, .threads = sl_workers_count(w), .max_rows = max_rows, .max_logit_rows = max_logit_rows,
-                           .max_sequences = 1, .ctx = 32, .kv_pages = 1};
+    sl_forward_config c = {.model = &r->m, .workers = w, .threads = 1, .max_rows = max_rows,
+                           .max_logit_rows = max_logit_rows, .max_sequences = 1, .ctx = 32, .kv_pages = 1};
     sl_forward *f = NULL;
     ck_assert_int_eq(sl_forward_new(&c, &f, &e), SL_INVALID);
     ck_assert_ptr_null(f);
@@ -141,6 +221,9 @@ int main(void) {
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
     tcase_add_loop_test(t, any_structure, 0, 4);
     tcase_add_test(t, split_spans);
+    tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
+    tcase_add_test(t, every_row_is_counted);
+    tcase_add_test(t, out_of_memory);
     tcase_add_test(t, limits_are_checked);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,0 +1,84 @@
+#include "experts/router.h"
+
+#include "kernels/kernels.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+
+static void pick(sl_router_norm norm, int experts, int used, const float *logits, int32_t *expert, float *weight) {
+    sl_router_rule rule = {experts, used, SL_ROUTER_SOFTMAX, norm};
+    float scores[16];
+    for (int i = 0; i < experts; i++) scores[i] = logits[i];
+    sl_router_pick(&rule, scores, expert, weight);
+}
+
+/* Logits are logarithms of 1, 2, 4, 8 over their sum of 15, in another order. */
+static const float logits[4] = {1.3862944f, 0, 2.0794415f, 0.6931472f};
+
+START_TEST(keeps_scores) {
+    int32_t expert[2];
+    float weight[2];
+    pick(SL_ROUTER_KEEP, 4, 2, logits, expert, weight);
+    ck_assert_int_eq(expert[0], 0);
+    ck_assert_int_eq(expert[1], 2);
+    ck_assert_float_eq_tol(weight[0], 4 / 15.0f, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], 8 / 15.0f, 1e-6f);
+}
+END_TEST
+
+START_TEST(renormalises) {
+    int32_t expert[4];
+    float weight[4];
+    pick(SL_ROUTER_SUM, 4, 3, logits, expert, weight);
+    static const int want[3] = {0, 2, 3};
+    static const float share[3] = {4 / 14.0f, 8 / 14.0f, 2 / 14.0f};
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(expert[i], want[i]);
+        ck_assert_float_eq_tol(weight[i], share[i], 1e-6f);
+    }
+    pick(SL_ROUTER_SUM, 4, 1, logits, expert, weight);
+    ck_assert_int_eq(expert[0], 2);
+    ck_assert(weight[0] == 1);
+    pick(SL_ROUTER_KEEP, 4, 4, logits, expert, weight);
+    for (int i = 0; i < 4; i++) ck_assert_int_eq(expert[i], i);
+}
+END_TEST
+
+static void expect(int experts, int used, const float *l, const int *want) {
+    int32_t expert[16];
+    float weight[16];
+    pick(SL_ROUTER_KEEP, experts, used, l, expert, weight);
+    for (int i = 0; i < used; i++) ck_assert_int_eq(expert[i], want[i]);
+}
+
+START_TEST(ties_go_to_the_lower_number) {
+    expect(6, 3, (const float[]){0, 0, 0, 0, 0, 0}, (const int[]){0, 1, 2});
+    expect(6, 3, (const float[]){0, 1, 0, 1, 1, 1}, (const int[]){1, 3, 4});
+    expect(6, 3, (const float[]){1, 0, 0, 2, 0, 0}, (const int[]){0, 1, 3});
+    expect(5, 2, (const float[]){-1000, -1000, 0, -1000, -1000}, (const int[]){0, 2}); /* scores that vanish */
+}
+END_TEST
+
+START_TEST(not_a_number_still_picks_different_experts) {
+    expect(5, 3, (const float[]){NAN, NAN, NAN, NAN, NAN}, (const int[]){0, 1, 2});
+    expect(5, 3, (const float[]){0, 1, NAN, 3, INFINITY}, (const int[]){0, 1, 2}); /* softmax of these: nothing but NaN */
+}
+END_TEST
+
+int main(void) {
+    sl_error e;
+    if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
+    Suite *s = suite_create("router");
+    TCase *t = tcase_create("router");
+    tcase_add_test(t, keeps_scores);
+    tcase_add_test(t, renormalises);
+    tcase_add_test(t, ties_go_to_the_lower_number);
+    tcase_add_test(t, not_a_number_still_picks_different_experts);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

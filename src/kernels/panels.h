@@ -51,10 +51,18 @@ SL__INLINE void sl__prefetch(sl__ahead *a) {
     for (int i = 0; i < a->lines && a->next < a->end; i++, a->next += 64) _mm_prefetch((const char *)a->next, _MM_HINT_T0);
 }
 
+/* Nobody prefetched the first panel of a range, and reading it row by row is what the processor's own prefetching is worst
+ * at (a fifth of the speed of a read in order). So its lines are asked for in order. */
+SL__INLINE void sl__prefetch_first(const sl_matrix *w, int first, int rows) {
+    const uint8_t *p = w->data + (size_t)first * w->stride;
+    for (size_t i = 0; i < (size_t)rows * w->stride; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+}
+
 SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
                                float *out, size_t out_stride, sl__few_fn *const few[4]) {
     int lanes = w->rows < SL__LANES ? 1 : SL__LANES;
     size_t stride = w->rows < SL__LANES ? 0 : w->stride;
+    sl__prefetch_first(w, first, lanes);
     for (int i = 0; i < n; i += 4) {
         int many = n - i < 4 ? n - i : 4;
         sl__columns c;
@@ -84,6 +92,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         return;
     }
     _Alignas(64) float tile[SL__MANY * SL__TALL];
+    sl__prefetch_first(w, first, SL__TALL);
     for (int i = 0; i < n; i += SL__MANY) {
         int columns = n - i < SL__MANY ? n - i : SL__MANY;
         for (int o = first; o < last; o += SL__TALL) {

@@ -1,0 +1,418 @@
+/* The scheduler without a model: steps cost what `seconds` says, every draw gives a token. */
+#include "engine/internal.h"
+
+#include <string.h>
+
+#include "../run.h"
+
+enum { MOST_SEQUENCES = 4096, MOST_PAGES = 400, REACH = 1000 };
+
+typedef struct sim {
+    sl__scheduler c;
+    sl__pages p;
+    sl_arena *arena;
+    sl__sequence *all[MOST_SEQUENCES]; /* in order of age */
+    int max_tokens[MOST_SEQUENCES], count, over;
+    int preempted, admitted;
+    const sl__sequence *oldest; /* of the batch, when the step was decided */
+    double base, per_decode, per_row; /* what a step truly costs */
+    double seconds; /* of the last step */
+    int prompt_rows, decode_rows;
+    uint64_t prompt_total;
+} sim;
+
+static sim *make(int pages, int max_sequences, int max_rows, int max_logit_rows) {
+    sim *m = calloc(1, sizeof *m);
+    sl_error e;
+    m->arena = sl_arena_new();
+    ck_assert_int_eq(sl__pages_init(&m->p, pages, m->arena, &e), SL_OK);
+    m->c = (sl__scheduler){.max_sequences = max_sequences, .max_rows = max_rows, .max_logit_rows = max_logit_rows, .target = 0.5};
+    m->c.cost.base = calloc((size_t)max_sequences + 1, sizeof(double));
+    m->c.cost.reach = REACH;
+    m->base = 0.02;
+    m->per_decode = 0.002;
+    m->per_row = 0.001;
+    return m;
+}
+
+static sl__sequence *add(sim *m, sl_request *r, const int32_t *prompt, int prompt_len, int max_tokens, bool scored) {
+    ck_assert_int_lt(m->count, MOST_SEQUENCES);
+    sl__sequence *s = calloc(1, sizeof *s);
+    *s = (sl__sequence){.request = r, .prompt = prompt, .prompt_len = prompt_len, .scored = scored ? 0 : prompt_len,
+                        .born = (uint64_t)m->count};
+    s->page = calloc((size_t)(prompt_len + max_tokens + SL_PAGE - 1) / SL_PAGE, sizeof *s->page);
+    m->max_tokens[m->count] = max_tokens;
+    m->all[m->count++] = s;
+    sl__scheduler_wait(&m->c, s);
+    return s;
+}
+
+/* A request of its own. */
+static sl__sequence *add_one(sim *m, int prompt_len, int max_tokens) {
+    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+    return add(m, r, (const int32_t *)(const void *)r, prompt_len, max_tokens, false);
+}
+
+static void end(sim *m, sl__sequence *s) {
+    if (s->state == SL__DONE) return;
+    sl__scheduler_remove(s);
+    sl__sequence_release(s, &m->p);
+    s->state = SL__DONE;
+    m->over++;
+}
+
+static void unmake(sim *m) {
+    for (int i = 0; i < m->count; i++) {
+        end(m, m->all[i]);
+        free(m->all[i]->page);
+        free(m->all[i]);
+    }
+    ck_assert_int_eq(m->p.free_count, m->p.total);
+    ck_assert(!m->c.batch.first && !m->c.batch.last && !m->c.waiting.first && !m->c.waiting.last);
+    sl_arena_free(m->arena);
+    free(m->c.cost.base);
+    free(m);
+}
+
+static void on_preempted(void *arg, sl__sequence *s) {
+    sim *m = arg;
+    m->preempted++;
+    ck_assert_int_eq(s->page_count, 0);
+    if (m->c.batch.last) ck_assert_uint_lt(m->c.batch.last->born, s->born);
+}
+
+static void on_admitted(void *arg, sl__sequence *s) {
+    sim *m = arg;
+    m->admitted++;
+    ck_assert_int_eq(s->state, SL__PREFILL);
+}
+
+/* The asserts of check write to a file each: what is asked very often is put together first. */
+static void check_list(const sl__list *l) {
+    int n = 0;
+    bool right = true;
+    const sl__sequence *last = NULL;
+    for (const sl__sequence *s = l->first; s; last = s, s = s->next, n++)
+        right = right && s->prev == last && s->list == l && (!last || last->born < s->born);
+    ck_assert(right && l->last == last && l->count == n);
+}
+
+static void check_pages(const sim *m) {
+    int holders[MOST_PAGES] = {0}, held = 0;
+    bool right = true;
+    for (int i = 0; i < m->count; i++) {
+        const sl__sequence *s = m->all[i];
+        right = right && (s->page_count == 0 || s->state == SL__PREFILL || s->state == SL__DECODE);
+        for (int k = 0; k < s->page_count; k++) holders[s->page[k]]++;
+    }
+    for (int i = 0; i < m->p.total; i++) {
+        right = right && m->p.count[i] == holders[i];
+        held += holders[i] > 0;
+    }
+    ck_assert(right);
+    ck_assert_int_eq(m->p.free_count, m->p.total - held);
+}
+
+static int logits_of(const sl__sequence *s, int max_tokens) {
+    int n = 0;
+    for (int p = s->computed; p < s->computed + s->rows; p++)
+        n += (p + 1 < s->prompt_len && p + 1 >= s->scored) || (p + 1 == sl__sequence_tokens(s) && max_tokens > 0);
+    return n;
+}
+
+static void check_step(const sim *m, int rows) {
+    int sum = 0, logits = 0;
+    check_list(&m->c.batch);
+    check_list(&m->c.waiting);
+    check_pages(m);
+    ck_assert_int_le(m->c.batch.count, m->c.max_sequences);
+    bool listed = true, within = true, decoded = true;
+    for (int i = 0; i < m->count; i++) {
+        const sl__sequence *s = m->all[i];
+        bool batched = s->state == SL__PREFILL || s->state == SL__DECODE;
+        listed = listed && s->list == (batched ? &m->c.batch : s->state == SL__WAITING ? &m->c.waiting : NULL);
+        if (!batched) continue;
+        sum += s->rows;
+        logits += logits_of(s, m->max_tokens[i]);
+        within = within && s->computed + s->rows <= sl__sequence_tokens(s) && s->page_count * SL_PAGE >= s->computed + s->rows;
+        decoded = decoded && (s->state != SL__DECODE || s->rows == 1 || (s == m->c.batch.last && m->p.free_count == 0));
+    }
+    ck_assert_msg(listed, "a sequence stands where its state says");
+    ck_assert_msg(within, "rows are of known tokens and have pages");
+    ck_assert_msg(decoded, "only the youngest may go without its row, when no page is free");
+    ck_assert_int_eq(sum, rows);
+    ck_assert_int_le(sum, m->c.max_rows);
+    ck_assert_int_le(logits, m->c.max_logit_rows);
+    if (m->c.batch.first) ck_assert_int_ge(m->c.batch.first->rows, 1);
+    ck_assert_msg(rows > 0 || m->over == m->count, "somebody is there and nothing is done");
+}
+
+static void accept(sim *m, int i) {
+    sl__sequence *s = m->all[i];
+    bool decode = s->state == SL__DECODE;
+    if (decode) m->decode_rows += s->rows;
+    else m->prompt_rows += s->rows;
+    if (s->computed < s->prompt_len) m->prompt_total += (uint64_t)s->rows;
+    s->computed += s->rows;
+    if (s->peak < s->computed) s->peak = s->computed;
+    if (s->scored < s->prompt_len) s->scored = s->computed + 1 < s->prompt_len ? s->computed + 1 : s->prompt_len;
+    s->rows = 0;
+    if (s->computed < sl__sequence_tokens(s)) return;
+    s->state = SL__DECODE;
+    if (s->generated_count < m->max_tokens[i]) s->generated_count++;
+    if (s->generated_count == m->max_tokens[i]) end(m, s);
+}
+
+/* A step; returns its rows. */
+static int step(sim *m) {
+    int rows = sl__scheduler_step(&m->c, &m->p, on_preempted, on_admitted, m);
+    check_step(m, rows);
+    m->prompt_rows = m->decode_rows = 0;
+    double units = 0;
+    int decoding = 0;
+    for (const sl__sequence *s = m->c.batch.first; s; s = s->next) {
+        if (s->state == SL__DECODE) decoding += s->rows;
+        else for (int p = s->computed; p < s->computed + s->rows; p++) units += 1 + (double)p / REACH;
+    }
+    m->seconds = m->base + decoding * m->per_decode + units * m->per_row;
+    for (int i = 0; i < m->count; i++)
+        if (m->all[i]->rows) accept(m, i);
+    if (rows) sl__scheduler_learn(&m->c, m->seconds);
+    return rows;
+}
+
+START_TEST(alone_a_prompt_gets_the_largest_chunk) {
+    sim *m = make(100, 4, 512, 32);
+    add_one(m, 1200, 3);
+    ck_assert_int_eq(step(m), 512);
+    ck_assert_int_eq(step(m), 512);
+    ck_assert_int_eq(step(m), 1200 - 1024);
+    for (int i = 0; i < 2; i++) ck_assert_int_eq(step(m), 1);
+    ck_assert_int_eq(m->over, 1);
+    ck_assert_int_eq(step(m), 0);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(nothing_known_gets_the_least_chunk) {
+    sim *m = make(100, 4, 512, 32);
+    sl__sequence *s = add_one(m, 5, 100);
+    step(m);
+    m->c.cost.unit = 0;
+    ck_assert_int_eq(s->state, SL__DECODE);
+    add_one(m, 100, 1);
+    add_one(m, 100, 1);
+    ck_assert_int_eq(step(m), 1 + SL__LEAST_CHUNK);
+    unmake(m);
+}
+END_TEST
+
+/* Decoders all get their row, and the step stays below the target although long prompts come in, also when the machine
+ * becomes slower, and uses most of what the target leaves. */
+START_TEST(chunks_follow_the_target) {
+    sim *m = make(400, 16, 512, 40);
+    for (int i = 0; i < 10; i++) add_one(m, 20, 900);
+    while (m->c.batch.count < 10 || m->c.batch.last->state != SL__DECODE) step(m);
+    int late = 0, over = 0, chunks = 0, first = 0, last = 0;
+    double sum = 0;
+    for (int i = 0; i < 3; i++) add_one(m, 3000, 2);
+    for (int i = 0; i < 400; i++) {
+        if (i == 20) m->per_row *= 4, m->per_decode *= 2; /* somebody else uses the cores now */
+        step(m);
+        ck_assert_int_ge(m->decode_rows, 10);
+        late = i >= 20 && i < 30;
+        if (!late && m->seconds > m->c.target) over++;
+        if (!late && m->prompt_rows > SL__LEAST_CHUNK && m->c.batch.count > 10) {
+            sum += m->seconds;
+            chunks++;
+            if (!first) first = m->prompt_rows;
+            last = m->prompt_rows;
+        }
+    }
+    ck_assert_int_eq(over, 0);
+    ck_assert_int_gt(chunks, 50);
+    ck_assert_double_gt(sum / chunks, 0.6 * m->c.target);
+    ck_assert_int_gt(first, 200); /* (0.425 - 0.04) / 0.001, less attention */
+    ck_assert_int_lt(last, first);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(attention_far_back_makes_chunks_smaller) {
+    sim *m = make(400, 4, 2000, 40);
+    add_one(m, 10, 1000);
+    step(m);
+    step(m);
+    add_one(m, 8000, 2);
+    int early = 0, far = 0;
+    while (m->over == 0 && m->c.batch.count < 2) step(m);
+    for (int i = 0; m->all[1]->state != SL__DECODE; i++) {
+        step(m);
+        if (i == 3) early = m->prompt_rows;
+        if (m->all[1]->computed < 7000) far = m->prompt_rows;
+        ck_assert_double_le(m->seconds, m->c.target);
+    }
+    ck_assert_int_gt(early, 2 * far);
+    unmake(m);
+}
+END_TEST
+
+/* A base that is out of date must not hold prompts at the least chunk for ever. */
+START_TEST(a_wrong_cost_is_unlearned_while_prompts_come) {
+    sim *m = make(400, 4, 512, 40);
+    add_one(m, 10, 2000);
+    step(m);
+    step(m);
+    m->c.cost.base[1] = 5;
+    int steps = 0;
+    do {
+        while (m->c.batch.count < 3 && m->c.waiting.count == 0) add_one(m, 1000, 1);
+        step(m);
+    } while (m->prompt_rows < 100 && ++steps < 1000);
+    ck_assert_int_lt(steps, 30);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(the_oldest_goes_on_and_the_youngest_gives_way) {
+    sim *m = make(12, 4, 512, 40);
+    sl__sequence *a = add_one(m, 60, 200), *b = add_one(m, 60, 200), *c = add_one(m, 60, 200); /* each needs 9 of 12 in the end */
+    int before, steps = 0;
+    while (a->state != SL__DONE) {
+        before = a->computed;
+        step(m);
+        ck_assert(a->computed > before || a->state == SL__DONE);
+        ck_assert_msg(b->computed >= c->computed || c->state == SL__WAITING || b->state == SL__PREFILL, "the youngest gives way first");
+        ck_assert_int_lt(++steps, 300);
+    }
+    ck_assert_int_gt(m->preempted, 1);
+    add_one(m, 5, 5);
+    while (b->state != SL__DONE) {
+        step(m);
+        ck_assert_int_lt(++steps, 1000);
+    }
+    while (m->over < m->count) {
+        step(m);
+        ck_assert_int_lt(++steps, 2000);
+    }
+    unmake(m);
+}
+END_TEST
+
+START_TEST(nobody_overtakes_one_that_waits_for_pages) {
+    sim *m = make(20, 4, 512, 40);
+    add_one(m, 300, 50); /* 11 pages */
+    step(m);
+    sl__sequence *big = add_one(m, 500, 50), *small = add_one(m, 5, 5); /* 16 and 1 */
+    while (big->state == SL__WAITING) {
+        step(m);
+        ck_assert(big->state != SL__WAITING || small->state == SL__WAITING);
+    }
+    while (m->over < m->count) step(m);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(choices_compute_their_prompt_once) {
+    sim *m = make(100, 8, 150, 40);
+    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+    int32_t prompt[1];
+    for (int i = 0; i < 5; i++) add(m, r, prompt, 200, 10, false);
+    sl__sequence *other = add_one(m, 10, 3); /* the choices wait for their sibling, others need not */
+    step(m);
+    step(m);
+    ck_assert_int_gt(other->computed, 0);
+    ck_assert_int_eq(m->all[1]->state, SL__WAITING);
+    for (int i = 0; m->over < m->count; i++) {
+        step(m);
+        ck_assert_int_lt(i, 100);
+    }
+    ck_assert_uint_eq(m->prompt_total, 200 + 4 * (200 - 192) + 10);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(when_the_computing_choice_goes_the_next_computes) {
+    sim *m = make(100, 8, 64, 40);
+    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+    int32_t prompt[1];
+    for (int i = 0; i < 3; i++) add(m, r, prompt, 200, 10, false);
+    step(m);
+    ck_assert_int_eq(m->all[0]->computed, 64);
+    end(m, m->all[0]);
+    step(m);
+    ck_assert_int_eq(m->all[1]->computed, 64);
+    ck_assert_int_eq(m->all[2]->state, SL__WAITING);
+    for (int i = 0; m->over < m->count; i++) {
+        step(m);
+        ck_assert_int_lt(i, 100);
+    }
+    unmake(m);
+}
+END_TEST
+
+START_TEST(scores_keep_within_the_rows_of_logits) {
+    sim *m = make(100, 4, 512, 12);
+    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+    int32_t prompt[1];
+    for (int i = 0; i < 3; i++) add(m, r, prompt, 150, 4, true);
+    for (int i = 0; m->over < m->count; i++) {
+        step(m); /* check_step counts */
+        ck_assert_int_lt(i, 200);
+    }
+    unmake(m);
+}
+END_TEST
+
+/* Promise 3 */
+START_TEST(whatever_comes_everything_ends) {
+    int pages = 6 + (_i * 37) % 60, sequences = 1 + _i % 9, preempted = 0;
+    srand((unsigned)_i + 1);
+    sim *m = make(pages, sequences, sequences + SL__LEAST_CHUNK + rand() % 100, sequences < 32 ? 32 : sequences + 8);
+    m->c.target = _i % 3 ? 0.05 : 1;
+    int steps = 0, quiet = 0;
+    while (m->count < 300 || m->over < m->count) {
+        bool coming = m->count < 300;
+        for (int k = rand() % 3; coming && k > 0 && m->c.waiting.count < 50; k--) {
+            sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+            int positions = pages * SL_PAGE, prompt = 1 + rand() % (rand() % 4 ? 50 : positions - 1);
+            int most = rand() % 8 ? 1 + rand() % 60 : 0, n = rand() % 5 ? 1 : 1 + rand() % 6;
+            if (prompt + most > positions) most = positions - prompt;
+            bool scored = rand() % 6 == 0 || most == 0;
+            for (int i = 0; i < n; i++) add(m, r, (const int32_t *)(const void *)r, prompt, most, scored);
+        }
+        if (rand() % 20 == 0 && m->count) { /* a client leaves */
+            const sl_request *r = m->all[rand() % m->count]->request;
+            for (int i = 0; i < m->count; i++)
+                if (m->all[i]->request == r) end(m, m->all[i]);
+        }
+        m->per_row = 0.001 * (1 + rand() % 10);
+        step(m);
+        preempted += m->preempted;
+        quiet += !coming;
+        ck_assert_int_lt(++steps, 200000);
+        ck_assert_int_lt(quiet, 60000);
+    }
+    if (pages < 20 && sequences > 3) ck_assert_int_gt(preempted, 0);
+    unmake(m);
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("engine/scheduler");
+    TCase *t = tcase_create("engine/scheduler");
+    tcase_set_timeout(t, 120);
+    const TTest *const tests[] = {
+        alone_a_prompt_gets_the_largest_chunk, nothing_known_gets_the_least_chunk, chunks_follow_the_target,
+        attention_far_back_makes_chunks_smaller, a_wrong_cost_is_unlearned_while_prompts_come,
+        the_oldest_goes_on_and_the_youngest_gives_way, nobody_overtakes_one_that_waits_for_pages, choices_compute_their_prompt_once,
+        when_the_computing_choice_goes_the_next_computes, scores_keep_within_the_rows_of_logits};
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
+    tcase_add_loop_test(t, whatever_comes_everything_ends, 0, 24);
+    suite_add_tcase(suite, t);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -111,10 +111,26 @@ static sl_status merge_word(sl__encoder *en, const char *word, size_t len) {
     return s;
 }
 
+/* The end of the part that begins at text: before the next U+2581 that follows another character. Merges never cross
+ * such a place when no token does, so each part can be merged alone, with little memory. */
+static const char *part_end(const char *text, const char *end) {
+    const char *p = text;
+    while (end - p >= 3 && memcmp(p, SL__LOW_LINE, 3) == 0) p += 3;
+    const char *space = memmem(p, (size_t)(end - p), SL__LOW_LINE, 3);
+    return space ? space : end;
+}
+
 sl_status sl__word(sl__encoder *en, const char *word, size_t len) {
-    if (en->t->ignore_merges) {
-        int id = sl__vocabulary_find(&en->t->vocabulary, word, len);
+    const sl_tokenizer *t = en->t;
+    if (t->ignore_merges) {
+        int id = sl__vocabulary_find(&t->vocabulary, word, len);
         if (id >= 0) return sl__emit(en, id);
     }
-    return merge_word(en, word, len);
+    if (!t->words_at_spaces) return merge_word(en, word, len);
+    sl_status s = SL_OK;
+    for (const char *end = word + len, *next; word < end && s == SL_OK; word = next) {
+        next = part_end(word, end);
+        s = merge_word(en, word, (size_t)(next - word));
+    }
+    return s;
 }

@@ -229,33 +229,48 @@ static void find_byte_tokens(reader *r) {
     }
 }
 
-static sl_status store_added(reader *r) {
-    sl_tokenizer *t = r->t;
-    sl_buffer buffers[2] = {{0}};
-    size_t before = 0, after = 0;
-    sl_status s;
+/* The text that the token is searched by: normalised if it is matched after normalising. */
+static sl_status search_text(const reader *r, const added *a, sl_buffer buffers[2], const char **ret, size_t *ret_len) {
+    *ret = a->text;
+    *ret_len = a->len;
+    if (!a->normalized) return SL_OK;
+    return sl__normalize(r->t->normalizer, r->t->normalizers, a->text, a->len, buffers, ret, ret_len, r->e);
+}
+
+static sl_status make_tries(reader *r, sl_buffer buffers[2]) {
+    size_t bytes[2] = {0, 0};
+    int tokens[2] = {0, 0};
     for (size_t i = 0; i < r->added_count; i++) {
-        if (r->added[i].normalized) after += 4 * r->added[i].len + 1024; /* a form may be longer, and have a prefix */
-        else before += r->added[i].len;
+        const char *text;
+        size_t len;
+        sl_status s = search_text(r, &r->added[i], buffers, &text, &len);
+        if (s != SL_OK) return s;
+        bytes[r->added[i].normalized] += len;
+        tokens[r->added[i].normalized]++;
     }
-    if ((s = sl__trie_make(t->arena, &t->before, (int)r->added_count, before, r->e)) != SL_OK) return s;
-    if ((s = sl__trie_make(t->arena, &t->after, after ? (int)r->added_count : 0, after, r->e)) != SL_OK) return s;
+    sl_status s = sl__trie_make(r->t->arena, &r->t->before, tokens[0], bytes[0], r->e);
+    return s == SL_OK ? sl__trie_make(r->t->arena, &r->t->after, tokens[1], bytes[1], r->e) : s;
+}
+
+static sl_status store_added(reader *r) {
+    sl__vocabulary *v = &r->t->vocabulary;
+    sl_buffer buffers[2] = {{0}};
+    sl_status s = make_tries(r, buffers);
     for (size_t i = 0; i < r->added_count && s == SL_OK; i++) {
         const added *a = &r->added[i];
-        sl__vocabulary *v = &t->vocabulary;
         int id = (int)a->id;
+        const char *text;
+        size_t len;
         sl__added token = {.id = id, .special = a->special, .single_word = a->single_word, .lstrip = a->lstrip, .rstrip = a->rstrip};
-        const char *text = a->text;
-        size_t len = a->len;
         uint8_t flags = (uint8_t)(SL__ADDED | (a->special ? SL__SPECIAL : 0));
-        if (v->flags[id] & SL__PRESENT) {
+        if (!(v->flags[id] & SL__PRESENT))
+            s = sl__build_token(r->t, id, a->text, a->len, flags, false, r->e);
+        else if (vocab_id(r, a->text) == id)
             v->flags[id] |= flags; /* its key stays */
-        } else {
-            s = sl__build_token(t, id, text, len, flags, false, r->e);
-        }
-        if (s == SL_OK && a->normalized)
-            s = sl__normalize(t->normalizer, t->normalizers, a->text, a->len, buffers, &text, &len, r->e);
-        if (s == SL_OK && len) s = sl__trie_add(a->normalized ? &t->after : &t->before, text, len, &token, r->e);
+        else
+            s = sl_fail(r->e, SL_FORMAT, "tokenizer.json: added token \"%.60s\" has id %d, which is another token's", a->text, id);
+        if (s == SL_OK) s = search_text(r, a, buffers, &text, &len);
+        if (s == SL_OK && len) s = sl__trie_add(a->normalized ? &r->t->after : &r->t->before, text, len, &token, r->e);
     }
     sl_buffer_done(&buffers[0]);
     sl_buffer_done(&buffers[1]);
@@ -272,12 +287,13 @@ static sl_status read_merges(reader *r, const sl_json *model) {
     if (s == SL_OK) s = sl__merges_make(t->arena, &t->merges, (int)count, r->e);
     for (size_t i = 0; i < count && s == SL_OK; i++) {
         json_t *m = json_array_get(merges.v, i), *a = json_array_get(m, 0), *b = json_array_get(m, 1);
-        const char *text = json_string_value(m), *space = text ? strchr(text, ' ') : NULL;
+        const char *text = json_string_value(m), *end = text + json_string_length(m);
+        const char *space = text ? memchr(text, ' ', (size_t)(end - text)) : NULL;
         if (json_array_size(m) == 2 && json_is_string(a) && json_is_string(b))
             s = sl__build_merge(t, json_string_value(a), json_string_length(a), json_string_value(b), json_string_length(b),
                                 (uint32_t)i, false, &scratch, r->e);
-        else if (space && !strchr(space + 1, ' '))
-            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, strlen(space + 1), (uint32_t)i, false, &scratch, r->e);
+        else if (space && !memchr(space + 1, ' ', (size_t)(end - space) - 1))
+            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, (size_t)(end - space) - 1, (uint32_t)i, false, &scratch, r->e);
         else
             s = sl_json_fail(&merges, r->e, "entry %zu is no pair of texts", i);
     }

@@ -200,7 +200,7 @@ def main():
         t.encode_special_tokens = True
         content = {i: ids for i, s in enumerate(texts) if (ids := t.encode(s, add_special_tokens=False).ids) != markup[i]}
         t.encode_special_tokens = False
-        decoded = {i: d for i, ids in enumerate(markup) if (d := t.decode(ids, skip_special_tokens=False)) != texts[i]}
+        decoded = {i: d for i, ids in enumerate(markup) if (d := t.decode(ids, skip_special_tokens=False)).encode() != strings[i]}
         dump(f"{name}.ids.json", {"markup": markup, "content": content, "around": around, "decoded": decoded, "streams": streams(t)})
     scores(strings)
 

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
-/* Promise 2, Promise 6: the arrays of a GGUF give the ids of the tokenizer.json that they were made from. */
+/* Promise 2 */ /* Promise 6 */
+/* The arrays of a GGUF give the ids of the tokenizer.json that they were made from. */
 START_TEST(test_ids) {
     static const struct { const char *name, *pre; } kinds[] = {
         {"gpt2", "gpt-2"}, {"llama3", "llama-bpe"}, {"qwen2", "qwen2"}, {"olmo", "olmo"}, {"smollm", "smollm"}, {"o200k", "gpt-4o"},
@@ -16,6 +17,7 @@ START_TEST(test_ids) {
 }
 END_TEST
 
+/* Promise 2 */
 /* SentencePiece itself is the reference of scores. */
 START_TEST(test_scores) {
     json_t *strings = reference_json("strings.json"), *token;
@@ -60,12 +62,115 @@ START_TEST(test_scores) {
 }
 END_TEST
 
+/* A tiny vocabulary of literal tokens. */
+typedef struct literal {
+    const char *text;
+    float score;
+    int type;
+} literal;
+
+static arrays literals(const literal *l, int count, const char *merge) {
+    arrays a = {.count = count, .tokens = calloc((size_t)count, sizeof *a.tokens)};
+    for (int i = 0; i < count; i++) {
+        a.tokens[i].text = l[i].text;
+        a.tokens[i].len = (uint32_t)strlen(l[i].text);
+        a.tokens[i].score = l[i].score;
+        a.tokens[i].type = l[i].type;
+    }
+    if (merge) {
+        a.merges = calloc(1, sizeof *a.merges);
+        a.merges[0] = strdup(merge);
+        a.merge_count = 1;
+    }
+    return a;
+}
+
+static void refuse(const literal *l, int count, const char *merge, const char *model, const char *pre, sl_status want, const char *part) {
+    sl_tokenizer *t = NULL;
+    sl_error e = {0};
+    arrays a = literals(l, count, merge);
+    sl_gguf_vocab v = gguf_of(&a, model, pre);
+    sl_status s = sl_tokenizer_from_gguf(&v, &t, &e);
+    ck_assert_msg(s == want && strstr(e.message, part), "%d %s", s, e.message);
+    sl_tokenizer_free(t);
+    arrays_free(&a);
+}
+
+START_TEST(test_refused) {
+    static const literal plain[] = {{"a", 0, 1}, {"b", 0, 1}, {"ab", 0, 1}}, control[] = {{"a", 0, 1}, {"b", 0, 1}, {"ab", 0, 3}};
+    refuse(plain, 3, "a b", "gpt2", "gpt-2", SL_OK, "");
+    refuse(plain, 3, "a b", "gpt2", "", SL_OK, "");
+    refuse(plain, 3, "a b", "gpt2", "no-such", SL_UNSUPPORTED, "\"no-such\" is not supported; these are: llama-bpe");
+    refuse(plain, 3, "a b", "bert", "", SL_UNSUPPORTED, "\"bert\"");
+    refuse(plain, 0, NULL, "gpt2", "", SL_FORMAT, "0 tokens");
+    refuse(plain, 3, "ab", "gpt2", "", SL_FORMAT, "merge 0 has no space");
+    refuse(plain, 3, " b", "gpt2", "", SL_FORMAT, "merge 0 has no space");
+    refuse(plain, 3, "a c", "gpt2", "", SL_FORMAT, "is no token");
+    refuse(control, 3, "a b", "gpt2", "", SL_OK, "");
+    /* llama.cpp writes before its table for the first of these. */
+    static const char *const names[] = {"<0x-1>", "<0xGG>", "<0x0A", "0x0A>", "", "<0x+A>", "<0x 1>", "<0x0AA>"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const literal bytes[] = {{"<unk>", 0, 2}, {names[i], 0, 6}};
+        refuse(bytes, 2, NULL, "llama", "", SL_FORMAT, "token 1 is a byte");
+    }
+    const literal nan[] = {{"<unk>", 0, 2}, {"a", __builtin_nanf(""), 1}};
+    refuse(nan, 2, NULL, "llama", "", SL_FORMAT, "not a number");
+}
+END_TEST
+
+/* Promise 6 */
+START_TEST(test_merges_never_make_control) {
+    static const literal bpe[] = {{"a", 0, 1}, {"b", 0, 1}, {"ab", 0, 3}};
+    static const literal spm[] = {{"<unk>", 0, 2}, {"a", 0, 1}, {"b", 0, 1}, {"ab", 0, 3}, {"▁", 0, 1}};
+    sl_tokenizer *t = NULL;
+    sl_error e = {0};
+    for (int kind = 0; kind < 2; kind++) {
+        arrays a = kind ? literals(spm, 5, NULL) : literals(bpe, 3, "a b");
+        sl_gguf_vocab v = gguf_of(&a, kind ? "llama" : "gpt2", "");
+        sl_ids ids = {0};
+        v.add_space_prefix = 0;
+        ck_assert_msg(sl_tokenizer_from_gguf(&v, &t, &e) == SL_OK, "%s", e.message);
+        ck_assert_int_eq(sl_tokenizer_encode(t, "ab", 2, SL_CONTENT, false, 9, &ids, &e), SL_OK);
+        ck_assert(ids.count == 2 && ids.id[0] == kind && ids.id[1] == kind + 1);
+        ids.count = 0;
+        ck_assert_int_eq(sl_tokenizer_encode(t, "ab", 2, SL_MARKUP, false, 9, &ids, &e), SL_OK);
+        ck_assert(ids.count == 1 && ids.id[0] == kind + 2);
+        sl_free(ids.id);
+        sl_tokenizer_free(t);
+        arrays_free(&a);
+    }
+}
+END_TEST
+
+START_TEST(test_ends) {
+    static const literal harmony[] = {{"a", 0, 1}, {"<|end|>", 0, 3}, {"<|return|>", 0, 3}, {"<|call|>", 0, 3}, {"<|im_end|>", 0, 1}};
+    sl_tokenizer *t = NULL;
+    sl_error e = {0};
+    arrays a = literals(harmony, 5, NULL);
+    sl_gguf_vocab v = gguf_of(&a, "gpt2", "gpt-4o");
+    v.eos = 2;
+    ck_assert_msg(sl_tokenizer_from_gguf(&v, &t, &e) == SL_OK, "%s", e.message);
+    ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 3) && !sl_tokenizer_ends(t, 1));
+    ck_assert(!sl_tokenizer_ends(t, 4) && !sl_tokenizer_ends(t, -1) && !sl_tokenizer_ends(t, 5));
+    sl_tokenizer_free(t);
+    v.count = 2; /* without the others it does end a turn */
+    v.eos = 99;
+    ck_assert_msg(sl_tokenizer_from_gguf(&v, &t, &e) == SL_OK, "%s", e.message);
+    ck_assert(sl_tokenizer_ends(t, 1) && sl_tokenizer_eos(t) == -1);
+    sl_tokenizer_free(t);
+    arrays_free(&a);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("gguf");
     TCase *c = tcase_create("gguf");
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, test_ids, 0, 6);
     tcase_add_test(c, test_scores);
+    tcase_add_test(c, test_refused);
+    tcase_add_test(c, test_merges_never_make_control);
+    tcase_add_test(c, test_ends);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

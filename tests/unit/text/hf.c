@@ -2,7 +2,7 @@
 
 static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "metaspace", "metaspace_decoder"};
 
-/* Promise 2, Promise 6 */
+/* Promise 2 */ /* Promise 6 */
 START_TEST(test_ids) {
     sl_tokenizer *t = open_hf(kinds[_i]);
     same_as_reference(t, kinds[_i]);
@@ -28,12 +28,101 @@ START_TEST(test_around) {
 }
 END_TEST
 
+/* A tokenizer.json with one thing changed, from text that is there to text that is not served. */
+static void refuse(const char *from, const char *to, sl_status want, const char *part) {
+    static const char good[] =
+        "{\"added_tokens\":[{\"id\":3,\"content\":\"<e>\",\"special\":true,\"normalized\":false}],\"normalizer\":null,"
+        "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"post_processor\":null,"
+        "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
+    char text[2000];
+    sl_tokenizer *t = NULL;
+    sl_error e = {0};
+    const char *at = strstr(good, from);
+    ck_assert_msg(at != NULL, "%s", from);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good), good, to, at + strlen(from));
+    sl_hf_vocab v = {.tokenizer_json = text, .tokenizer_json_len = strlen(text), .origin = "dir", .vocab_rows = 4};
+    sl_status s = sl_tokenizer_from_hf(&v, &t, &e);
+    ck_assert_msg(s == want && strstr(e.message, part), "%s: %d %s", to, s, e.message);
+    sl_tokenizer_free(t);
+}
+
+START_TEST(test_refused) {
+    refuse("ByteLevel", "ByteLevel", SL_OK, "");
+    refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", SL_UNSUPPORTED, "normalizer: normalizer \"Lowercase\"");
+    refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":[]}]}", SL_UNSUPPORTED, "Sequence");
+    refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a+\"},\"content\":\"b\"}", SL_UNSUPPORTED, "a+");
+    refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"b\"}", SL_UNSUPPORTED, "pattern");
+    refuse("\"normalizer\":null", "\"normalizer\":{}", SL_FORMAT, "a type is missing");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Whitespace\"}", SL_UNSUPPORTED, "Whitespace");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a&&b]\"}}", SL_UNSUPPORTED, "intersections");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\w+\"}}", SL_UNSUPPORTED, "an escape");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"}}", SL_UNSUPPORTED, "match nothing");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"}}", SL_UNSUPPORTED, "parenthesis");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Contiguous\"}", SL_UNSUPPORTED, "Contiguous");
+    refuse("\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":null", SL_UNSUPPORTED, "decoder");
+    refuse("\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":{\"type\":\"Metaspace\"}", SL_UNSUPPORTED, "decoder");
+    refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"BertProcessing\"}", SL_UNSUPPORTED, "BertProcessing");
+    refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}", SL_FORMAT, "exactly once");
+    refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[9]}}}", SL_FORMAT, "from 0 to 3");
+    refuse("BPE", "Unigram", SL_UNSUPPORTED, "Unigram");
+    refuse("\"type\":\"BPE\"", "\"type\":\"BPE\",\"dropout\":0.1", SL_UNSUPPORTED, "dropout");
+    refuse("\"type\":\"BPE\"", "\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\"", SL_UNSUPPORTED, "end_of_word_suffix");
+    refuse("\"type\":\"BPE\"", "\"type\":\"BPE\",\"unk_token\":\"?\"", SL_FORMAT, "unk_token");
+    refuse("\"ab\":2", "\"ab\":1", SL_FORMAT, "two tokens");
+    refuse("\"ab\":2", "\"ab\":-1", SL_FORMAT, "no id from 0");
+    refuse("\"ab\":2", "\"ab\":99999999", SL_FORMAT, "no id from 0");
+    refuse("\"ab\":2", "\"ab\":2.5", SL_FORMAT, "no id from 0");
+    refuse("\"ab\":2", "\"ab\":4", SL_FORMAT, "embedding has 4 rows");
+    refuse("\"ab\":2", "\"ab\":2,\"ab\":2", SL_FORMAT, "duplicate");
+    refuse("\"id\":3", "\"id\":2", SL_FORMAT, "another token's");
+    refuse("\"id\":3", "\"id\":4", SL_FORMAT, "embedding has 4 rows");
+    refuse("\"<e>\"", "\"ab\"", SL_FORMAT, "the vocabulary has \"ab\" as 2");
+    refuse("a b", "a c", SL_FORMAT, "merge 0");
+    refuse("a b", "ab", SL_FORMAT, "entry 0");
+    refuse("a b", "a b ", SL_FORMAT, "entry 0");
+    refuse("[\"a b\"]", "[[\"a\"]]", SL_FORMAT, "entry 0");
+    refuse("[\"a b\"]", "[3]", SL_FORMAT, "entry 0");
+    refuse("\"merges\"", "\"margins\"", SL_FORMAT, "merges is missing");
+    refuse("\"model\"", "\"modal\"", SL_FORMAT, "model is missing");
+}
+END_TEST
+
+/* What transformers takes from the files beside tokenizer.json. */
+START_TEST(test_beside) {
+    static const char config[] = "{\"tokenizer_class\":\"LlamaTokenizerFast\",\"add_bos_token\":false,\"add_eos_token\":true,"
+                                 "\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"unk_token\":\"<unk>\","
+                                 "\"added_tokens_decoder\":{\"900\":{\"content\":\"<new>\",\"special\":true}}}";
+    static const char generation[] = "{\"eos_token_id\":[2,900,5000]}";
+    size_t len;
+    sl_error e = {0};
+    sl_tokenizer *t = NULL;
+    sl_ids ids = {0};
+    char *text = read_reference("mixtral.json", &len);
+    sl_hf_vocab v = {.tokenizer_json = text, .tokenizer_json_len = len, .origin = "dir",
+                     .tokenizer_config_json = config, .tokenizer_config_json_len = strlen(config),
+                     .generation_config_json = generation, .generation_config_json_len = strlen(generation)};
+    ck_assert_msg(sl_tokenizer_from_hf(&v, &t, &e) == SL_OK, "%s", e.message);
+    free(text);
+    ck_assert_int_eq(sl_tokenizer_bos(t), 1);
+    ck_assert_int_eq(sl_tokenizer_eos(t), 2);
+    ck_assert(!sl_tokenizer_adds_bos(t));
+    ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 900) && !sl_tokenizer_ends(t, 1) && !sl_tokenizer_ends(t, 5000));
+    ck_assert_int_eq(sl_tokenizer_count(t), 901);
+    ck_assert_int_eq(sl_tokenizer_encode(t, "<new>", 5, SL_MARKUP, true, 9, &ids, &e), SL_OK);
+    ck_assert(ids.count == 2 && ids.id[0] == 900 && ids.id[1] == 2);
+    sl_free(ids.id);
+    sl_tokenizer_free(t);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("hf");
     TCase *c = tcase_create("hf");
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, test_ids, 0, sizeof kinds / sizeof *kinds);
     tcase_add_loop_test(c, test_around, 0, sizeof kinds / sizeof *kinds);
+    tcase_add_test(c, test_refused);
+    tcase_add_test(c, test_beside);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

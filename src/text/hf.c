@@ -287,7 +287,7 @@ static sl_status read_merges(reader *r, const sl_json *model) {
     if (s == SL_OK) s = sl__merges_make(t->arena, &t->merges, (int)count, r->e);
     for (size_t i = 0; i < count && s == SL_OK; i++) {
         json_t *m = json_array_get(merges.v, i), *a = json_array_get(m, 0), *b = json_array_get(m, 1);
-        const char *text = json_string_value(m), *end = text + json_string_length(m);
+        const char *text = json_string_value(m), *end = text ? text + json_string_length(m) : NULL;
         const char *space = text ? memchr(text, ' ', (size_t)(end - text)) : NULL;
         if (json_array_size(m) == 2 && json_is_string(a) && json_is_string(b))
             s = sl__build_merge(t, json_string_value(a), json_string_length(a), json_string_value(b), json_string_length(b),

@@ -21,7 +21,7 @@ static void check_decode(const sl_tokenizer *t, const sl_ids *ids, bool skip, co
         else sl_detokenize_end(&d, &stream);
         ck_assert_uint_le(stream.len - before, longest);
         ck_assert(d.held_len <= 3);
-        ck_assert(whole_characters(stream.data + before, stream.len - before));
+        ck_assert(stream.len == before || whole_characters(stream.data + before, stream.len - before));
     }
     sl_tokenizer_decode(t, ids->id, ids->count, skip, &whole);
     ck_assert_uint_eq(stream.len, whole.len);

@@ -92,6 +92,7 @@ void sl__answer_collect(sl__completion *c, const sl_event *ev) {
         ch->stop = ev->stop;
         ch->stop_token = ev->stop_token;
         c->ended++;
+        c->broken = c->broken || ev->finish > SL_FINISH_LENGTH;
     } else {
         if (c->fields.logprobs >= 0) collect_logprob(c, ch, ev);
         if (ev->kind == SL_EVENT_TOKEN) {
@@ -129,7 +130,7 @@ static void put_choice(sl__completion *c, int i, bool first, sl_buffer *out) {
     } else {
         sl_buffer_puts(out, ",\"logprobs\":null");
     }
-    const char *finish = !ch->ended ? "null" : ch->finish == SL_FINISH_STOP ? "\"stop\"" : ch->finish == SL_FINISH_LENGTH ? "\"length\"" : "\"error\"";
+    const char *finish = !ch->ended ? "null" : ch->finish == SL_FINISH_STOP ? "\"stop\"" : "\"length\"";
     sl_buffer_printf(out, ",\"finish_reason\":%s,\"stop_reason\":", finish);
     if (ch->ended && ch->stop >= 0 && ch->stop < c->fields.stops)
         sl_buffer_json(out, c->fields.stop[ch->stop], c->fields.stop_len[ch->stop]);
@@ -158,7 +159,7 @@ static void put_head(const sl__completion *c, sl_buffer *out) {
 }
 
 static void put_usage(const sl__completion *c, sl_buffer *out) {
-    sl_usage u = sl_request_usage(c->request);
+    sl_usage u = sl__completion_usage(c);
     sl_buffer_printf(out,
                      ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
                      "\"prompt_tokens_details\":{\"cached_tokens\":%lld}}",

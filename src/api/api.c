@@ -71,7 +71,10 @@ fail:
     return st;
 }
 
-void sl_api_start(sl_api *a, sl_engine *g) { a->engine = g; }
+void sl_api_start(sl_api *a, sl_engine *g) {
+    a->engine = g;
+    a->ctx = sl_engine_config_of(g)->ctx;
+}
 
 void sl_api_drain(sl_api *a) {
     a->draining = true;
@@ -112,11 +115,22 @@ bool sl__model_known(const sl_api *a, const char *name) {
 
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body) {
     if (body->failed) {
-        sl_buffer_done(body);
-        sl_http_reply_error(x, 503, NULL, NULL, "out of memory");
+        sl_http_add_header(x, "Retry-After", "1");
+        sl_http_reply(x, 503, "application/json", body); /* http says that memory is out */
         return;
     }
     sl_http_reply(x, status, "application/json", body);
+}
+
+void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message) {
+    char after[16];
+    if (status == 429 || status == 503) {
+        snprintf(after, sizeof after, "%d", a->engine ? sl_engine_retry_after(a->engine) : 1);
+        sl_http_add_header(x, "Retry-After", after);
+    } else if (status >= 500) {
+        sl_http_add_header(x, "x-should-retry", "false");
+    }
+    sl_http_reply_error(x, status, param, code, message);
 }
 
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err) {
@@ -135,12 +149,7 @@ int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err) {
     default: break;
     }
     if (reject >= 0) sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, reject, 1);
-    if (status == 429 || status == 503) {
-        char after[16];
-        snprintf(after, sizeof after, "%d", a->engine ? sl_engine_retry_after(a->engine) : 1);
-        sl_http_add_header(x, "Retry-After", after);
-    }
-    sl_http_reply_error(x, status, err->param[0] ? err->param : NULL, code, err->message);
+    sl__reply_error(a, x, status, err->param, code, err->message);
     return status;
 }
 

@@ -35,16 +35,17 @@ struct sl__completion {
     sl_arena *arena;
     char *body;
     size_t body_len;
-    sl_json doc;
+    sl_json doc; /* until the prompts are tokenised */
     sl__fields fields;
     sl_status status; /* of parsing and tokenising */
     sl_error error;
     int prompts, choices;
-    const char **prompt_text; /* [prompts]; entry NULL: given as tokens */
+    const char **prompt_text; /* [prompts]; entry NULL: given as tokens. Points into doc, later (echo only) into the arena */
     size_t *prompt_text_len;
     sl_ids *prompt; /* [prompts] */
     size_t text_bytes; /* of all prompt texts */
-    bool in_text, answered, timed_out, ping_due;
+    bool in_text, answered, gone, timed_out, ping_due;
+    bool broken; /* a choice ended by an error */
     sl_request *request;
     sl__choice *choice; /* [choices] */
     int ended;
@@ -54,7 +55,9 @@ struct sl__completion {
 
 /* prompt.c: body → fields and prompts; prompts → ids. Either thread; fill status and error. */
 void sl__completion_parse(sl__completion *c);
-void sl__completion_tokenize(sl__completion *c);
+void sl__completion_tokenize(sl__completion *c); /* also lets go of the document: it may be many times the body */
+
+sl_usage sl__completion_usage(const sl__completion *c); /* completions.c; zeros before it was accepted */
 
 /* answer.c: events → JSON. */
 void sl__answer_collect(sl__completion *c, const sl_event *ev);   /* adds the event to its choice */

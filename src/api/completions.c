@@ -23,15 +23,17 @@ static void unlink_completion(sl__completion *c) {
     if (c->next) c->next->prev = c->prev;
 }
 
+sl_usage sl__completion_usage(const sl__completion *c) { return c->request ? sl_request_usage(c->request) : (sl_usage){0}; }
+
 static void write_log(const sl__completion *c) {
-    sl_usage u = c->request ? sl_request_usage(c->request) : (sl_usage){0};
+    sl_usage u = sl__completion_usage(c);
     static const char *const reasons[SL_FINISH_COUNT] = {"stop", "length", "error", "slow_client", "cancelled_queue",
                                                          "cancelled_prefill", "cancelled_decode"};
     int finish = c->request ? sl_request_finish(c->request) : -1;
     const sl_log_field fields[] = {
         {.key = "id", .kind = SL_LOG_STRING, .s = c->id},
-        {.key = "status", .kind = SL_LOG_INT, .i = c->http_status},
-        {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 && finish < SL_FINISH_COUNT ? reasons[finish] : "refused"},
+        {.key = "status", .kind = SL_LOG_INT, .i = c->answered ? c->http_status : 499},
+        {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 && finish < SL_FINISH_COUNT ? reasons[finish] : c->answered ? "refused" : reasons[SL_FINISH_CANCELLED_QUEUE]},
         {.key = "choices", .kind = SL_LOG_INT, .i = c->choices},
         {.key = "prompt_tokens", .kind = SL_LOG_INT, .i = c->prompt_tokens},
         {.key = "generated_tokens", .kind = SL_LOG_INT, .i = u.generated_tokens},
@@ -57,38 +59,54 @@ static void retire(sl__completion *c) {
     sl_free(c);
 }
 
-static void on_gone(void *ctx) {
-    sl__completion *c = ctx;
+static void cancel(sl__completion *c) {
     atomic_store(&c->job.cancelled, true);
     if (c->request) sl_request_cancel(c->request);
+}
+
+static void on_gone(void *ctx) {
+    sl__completion *c = ctx;
+    c->gone = true;
+    cancel(c);
 }
 
 static void on_done(void *ctx) {
     sl__completion *c = ctx;
     c->x = NULL;
-    on_gone(c);
+    cancel(c);
     retire(c);
 }
 
 static void refuse(sl__completion *c, const sl_error *err) {
-    if (!c->x || c->answered) return;
+    if (!c->x || c->answered || c->gone) return;
     c->answered = true;
     c->http_status = sl__refuse(c->api, c->x, err);
 }
 
-/* What stands between two events of a stream; false: the stream is complete. */
-static bool fill(void *ctx, sl_buffer *out) {
-    sl__completion *c = ctx;
+/* Why it is not finished as it should be; returns the HTTP status that says so. */
+static int failure(const sl__completion *c, const char **ret_why) {
+    int finish = c->request ? sl_request_finish(c->request) : -1;
+    *ret_why = c->request ? sl_request_failure(c->request) : "";
+    if (c->timed_out) return *ret_why = "the request took longer than the server allows", 504;
+    if ((*ret_why)[0]) return 500;
+    if (finish == SL_FINISH_SLOW_CLIENT) return *ret_why = "the client read too slowly: the request was cancelled", 500;
+    if (c->api->draining) return *ret_why = "the server is stopping: the request was cancelled", 503;
+    return *ret_why = "the request was cancelled", 500;
+}
+
+/* Writes an event for each token that came. A token's finish goes into the same event. */
+static void fill_tokens(sl__completion *c, sl_buffer *out) {
     sl_event ev;
     int open = -1; /* a choice whose token was collected but not written: its finish may follow at once */
     size_t before = out->len;
     while (out->len - before < 16384 && sl_request_next(c->request, &ev)) {
-        if (open >= 0 && (open != ev.choice || ev.kind != SL_EVENT_FINISH)) {
+        bool end = ev.kind == SL_EVENT_FINISH && ev.finish <= SL_FINISH_LENGTH;
+        if (open >= 0 && (open != ev.choice || !end)) {
             sl__answer_chunk(c, open, out);
             open = -1;
         }
         sl__answer_collect(c, &ev);
-        if (ev.kind == SL_EVENT_FINISH) {
+        if (end) {
             sl__answer_chunk(c, ev.choice, out);
             open = -1;
         } else if (ev.kind == SL_EVENT_TOKEN) {
@@ -96,16 +114,22 @@ static bool fill(void *ctx, sl_buffer *out) {
         }
     }
     if (open >= 0) sl__answer_chunk(c, open, out);
+}
+
+/* What stands between two looks at a stream; false: the stream is complete. */
+static bool fill(void *ctx, sl_buffer *out) {
+    sl__completion *c = ctx;
+    const char *why;
+    size_t before = out->len;
+    fill_tokens(c, out);
     bool over = sl_request_over(c->request);
     bool complete = c->ended == c->choices;
     if (out->len != before) c->sent = sl_clock_ns();
-    if (complete) {
+    if (complete && !c->broken) {
         if (c->fields.include_usage) sl__answer_usage_chunk(c, out);
-    } else if (c->timed_out) {
-        sl__answer_error_chunk(504, "the request took longer than the server allows", out);
-    } else if (over && out->len == before) {
-        const char *why = sl_request_failure(c->request);
-        sl__answer_error_chunk(500, why[0] ? why : "the request was cancelled", out);
+    } else if (complete || c->timed_out || (over && out->len == before)) {
+        int status = failure(c, &why);
+        sl__answer_error_chunk(status, why, out);
     } else {
         if (c->ping_due && out->len == before) {
             sl_buffer_puts(out, ": ping\n\n");
@@ -129,33 +153,24 @@ static void begin_stream(sl__completion *c) {
     c->http_status = 200;
     c->sent = sl_clock_ns();
     add_ignored(c);
-    sl_http_add_header(c->x, "Cache-Control", "no-cache");
-    sl_http_add_header(c->x, "X-Accel-Buffering", "no");
     sl_http_stream(c->x, 200, "text/event-stream; charset=utf-8");
 }
 
-/* The engine failed a request before anything was sent, or it took too long. */
+/* The engine failed a request before anything was sent, it took too long, or the drain came to its end. */
 static void fail(sl__completion *c) {
-    const char *why = sl_request_failure(c->request);
-    sl_error err = {.code = SL_IO};
-    if (c->timed_out) {
-        c->answered = true;
-        c->http_status = 504;
-        sl_http_add_header(c->x, "x-should-retry", "false");
-        sl_http_reply_error(c->x, 504, NULL, "timeout", "the request took longer than the server allows");
-        return;
-    }
-    snprintf(err.message, sizeof err.message, "%s", why[0] ? why : "the request was cancelled");
-    refuse(c, &err);
+    const char *why;
+    if (!c->x || c->answered || c->gone) return;
+    c->answered = true;
+    c->http_status = failure(c, &why);
+    sl__reply_error(c->api, c->x, c->http_status, NULL, c->http_status == 504 ? "timeout" : c->http_status == 503 ? "draining" : NULL,
+                    why);
 }
 
 static void news_plain(sl__completion *c) {
     sl_event ev;
     while (sl_request_next(c->request, &ev)) sl__answer_collect(c, &ev);
-    if (c->answered || !c->x) return;
-    bool wrong = false;
-    for (int i = 0; i < c->choices; i++) wrong = wrong || (c->choice[i].ended && c->choice[i].finish > SL_FINISH_LENGTH);
-    if (c->ended == c->choices && !wrong && !c->timed_out) {
+    if (c->answered || !c->x || c->gone) return;
+    if (c->ended == c->choices && !c->broken && !c->timed_out) {
         sl_buffer body = {0};
         sl__answer_whole(c, &body);
         c->answered = true;
@@ -168,7 +183,7 @@ static void news_plain(sl__completion *c) {
 }
 
 static void news_stream(sl__completion *c) {
-    if (!c->x) return;
+    if (!c->x || c->gone) return;
     if (c->answered) {
         if (sl_http_streaming(c->x)) sl_http_resume(c->x);
     } else if (sl_request_over(c->request) && sl_request_finish(c->request) > SL_FINISH_LENGTH) {
@@ -250,13 +265,16 @@ static bool submit(sl__completion *c) {
 static void text_run(sl__job *job) {
     sl__completion *c = (sl__completion *)job;
     if (c->body) sl__completion_parse(c);
-    if (!c->status) sl__completion_tokenize(c);
+    sl__completion_tokenize(c);
 }
 
 static void text_back(sl__job *job) {
     sl__completion *c = (sl__completion *)job;
     c->in_text = false;
-    if (c->x && !atomic_load(&job->cancelled) && (c->status || !submit(c))) refuse(c, &c->error);
+    if (c->x && !c->answered && !c->gone) {
+        if (atomic_load(&job->cancelled)) fail(c);
+        else if (c->status || !submit(c)) refuse(c, &c->error);
+    }
     retire(c);
 }
 
@@ -275,6 +293,12 @@ static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
     c->created = sl_clock_unix();
     snprintf(c->id, sizeof c->id, "cmpl-%s", sl_http_request_id(x));
     c->body = sl_http_take_body(x, &c->body_len);
+    c->job.bytes = c->body_len;
+    if (!c->body) {
+        sl_arena_free(c->arena);
+        sl_free(c);
+        return NULL;
+    }
     c->next = a->completions;
     if (c->next) c->next->prev = c;
     a->completions = c;
@@ -304,14 +328,13 @@ void sl__completions_post(void *api, sl_http_exchange *x) {
     }
     if (large) {
         c->in_text = true;
-        if (sl__text_submit(a, &c->job) == SL_OK) {
+        c->status = sl__text_submit(a, &c->job, &c->error);
+        if (!c->status) {
             sl_http_hold(x, &hooks, c);
             return;
         }
         c->in_text = false;
-        c->status = sl_fail(&c->error, SL_FULL, "too many long prompts are waiting");
-        sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
-    } else if (!c->status) {
+    } else {
         sl__completion_tokenize(c);
     }
     if (!c->status && submit(c)) {
@@ -323,22 +346,22 @@ void sl__completions_post(void *api, sl_http_exchange *x) {
     retire(c);
 }
 
-/* Once a second: comments into silent streams, headers of streams that wait for their first token, deadlines. */
+/* Once a second: comments into silent streams, headers of streams that wait for their first token, deadlines.
+ * While the text thread has a completion, its fields may not be read. */
 void sl__completions_tick(sl_api *a) {
     uint64_t now = sl_clock_ns();
-    for (sl__completion *c = a->completions, *next; c; c = next) {
-        next = c->next;
-        if (!c->x || !c->request) continue;
+    for (sl__completion *c = a->completions; c; c = c->next) {
+        if (!c->x || c->gone) continue;
         uint64_t limit = (uint64_t)a->config.request_timeout * SL_SECOND;
         if (limit && now - c->arrived > limit && !c->timed_out) {
             c->timed_out = true;
-            sl_request_cancel(c->request);
-            if (c->fields.stream && c->answered) sl_http_resume(c->x);
-            else if (!c->answered) fail(c);
+            cancel(c);
+            if (!c->answered) fail(c);
+            else if (sl_http_streaming(c->x)) sl_http_resume(c->x);
             continue;
         }
         uint64_t silence = (uint64_t)a->config.ping_seconds * SL_SECOND;
-        if (!c->fields.stream || !silence) continue;
+        if (!c->request || c->timed_out || !c->fields.stream || !silence) continue;
         if (!c->answered && now - c->arrived > silence) {
             begin_stream(c);
             c->ping_due = true;
@@ -350,5 +373,5 @@ void sl__completions_tick(sl_api *a) {
 }
 
 void sl__completions_cancel(sl_api *a) {
-    for (sl__completion *c = a->completions; c; c = c->next) on_gone(c);
+    for (sl__completion *c = a->completions; c; c = c->next) cancel(c);
 }

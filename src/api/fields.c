@@ -30,6 +30,7 @@ static const field fields[] = {
     {"model", HONOURED_STRING, AT(model), 0, 0, NULL},
     {"prompt", HONOURED_OTHER, 0, 0, 0, NULL},
     {"max_tokens", HONOURED_INT, AT(max_tokens), 0, INT_MOST, NULL},
+    {"max_completion_tokens", HONOURED_INT, AT(max_completion_tokens), 0, INT_MOST, NULL}, /* chat's name; some send both */
     {"min_tokens", HONOURED_INT, AT(min_tokens), 0, INT_MOST, NULL},
     {"temperature", HONOURED_REAL, AT(temperature), 0, 2, NULL},
     {"top_p", HONOURED_REAL, AT(top_p), 0, 1, NULL},
@@ -65,6 +66,20 @@ static const field fields[] = {
     {"prompt_cache_key", HARMLESS, 0, 0, 0, NULL},
     {"cache_prompt", HARMLESS, 0, 0, 0, NULL},
     {"stream_interval", HARMLESS, 0, 0, 0, NULL},
+    {"cache_salt", HARMLESS, 0, 0, 0, NULL},
+    {"truncation_side", HARMLESS, 0, 0, 0, NULL},
+    {"parallel_tool_calls", HARMLESS, 0, 0, 0, NULL},
+    {"prediction", HARMLESS, 0, 0, 0, NULL},
+    {"guided_decoding_backend", HARMLESS, 0, 0, 0, NULL},
+    {"id_slot", HARMLESS, 0, 0, 0, NULL},
+    {"mirostat_tau", HARMLESS, 0, 0, 0, NULL}, /* of what is off */
+    {"mirostat_eta", HARMLESS, 0, 0, 0, NULL},
+    {"dry_base", HARMLESS, 0, 0, 0, NULL},
+    {"dry_allowed_length", HARMLESS, 0, 0, 0, NULL},
+    {"dry_penalty_last_n", HARMLESS, 0, 0, 0, NULL},
+    {"xtc_threshold", HARMLESS, 0, 0, 0, NULL},
+    {"dynatemp_exponent", HARMLESS, 0, 0, 0, NULL},
+    {"repeat_last_n", HARMLESS, 0, 0, 0, NULL},
     {"spaces_between_special_tokens", HARMLESS, 0, 0, 0, NULL},
 
     {"suffix", NEUTRAL, 0, 0, 0, "\"\""},
@@ -96,7 +111,25 @@ static const field fields[] = {
     {"n_predict", NEUTRAL, 0, 0, 0, ""},
     {"lora", NEUTRAL, 0, 0, 0, "[]"},
     {"priority", NEUTRAL, 0, 0, 0, "0"},
-    {"cache_salt", HARMLESS, 0, 0, 0, NULL},
+    {"function_call", NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
+    {"modalities", NEUTRAL, 0, 0, 0, "[\"text\"]"},
+    {"guided_whitespace_pattern", NEUTRAL, 0, 0, 0, ""},
+    {"early_stopping", NEUTRAL, 0, 0, 0, "false"},
+    {"logprob_token_ids", NEUTRAL, 0, 0, 0, "[]"},
+    {"kv_transfer_params", NEUTRAL, 0, 0, 0, "{}"},
+    {"vllm_xargs", NEUTRAL, 0, 0, 0, "{}"},
+    {"thinking_token_budget", NEUTRAL, 0, 0, 0, ""},
+    {"return_token_offsets", NEUTRAL, 0, 0, 0, "false"},
+    {"return_routed_experts", NEUTRAL, 0, 0, 0, "false"},
+    {"routed_experts_prompt_start", NEUTRAL, 0, 0, 0, "0"},
+    {"n_probs", NEUTRAL, 0, 0, 0, "0"},
+    {"n_keep", NEUTRAL, 0, 0, 0, "0"},
+    {"min_keep", NEUTRAL, 0, 0, 0, "0"},
+    {"tfs_z", NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"top_n_sigma", NEUTRAL, 0, 0, 0, "-1|-1.0"},
+    {"dynatemp_range", NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"t_max_predict_ms", NEUTRAL, 0, 0, 0, "0"},
+    {"samplers", NEUTRAL, 0, 0, 0, ""},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
@@ -130,8 +163,7 @@ static sl_status read_one(const field *f, const sl_json *at, sl__fields *ret, sl
     case HONOURED_REAL: return sl_json_float(at, f->least, f->most, to, e);
     case HONOURED_BOOL: return sl_json_bool(at, to, e);
     case HONOURED_STRING: {
-        size_t len;
-        return sl_json_string(at, to, &len, e);
+        return sl_json_string(at, to, NULL, e);
     }
     case NEUTRAL:
         if (!is_neutral(f, at->v)) return sl_json_fail(at, e, "is not supported here");
@@ -159,7 +191,8 @@ static sl_status read_stop(const sl_json *body, sl_arena *arena, sl__fields *ret
         if (st) return st;
         if (len == 0) continue; /* an empty stop stops nothing; some clients send "" for none */
         if (len > SL_MAX_STOP_BYTES) return sl_json_fail(&item, e, "must be at most %d bytes", SL_MAX_STOP_BYTES);
-        ret->stop[ret->stops] = text;
+        ret->stop[ret->stops] = sl_arena_copy(arena, SL_MEM_REQUEST, text, len);
+        if (!ret->stop[ret->stops]) return sl_fail(e, SL_NOMEM, "out of memory");
         ret->stop_len[ret->stops++] = len;
     }
     return SL_OK;
@@ -230,7 +263,7 @@ static void note_ignored(sl__fields *ret, const char *name) {
 }
 
 sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena *arena, sl__fields *ret, sl_error *e) {
-    *ret = (sl__fields){.max_tokens = -1, .n = 1, .logprobs = -1, .temperature = 1, .top_p = 1, .repetition = 1,
+    *ret = (sl__fields){.max_tokens = -1, .max_completion_tokens = -1, .n = 1, .logprobs = -1, .temperature = 1, .top_p = 1, .repetition = 1,
                         .skip_special = true, .add_special = true};
     sl_status st = sl_json_object(body, e);
     if (st) return st;
@@ -255,6 +288,7 @@ sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena 
     st = sl_json_opt_int(body, "best_of", 1, SL_MAX_CHOICES, &best_of, e);
     if (st) return st;
     if (best_of != ret->n) return sl_fail_param(e, SL_INVALID, "best_of", "best_of: only the value of n is supported");
+    if (ret->max_tokens < 0) ret->max_tokens = ret->max_completion_tokens;
     if (ret->top_k < 0) ret->top_k = 0;
     return SL_OK;
 }

@@ -10,10 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the fields say, checked and with defaults; prompts apart. Strings and arrays lie in the arena that was given. */
+/* What the fields say, checked and with defaults; prompts apart. Arrays and stop strings lie in the arena that was given, the
+ * model's name in the body. */
 typedef struct sl__fields {
     const char *model; /* NULL: the served one */
-    int64_t max_tokens; /* -1: not said */
+    int64_t max_tokens, max_completion_tokens; /* -1: not said; the first is what counts, the second its stand-in */
     int64_t min_tokens, top_k, seed, n, logprobs;
     bool has_seed;
     double temperature, top_p, min_p, presence, frequency, repetition;

@@ -5,9 +5,9 @@
 /* livez: the loop turns (it answers) and the engine is not stuck. readyz: takes work; a full queue stays ready, its answer
  * is 429. */
 
-static void plain(sl_http_exchange *x, int status, const char *text) {
+static void plain(sl_http_exchange *x, int status, const char *word) {
     sl_buffer out = {0};
-    sl_buffer_puts(&out, text);
+    sl_buffer_printf(&out, "%s\n", word);
     sl_http_add_header(x, "Cache-Control", "no-store");
     sl_http_reply(x, status, "text/plain; charset=utf-8", &out);
 }
@@ -23,13 +23,13 @@ static const char *state(const sl_api *a) {
 }
 
 void sl__livez_get(void *api, sl_http_exchange *x) {
-    if (stuck(api)) plain(x, 503, "stuck\n");
-    else plain(x, 200, "ok\n");
+    if (stuck(api)) plain(x, 503, "stuck");
+    else plain(x, 200, "ok");
 }
 
 void sl__readyz_get(void *api, sl_http_exchange *x) {
     const char *s = state(api);
-    plain(x, strcmp(s, "ok") ? 503 : 200, !strcmp(s, "loading") ? "loading\n" : !strcmp(s, "draining") ? "draining\n" : !strcmp(s, "stuck") ? "stuck\n" : "ok\n");
+    plain(x, strcmp(s, "ok") ? 503 : 200, s);
 }
 
 void sl__health_get(void *api, sl_http_exchange *x) {

@@ -15,12 +15,14 @@
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
 #define SL_TEXT_QUEUE 256    /* jobs that may wait for the text thread */
+#define SL_TEXT_BYTES ((size_t)64 << 20) /* of their bodies together; one alone may be larger */
 
 /* Work for the text thread; comes back to the loop. A job belongs to the text thread between run and back. */
 typedef struct sl__job {
     sl_mail mail;                        /* first: the job is the mail */
     void (*run)(struct sl__job *job);    /* text thread */
     void (*back)(struct sl__job *job);   /* loop */
+    size_t bytes;                        /* of its body */
     atomic_bool cancelled;               /* the client is gone: run is skipped */
 } sl__job;
 
@@ -30,6 +32,7 @@ struct sl_api {
     sl_api_config config;
     uv_loop_t *loop;
     sl_engine *engine; /* NULL until sl_api_start */
+    int ctx;           /* positions of the longest sequence; the text thread reads it too */
     uv_async_t news;   /* the engine or the text thread has something */
     uv_timer_t tick;   /* once a second: pings, deadlines */
     int handles;       /* not yet closed */
@@ -45,14 +48,15 @@ struct sl_api {
     atomic_bool text_stop;
     sl_mailbox *jobs; /* loop → text thread */
     sl_mailbox *back; /* text thread → loop */
+    size_t text_bytes; /* of the jobs that are not back */
     int live;
     sl__completion *completions; /* doubly linked, all that are not freed */
 };
 
-/* text thread (work.c) */
+/* text_thread.c */
 sl_status sl__text_start(sl_api *a, sl_error *e);
 void sl__text_stop(sl_api *a);
-sl_status sl__text_submit(sl_api *a, sl__job *job); /* SL_FULL: refuse with 429 */
+sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e); /* SL_FULL: refuse with 429; counted as rejected */
 void sl__text_collect(sl_api *a);
 
 /* handlers */
@@ -74,6 +78,8 @@ void sl__completions_cancel(sl_api *a);
 
 /* Answers with the error: status by its code; counts the rejection. */
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
+/* With Retry-After where trying again may help, x-should-retry where it does not. */
+void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
 bool sl__model_known(const sl_api *a, const char *name);
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
 

@@ -10,7 +10,7 @@ static void put_model(const sl_api *a, const char *name, sl_buffer *out) {
     sl_buffer_json(out, a->name[0], strlen(a->name[0]));
     sl_buffer_printf(out, ",\"parent\":null,\"max_model_len\":%d,\"meta\":{\"family\":\"%s\",\"type\":\"%s\",\"layers\":%d,"
                           "\"experts\":%d,\"experts_per_token\":%d,\"vocab\":%d,\"parameters\":%llu,\"active_parameters\":%llu}}",
-                     sl_engine_config_of(a->engine)->ctx, m->family, m->type, m->layers, m->experts,
+                     a->ctx, m->family, m->type, m->layers, m->experts,
                      m->experts_per_token, m->vocab, (unsigned long long)m->parameters,
                      (unsigned long long)m->active_parameters);
 }

@@ -13,10 +13,10 @@ static sl_status room(sl__completion *c, size_t prompts, sl_error *e) {
     c->prompt_text = sl_arena_array(c->arena, SL_MEM_REQUEST, prompts, sizeof *c->prompt_text);
     c->prompt_text_len = sl_arena_array(c->arena, SL_MEM_REQUEST, prompts, sizeof *c->prompt_text_len);
     c->prompt = sl_arena_array(c->arena, SL_MEM_REQUEST, prompts, sizeof *c->prompt);
-    c->choices = (int)prompts * (int)c->fields.n;
-    c->choice = sl_arena_array(c->arena, SL_MEM_REQUEST, (size_t)c->choices, sizeof *c->choice);
+    c->choice = sl_arena_array(c->arena, SL_MEM_REQUEST, prompts * (size_t)c->fields.n, sizeof *c->choice);
     if (!c->prompt_text || !c->prompt_text_len || !c->prompt || !c->choice) return sl_fail(e, SL_NOMEM, "out of memory");
     c->prompts = (int)prompts;
+    c->choices = (int)prompts * (int)c->fields.n;
     return SL_OK;
 }
 
@@ -75,7 +75,7 @@ static sl_status read_prompts(sl__completion *c, sl_error *e) {
 
 void sl__completion_parse(sl__completion *c) {
     sl_error *e = &c->error;
-    c->status = sl_json_parse(c->body ? c->body : "", c->body_len, "", &c->doc, e);
+    c->status = sl_json_parse(c->body, c->body_len, "", &c->doc, e);
     sl_free(c->body); /* jansson copied what it needs */
     c->body = NULL;
     if (!c->status)
@@ -88,9 +88,39 @@ void sl__completion_parse(sl__completion *c) {
     if (!c->status) c->status = read_prompts(c, e);
 }
 
-/* Ids of every prompt, and max_tokens against what the context leaves. */
+/* max_tokens, or its default, against what the context leaves. */
+static sl_status fit(sl__completion *c, size_t longest, sl_error *e) {
+    size_t ctx = (size_t)c->api->ctx;
+    if (c->fields.max_tokens < 0) { /* not said: the API's 16, or what is left */
+        size_t left = longest < ctx ? ctx - longest : 1;
+        c->fields.max_tokens = left < 16 ? (int64_t)left : 16;
+    }
+    if (c->fields.min_tokens > c->fields.max_tokens)
+        return sl_fail_param(e, SL_INVALID, "min_tokens", "min_tokens: %lld is more than max_tokens, %lld",
+                             (long long)c->fields.min_tokens, (long long)c->fields.max_tokens);
+    if (longest + (size_t)c->fields.max_tokens > ctx)
+        return sl_fail_param(e, SL_TOO_LONG, "prompt",
+                             "This model's maximum context length is %zu tokens. However, you requested %zu tokens (%zu in "
+                             "the prompt, %lld in the completion).",
+                             ctx, longest + (size_t)c->fields.max_tokens, longest, (long long)c->fields.max_tokens);
+    return SL_OK;
+}
+
+/* Keeps of the document what is still needed: an echoed prompt's text. */
+static void drop_document(sl__completion *c) {
+    for (int i = 0; i < c->prompts; i++) {
+        if (!c->prompt_text[i]) continue;
+        c->prompt_text[i] = c->fields.echo && !c->status
+                                ? sl_arena_copy(c->arena, SL_MEM_REQUEST, c->prompt_text[i], c->prompt_text_len[i])
+                                : NULL;
+        if (c->fields.echo && !c->status && !c->prompt_text[i]) c->status = sl_fail(&c->error, SL_NOMEM, "out of memory");
+    }
+    if (c->doc.v) json_decref(c->doc.v);
+    c->doc.v = NULL;
+    c->fields.model = NULL;
+}
+
 void sl__completion_tokenize(sl__completion *c) {
-    const sl_engine_config *limits = sl_engine_config_of(c->api->engine);
     sl_error *e = &c->error;
     size_t longest = 0;
     for (int i = 0; i < c->prompts && !c->status; i++) {
@@ -102,15 +132,6 @@ void sl__completion_tokenize(sl__completion *c) {
         if (ids->count > longest) longest = ids->count;
         c->prompt_tokens += (int64_t)ids->count;
     }
-    if (c->status) return;
-    size_t ctx = (size_t)limits->ctx;
-    if (c->fields.max_tokens < 0) { /* not said: the API's 16, or what is left */
-        size_t left = longest < ctx ? ctx - longest : 1;
-        c->fields.max_tokens = left < 16 ? (int64_t)left : 16;
-    }
-    if (longest + (size_t)c->fields.max_tokens > ctx)
-        c->status = sl_fail_param(e, SL_TOO_LONG, "prompt",
-                                  "This model's maximum context length is %zu tokens. However, you requested %zu tokens (%zu in "
-                                  "the prompt, %lld in the completion).",
-                                  ctx, longest + (size_t)c->fields.max_tokens, longest, (long long)c->fields.max_tokens);
+    if (!c->status) c->status = fit(c, longest, e);
+    drop_document(c);
 }

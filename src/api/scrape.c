@@ -23,7 +23,7 @@ static void serve(sl_api *a, sl_http_exchange *x, sl_scrape_page page) {
     if (s) s->pages = sl_scrape_begin(a->config.metrics, page);
     if (!s || !s->pages) {
         sl_free(s);
-        sl_http_reply_error(x, 503, NULL, NULL, "out of memory");
+        sl__reply_error(a, x, 503, NULL, NULL, "out of memory");
         return;
     }
     sl_http_hold(x, &hooks, s);

@@ -40,15 +40,21 @@ void sl__text_stop(sl_api *a) {
     a->back = a->back ? sl_mailbox_free(a->back) : NULL;
 }
 
-sl_status sl__text_submit(sl_api *a, sl__job *job) {
-    atomic_store(&job->cancelled, false);
-    return sl_mailbox_put(a->jobs, &job->mail);
+sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e) {
+    bool room = a->text_bytes == 0 || (a->text_bytes < SL_TEXT_BYTES && job->bytes <= SL_TEXT_BYTES - a->text_bytes);
+    if (!room || sl_mailbox_put(a->jobs, &job->mail) != SL_OK) {
+        sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+        return sl_fail(e, SL_FULL, "too many long texts are waiting");
+    }
+    a->text_bytes += job->bytes;
+    return SL_OK;
 }
 
 void sl__text_collect(sl_api *a) {
     for (sl_mail *m = sl_mailbox_take(a->back), *next; m; m = next) {
         next = m->next;
         sl__job *job = (sl__job *)m;
+        a->text_bytes -= job->bytes;
         job->back(job);
     }
 }

@@ -49,7 +49,7 @@ static void tokenize(text_job *t, const sl_json *body) {
     sl_buffer *out = &t->out;
     sl_buffer piece = {0};
     if (!llama)
-        sl_buffer_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", ids.count, sl_engine_config_of(t->api->engine)->ctx);
+        sl_buffer_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", ids.count, t->api->ctx);
     else sl_buffer_puts(out, "{\"tokens\":[");
     for (size_t i = 0; i < ids.count; i++) {
         if (i) sl_buffer_append(out, ",", 1);
@@ -118,7 +118,7 @@ static void detokenize(text_job *t, const sl_json *body) {
 static void run(sl__job *job) {
     text_job *t = (text_job *)job;
     sl_json body = {0};
-    t->status = sl_json_parse(t->body ? t->body : "", t->body_len, "", &body, &t->error);
+    t->status = sl_json_parse(t->body, t->body_len, "", &body, &t->error);
     if (!t->status) t->status = sl_json_object(&body, &t->error);
     if (!t->status && t->back_to_text) detokenize(t, &body);
     else if (!t->status) tokenize(t, &body);
@@ -158,7 +158,7 @@ static const sl_http_hooks hooks = {on_gone, NULL, on_done};
 static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     text_job *t = sl_calloc(1, sizeof *t);
     if (!t) {
-        sl_http_reply_error(x, 503, NULL, NULL, "out of memory");
+        sl__reply_error(a, x, 503, NULL, NULL, "out of memory");
         return;
     }
     t->job = (sl__job){.run = run, .back = back};
@@ -166,14 +166,17 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     t->x = x;
     t->back_to_text = back_to_text;
     t->body = sl_http_take_body(x, &t->body_len);
-    if (t->body_len > SL_INLINE_TEXT) {
+    t->job.bytes = t->body_len;
+    if (!t->body) {
+        t->status = sl_fail(&t->error, SL_NOMEM, "out of memory");
+    } else if (t->body_len > SL_INLINE_TEXT) {
         t->in_text = true;
-        if (sl__text_submit(a, &t->job) == SL_OK) {
+        t->status = sl__text_submit(a, &t->job, &t->error);
+        if (!t->status) {
             sl_http_hold(x, &hooks, t);
             return;
         }
         t->in_text = false;
-        t->status = sl_fail(&t->error, SL_FULL, "too many long texts are waiting");
     } else {
         run(&t->job);
     }

@@ -227,6 +227,7 @@ int sl_serve(sl_settings *s) {
     if (start(&v, &err)) {
         sl_log(SL_LOG_ERROR, "%s", err.message);
         status = err.code == SL_MISUSE ? 2 : 1;
+        v.engine = sl_engine_free(v.engine); /* before the handle that it wakes */
         if (v.api) sl_api_close(v.api, NULL, NULL);
     } else {
         watch(&v.term, &v.loop, on_stop, SIGTERM, &v);

@@ -41,15 +41,23 @@ static bool answerable(const sl_http_exchange *x) {
     return x->status == 0 && x->mhd && !x->cut;
 }
 
+/* The one answer that takes no memory of ours. */
+static struct MHD_Response *no_memory(sl_http_exchange *x) {
+    static char text[] = "{\"error\":{\"message\":\"out of memory\",\"type\":\"overloaded_error\",\"param\":null,\"code\":null}}";
+    x->length = sizeof text - 1;
+    return MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+}
+
 void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body) {
     sl_buffer b = *body;
     *body = (sl_buffer){0};
     if (!answerable(x) || b.failed) {
         sl_buffer_done(&b);
-        if (answerable(x)) ready(x, 500, NULL, MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT));
+        if (answerable(x)) ready(x, 503, "application/json", no_memory(x));
         return;
     }
     struct MHD_Response *r;
+    x->length = b.len;
     if (b.len == 0) {
         sl_buffer_done(&b);
         r = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
@@ -82,6 +90,13 @@ void sl_http_resume(sl_http_exchange *x) {
     else if (x->streaming) sl__exchange_resume(x);
 }
 
+/* Without it a client that takes a byte now and then would hold its answer's memory for ever: each byte restarts the
+ * library's own timeout. A stream must catch up with what there is within the time. */
+void sl__answer_deadline(sl_http_exchange *x, size_t n) {
+    size_t more = n / SL__HTTP_SLOWEST;
+    sl__connection_deadline(x->c, x->h->config.idle_seconds + (more < 86400 ? (int)more : 86400));
+}
+
 /* libmicrohttpd can send up to max bytes. When there are none the connection sleeps: returning 0 alone would spin. */
 ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
     (void)pos;
@@ -103,12 +118,14 @@ ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
     size_t n = x->pending.len - x->sent;
     if (n == 0) {
         if (x->ended) return MHD_CONTENT_READER_END_OF_STREAM;
+        sl__connection_deadline(x->c, 0); /* the client has taken all there was */
         x->suspended = true;
         x->h->suspended++;
         MHD_suspend_connection(x->mhd);
         if (x->again) sl__exchange_resume(x);
         return 0;
     }
+    if (x->c->deadline == 0) sl__answer_deadline(x, x->pending.len);
     if (n > max) n = max;
     memcpy(out, x->pending.data + x->sent, n);
     x->sent += n;

@@ -11,11 +11,14 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* Bytes of all bodies that are received at a time; more get a 503. */
+/* Bytes of all bodies that are received at a time; more get a 503. One of the largest allowed always fits. */
 #define BODIES ((size_t)256 << 20)
+/* Bytes that are read beyond the limit of a body of unknown length, so that its client can read the 413; more is cut. */
+#define SWALLOWED ((size_t)64 << 20)
 
 /* Called with the request line's target; what it returns is the request's con_cls. */
 void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *mhd) {
@@ -55,7 +58,15 @@ static enum MHD_Result queue(sl_http_exchange *x) {
     enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, r);
     MHD_destroy_response(r);
     x->queued = result == MHD_YES;
+    if (x->queued) sl__answer_deadline(x, x->length);
     return result;
+}
+
+static void refuse_large(sl_http_exchange *x) {
+    char message[96];
+    snprintf(message, sizeof message, "The body is larger than the %zu bytes that this server takes.", x->h->config.body_limit);
+    sl_metrics_add(x->h->config.metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
+    sl_http_reply_error(x, 413, NULL, NULL, message);
 }
 
 static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char *version) {
@@ -64,17 +75,19 @@ static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char
     sl__connection_deadline(x->c, x->h->config.header_seconds);
     sl__request_check(x, version);
     if (x->status == 0 && x->too_large) {
-        sl_http_reply_error(x, 413, NULL, NULL, "The body is larger than this server takes.");
+        refuse_large(x);
         x->close = true;
     }
     return x->status != 0 && (x->close || x->has_body) ? queue(x) : MHD_YES;
 }
 
 static void upload(sl_http_exchange *x, const char *data, size_t n) {
+    size_t limit = x->h->config.body_limit, most = BODIES > limit ? BODIES : limit;
     x->received += n;
+    if (x->received > limit && x->received - limit > SWALLOWED) x->cut = true;
     if (x->status != 0 || x->too_large || x->crowded) return;
-    x->too_large = x->received > x->h->config.body_limit;
-    x->crowded = x->h->body_bytes + n > BODIES;
+    x->too_large = x->received > limit;
+    x->crowded = x->h->body_bytes + n > most;
     if (x->too_large || x->crowded) {
         x->h->body_bytes -= x->body.len;
         sl_buffer_done(&x->body);
@@ -95,7 +108,7 @@ static void complete(sl_http_exchange *x) {
     sl__connection_deadline(x->c, 0);
     if (x->status != 0) return;
     if (x->too_large) {
-        sl_http_reply_error(x, 413, NULL, NULL, "The body is larger than this server takes.");
+        refuse_large(x);
     } else if (x->crowded) {
         sl_http_add_header(x, "Retry-After", "1");
         sl_http_reply_error(x, 503, NULL, NULL, "Too many large bodies are on their way.");
@@ -116,7 +129,7 @@ enum MHD_Result sl__exchange_access(void *cls, struct MHD_Connection *mhd, const
     if (*data_size > 0) {
         upload(x, data, *data_size);
         *data_size = 0;
-        return MHD_YES;
+        return x->cut ? MHD_NO : MHD_YES;
     }
     if (x->queued) return MHD_YES;
     if (!x->complete) {

@@ -71,7 +71,8 @@ const char *sl__head_check(const sl__head *h, const char *version, const char *t
     if (h->authorizations > 1) return "There is more than one Authorization.";
     if (target[0] != '/') return "The request target is not a path.";
     for (const char *p = target; *p; p++) {
-        if (*p <= ' ' || *p == 0x7f) return "The request target has a character that must be escaped.";
+        unsigned char c = (unsigned char)*p;
+        if (c <= ' ' || c >= 0x7f) return "The request target has a character that must be escaped.";
     }
     return NULL;
 }

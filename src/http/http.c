@@ -13,6 +13,7 @@
 #define HEARTBEAT_MS 250
 #define RUNS_AT_ONCE 8 /* of a daemon, so that a busy one does not starve the loop */
 #define SCAN_NS (SL_SECOND / 2)
+#define ADMIN_CONNECTIONS 64
 
 /* --- what is over --- */
 
@@ -21,7 +22,6 @@ void sl__http_ended(sl_http_exchange *x) {
     x->next_ended = NULL;
     *h->ended_tail = x;
     h->ended_tail = &x->next_ended;
-    sl__http_kick(h);
 }
 
 static void tell_ended(sl_http *h) {
@@ -61,7 +61,16 @@ static void resume_all(sl_http *h) {
 
 static void finish_closing(sl_http *h);
 
+/* In the pump, not in the timer: on a busy server the timer is always put off. */
+static void scan(sl_http *h) {
+    uint64_t now = sl_clock_ns();
+    if (now - h->scanned < SCAN_NS) return;
+    h->scanned = now;
+    sl__connections_scan(h);
+}
+
 static void pump(sl_http *h) {
+    scan(h);
     resume_all(h);
     uint64_t wait = HEARTBEAT_MS;
     for (int i = 0; i < 2; i++) {
@@ -84,15 +93,7 @@ static void pump(sl_http *h) {
     uv_timer_start(&h->timer, on_timer, wait, 0);
 }
 
-static void on_timer(uv_timer_t *t) {
-    sl_http *h = t->data;
-    uint64_t now = sl_clock_ns();
-    if (now - h->scanned >= SCAN_NS) {
-        h->scanned = now;
-        sl__connections_scan(h);
-    }
-    pump(h);
-}
+static void on_timer(uv_timer_t *t) { pump(t->data); }
 
 static void on_poll(uv_poll_t *p, int status, int events) {
     (void)status, (void)events;
@@ -110,7 +111,7 @@ static void on_kick(uv_idle_t *i) {
 }
 
 void sl__http_kick(sl_http *h) {
-    if (h->handles > 0) uv_idle_start(&h->kick, on_kick);
+    if (!h->stopped) uv_idle_start(&h->kick, on_kick);
 }
 
 /* --- start --- */
@@ -121,17 +122,30 @@ static void set_defaults(sl_http_config *c) {
     if (!c->connections) c->connections = 4096;
     if (!c->header_seconds) c->header_seconds = 30;
     if (!c->idle_seconds) c->idle_seconds = 75;
-    struct rlimit r; /* each connection is a descriptor; the model, logs and the loop have some too */
-    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (rlim_t)c->connections + 64 > r.rlim_cur)
-        c->connections = r.rlim_cur > 128 ? (int)r.rlim_cur - 64 : 64;
+    struct rlimit r; /* each connection is a descriptor; the model, logs, the loop and the other listener have some too */
+    rlim_t others = 64 + (c->admin_host ? ADMIN_CONNECTIONS : 0);
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (rlim_t)c->connections + others > r.rlim_cur)
+        c->connections = r.rlim_cur > others + 64 ? (int)(r.rlim_cur - others) : 64;
 }
 
-static void watch_listener(sl__listener *l) {
+static sl_status watch_listener(sl__listener *l, sl_error *e) {
+    if (!l->daemon) return SL_OK;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    uv_poll_init(l->h->loop, &l->poll, info->epoll_fd);
+    if (!info || uv_poll_init(l->h->loop, &l->poll, info->epoll_fd) != 0)
+        return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
     l->poll.data = l;
-    uv_poll_start(&l->poll, UV_READABLE, on_poll);
+    l->watched = true;
     l->h->handles++;
+    if (uv_poll_start(&l->poll, UV_READABLE, on_poll) != 0)
+        return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
+    return SL_OK;
+}
+
+static void unwatch_listener(sl__listener *l, uv_close_cb closed) {
+    if (!l->watched) return;
+    l->watched = false;
+    uv_poll_stop(&l->poll);
+    uv_close((uv_handle_t *)&l->poll, closed);
 }
 
 sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e) {
@@ -147,18 +161,22 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     int connections = h->config.connections;
     if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
     if (status == SL_OK && c->admin_host)
-        status = sl__listener_open(&h->listeners[1], c->admin_host, c->admin_port, connections < 256 ? connections : 256, e);
+        status = sl__listener_open(&h->listeners[1], c->admin_host, c->admin_port, ADMIN_CONNECTIONS, e);
+    if (status == SL_OK) status = watch_listener(&h->listeners[0], e);
+    if (status == SL_OK) status = watch_listener(&h->listeners[1], e);
     if (status != SL_OK) goto fail;
     uv_idle_init(loop, &h->kick);
     uv_timer_init(loop, &h->timer);
     h->kick.data = h->timer.data = h;
-    h->handles = 2;
-    for (int i = 0; i < 2; i++)
-        if (h->listeners[i].daemon) watch_listener(&h->listeners[i]);
+    h->handles += 2;
     sl__http_kick(h);
     *ret = h;
     return SL_OK;
 fail:
+    if (h->handles > 0) {
+        for (int i = 0; i < 2; i++) unwatch_listener(&h->listeners[i], NULL);
+        uv_run(loop, UV_RUN_NOWAIT);
+    }
     for (int i = 0; i < 2; i++) sl__listener_stop(&h->listeners[i]);
     sl__keys_free(h->keys);
     sl_free(h);
@@ -208,10 +226,8 @@ static void finish_closing(sl_http *h) {
     h->stopped = true;
     for (int i = 0; i < 2; i++) {
         sl__listener *l = &h->listeners[i];
-        if (!l->daemon) continue;
-        uv_poll_stop(&l->poll);
+        unwatch_listener(l, on_poll_closed);
         sl__listener_stop(l);
-        uv_close((uv_handle_t *)&l->poll, on_poll_closed);
     }
     tell_ended(h);
     uv_close((uv_handle_t *)&h->timer, on_closed);

@@ -20,6 +20,7 @@
 
 #define SL__HTTP_PENDING (32 * 1024) /* bytes pending, from which on fill() is not called */
 #define SL__HTTP_ID_MAX 128
+#define SL__HTTP_SLOWEST 16384 /* bytes a second: a client must take an answer at least so fast, see sl__answer_deadline */
 
 /* keys.c: the keys of a file. */
 typedef struct sl__keys sl__keys;
@@ -51,6 +52,7 @@ typedef struct sl__listener {
     int port;
     struct MHD_Daemon *daemon; /* NULL: there is none */
     uv_poll_t poll;            /* the daemon's epoll descriptor */
+    bool watched; /* poll is a live handle */
     bool quiesced;
 } sl__listener;
 
@@ -90,6 +92,7 @@ struct sl_http_exchange {
     int status; /* 0: none yet */
     sl__header *headers;
     struct MHD_Response *response; /* ours until it is queued */
+    size_t length;                 /* of its body, unless it is streamed */
     bool queued;
     /* Held and streamed ones. */
     const sl_http_hooks *hooks; /* NULL: not held */
@@ -158,6 +161,8 @@ void sl__request_check(sl_http_exchange *x, const char *version);
 
 /* answer.c */
 ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max);
+/* The time within which the client must take n bytes: idle_seconds, and more for a large answer. */
+void sl__answer_deadline(sl_http_exchange *x, size_t n);
 void sl__answer_count(const sl_http_exchange *x, int status);
 
 #endif

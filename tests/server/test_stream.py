@@ -64,3 +64,14 @@ def test_events_are_whole_characters():
         while part := c.recv(65536):
             data += part
         data.split(b"\r\n\r\n", 1)[1].decode("utf-8")  # raises if any event cut a character
+
+
+def test_curl():
+    """curl sends Expect: 100-continue with a body above a kilobyte, and -N shows events as they come."""
+    import subprocess
+    with Server(MODEL) as s:
+        body = json.dumps({"prompt": "word " * 12, "max_tokens": 5, "stream": True, "ignore_eos": True, "user": "x" * 3000})
+        r = subprocess.run(["curl", "-sSN", "-H", "Expect: 100-continue", "-d", body, f"http://127.0.0.1:{s.port}/v1/completions"],
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0 and r.stdout.endswith("data: [DONE]\n\n"), r
+        assert r.stdout.count("data: {") == 5, r.stdout

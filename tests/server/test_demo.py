@@ -1,0 +1,73 @@
+"""The demonstration model: a real trained model, served dense and as a mixture of experts (models/README.md)."""
+import json
+import os
+import subprocess
+
+from harness import Server, checkpoint
+
+# What rounding activations to 8 bits costs on this model: transformers itself moves its logits by up to 0.3 between exact
+# and rounded activations, and the last bit of a sum decides how some of them round.
+ROUNDING = 0.45
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+
+
+def files():
+    """(dense, mixture) in models/cache; skipped loudly when they cannot be had."""
+    r = subprocess.run(["sh", os.path.join(ROOT, "models", "fetch")], capture_output=True, text=True, timeout=600)
+    if r.returncode != 0:
+        raise ImportError("the demonstration model cannot be had: " + r.stderr.strip().split("\n")[-1])
+    moe = r.stdout.strip().split("\n")[-1]
+    return moe.replace("-moe.gguf", ".gguf"), moe
+
+
+def prompts():
+    with open(checkpoint("../expected/smollm2-135m-instruct.json")) as f:
+        return json.load(f)["prompts"]
+
+
+def answers(model, *arguments):
+    out = []
+    with Server(model, *arguments) as s:
+        for p in prompts():
+            status, ids = s.post("/tokenize", {"prompt": p["text"]})
+            assert status == 200 and ids["tokens"] == p["ids"], (p["text"], ids["tokens"], p["ids"])
+            c = s.complete(prompt=p["text"], max_tokens=24, temperature=0, ignore_eos=True, logprobs=10,
+                           return_token_ids=True, return_tokens_as_token_ids=True)["choices"][0]
+            out.append((c["token_ids"], c["logprobs"]))
+    return out
+
+
+def test_dense_and_mixture_answer_alike_and_as_the_reference():
+    """/* Promise 2 */ both against transformers on the same weights with activations rounded as ours, while its margins are
+    clear, and the mixture against the dense model up to the order of float sums."""
+    dense_file, moe_file = files()
+    dense, moe = answers(dense_file), answers(moe_file)
+    for p, (a, a_logprobs), (b, b_logprobs) in zip(prompts(), dense, moe):
+        clear = 0
+        while clear < len(a) and p["rounded_margins"][clear] > 0.3:
+            clear += 1
+        assert a[:clear] == p["rounded_greedy"][:clear], (p["text"], a, p["rounded_greedy"])
+        assert b[:clear] == a[:clear], (p["text"], a, b)
+        first, second = a_logprobs["top_logprobs"][0], b_logprobs["top_logprobs"][0]
+        both = first.keys() & second.keys()
+        assert len(both) >= 8 and all(abs(first[k] - second[k]) < ROUNDING for k in both), (first, second)
+        best = max(logit for _, logit in p["rounded_top"])
+        ours = max(first.values())
+        for token, logit in p["rounded_top"][:5]:
+            got = first.get(f"token_id:{token}")
+            assert got is not None and abs((got - ours) - (logit - best)) < ROUNDING, (p["text"], token, got, logit)
+
+
+def test_every_tier_gives_the_same_bits():
+    """/* Promise 1 */ scalar and the fastest tier, one thread and two."""
+    _, moe = files()
+    few = dict(prompt="The capital of France is", max_tokens=4, temperature=0, logprobs=5, return_token_ids=True)
+    seen = []
+    for arguments in (["--tier", "scalar"], ["--tier", "avx2"], [], ["--threads", 1]):
+        with Server(moe, *arguments) as s:
+            seen.append(s.complete(**few)["choices"][0])
+    assert all(c == seen[0] for c in seen), seen
+
+
+test_dense_and_mixture_answer_alike_and_as_the_reference.slow = True
+test_every_tier_gives_the_same_bits.slow = True

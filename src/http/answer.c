@@ -97,22 +97,32 @@ void sl__answer_deadline(sl_http_exchange *x, size_t n) {
     sl__connection_deadline(x->c, x->h->config.idle_seconds + (more < 86400 ? (int)more : 86400));
 }
 
+/* Appends what there is to the empty pending buffer, but no more than SL__HTTP_PENDING in one turn of the loop (and what the
+ * last call gave beyond it): a long page goes on in the next turn, so that it does not hold up everybody else. */
+static void fill(sl_http_exchange *x) {
+    sl_buffer_clear(&x->pending);
+    x->sent = 0;
+    x->again = false;
+    if (x->turn != x->h->turn) x->filled = 0;
+    x->turn = x->h->turn;
+    x->filling = true;
+    for (bool more = true; more && !x->ended && x->filled < SL__HTTP_PENDING;) {
+        size_t before = x->pending.len;
+        x->ended = !x->hooks->fill(x->ctx, &x->pending);
+        more = x->pending.len > before;
+        x->filled += x->pending.len - before;
+    }
+    x->filling = false;
+    if (x->filled >= SL__HTTP_PENDING) x->again = true;
+}
+
 /* libmicrohttpd can send up to max bytes. When there are none the connection sleeps: returning 0 alone would spin. */
 ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
     (void)pos;
     sl_http_exchange *x = cls;
     if (x->cut || x->h->closing) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (x->sent == x->pending.len && !x->ended) {
-        sl_buffer_clear(&x->pending);
-        x->sent = 0;
-        x->again = false;
-        x->filling = true;
-        for (bool more = true; more && !x->ended && x->pending.len < SL__HTTP_PENDING;) {
-            size_t before = x->pending.len;
-            x->ended = !x->hooks->fill(x->ctx, &x->pending);
-            more = x->pending.len > before;
-        }
-        x->filling = false;
+        fill(x);
         if (x->pending.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     size_t n = x->pending.len - x->sent;

@@ -70,6 +70,7 @@ static void scan(sl_http *h) {
 }
 
 static void pump(sl_http *h) {
+    h->turn++;
     scan(h);
     resume_all(h);
     uint64_t wait = HEARTBEAT_MS;

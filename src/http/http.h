@@ -19,7 +19,8 @@
  *   1. No callback of the api is called from inside another call of this module into libmicrohttpd that could not bear
  *      sl_http_reply, sl_http_resume or sl_http_stream.
  *   2. Framing errors, limits, keys and unknown paths are answered here (JSON error bodies) and never reach a handler.
- *   3. Pending output of an exchange is bounded: fill() is called only while less than 32 KiB are pending. */
+ *   3. Pending output of an exchange is bounded: fill() is called only when nothing is pending, and for
+ *      32 KiB in one turn of the loop, so that a long page holds up nobody else. */
 #ifndef SL_HTTP_HTTP_H
 #define SL_HTTP_HTTP_H
 

@@ -18,7 +18,7 @@
 
 #include <microhttpd.h>
 
-#define SL__HTTP_PENDING (32 * 1024) /* bytes pending, from which on fill() is not called */
+#define SL__HTTP_PENDING (32 * 1024) /* bytes filled in a turn of the loop, from which on fill() is not called */
 #define SL__HTTP_ID_MAX 128
 #define SL__HTTP_SLOWEST 16384 /* bytes a second: a client must take an answer at least so fast, see sl__answer_deadline */
 
@@ -105,6 +105,8 @@ struct sl_http_exchange {
     bool counted;                  /* in h->live: it came by the main listener */
     sl_buffer pending;             /* from fill(), sent up to `sent` */
     size_t sent;
+    uint64_t turn; /* in which it was last filled, and how many bytes that turn gave */
+    size_t filled;
     sl_http_exchange *next_resume, *next_ended;
 };
 
@@ -118,6 +120,7 @@ struct sl_http {
     sl_http_exchange **ended_tail;
     uv_idle_t kick;
     uv_timer_t timer;
+    uint64_t turn;    /* counts the pumps */
     uint64_t scanned; /* ns: when deadlines were looked at */
     size_t body_bytes; /* of all bodies being received or not yet taken */
     int live, suspended, handles;

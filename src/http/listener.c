@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define ACCEPT_RUNS 128 /* more than a full backlog needs */
 
 static bool is_loopback(const struct sockaddr *a) {
     if (a->sa_family == AF_INET) {
@@ -94,8 +97,16 @@ sl_status sl__listener_open(sl__listener *l, const char *host, int port, int con
     return SL_OK;
 }
 
+/* Closing the socket resets whoever has connected and is not accepted yet; the library accepts a few in each run. */
+static void accept_waiting(sl__listener *l) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    struct pollfd waiting = {.fd = info ? info->listen_fd : -1, .events = POLLIN};
+    for (int i = 0; i < ACCEPT_RUNS && poll(&waiting, 1, 0) == 1; i++) MHD_run(l->daemon);
+}
+
 void sl__listener_quiesce(sl__listener *l) {
     if (!l->daemon || l->quiesced) return;
+    if (!l->h->closing) accept_waiting(l);
     l->quiesced = true;
     int fd = MHD_quiesce_daemon(l->daemon);
     if (fd >= 0) close(fd); /* the library leaves that to us */

@@ -80,7 +80,11 @@ void sl_http_stream(sl_http_exchange *x, int status, const char *content_type) {
     sl_http_add_header(x, "Cache-Control", "no-cache");
     sl_http_add_header(x, "X-Accel-Buffering", "no");
     x->streaming = true;
-    ready(x, status, content_type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, sl__answer_read, x, NULL));
+    /* The library ends a chunked answer to HEAD with a chunk, which the client would take for the next answer. */
+    bool head = strcmp(x->method, "HEAD") == 0;
+    ready(x, status, content_type,
+          head ? MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT)
+               : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, sl__answer_read, x, NULL));
 }
 
 bool sl_http_streaming(const sl_http_exchange *x) { return x->streaming; }

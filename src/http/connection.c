@@ -7,7 +7,11 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+
+#define POLLED 64 /* descriptors looked at in one call */
 
 static void set(int fd, int level, int option, int value) {
     setsockopt(fd, level, option, &value, sizeof value); /* what the kernel refuses is done without */
@@ -86,8 +90,25 @@ void sl__connection_unwatch(sl__connection *c) {
     if (c->has_watch) uv_poll_stop(&c->watch);
 }
 
+/* Of the connections from *at on that wait for their client: has it hung up, and is everything read that it sent?
+ * libmicrohttpd takes no notice of a hang-up that came together with the last bytes. */
+static void look_for_hang_ups(sl__connection **at) {
+    struct pollfd polls[POLLED];
+    nfds_t count = 0;
+    for (; *at && count < POLLED; *at = (*at)->next) {
+        const sl_http_exchange *x = (*at)->x;
+        if (!x || (!x->complete && !x->queued)) polls[count++] = (struct pollfd){.fd = (*at)->fd, .events = POLLRDHUP};
+    }
+    if (poll(polls, count, 0) <= 0) return;
+    for (nfds_t i = 0; i < count; i++) {
+        int unread = 0;
+        if (polls[i].revents && ioctl(polls[i].fd, FIONREAD, &unread) == 0 && unread == 0) shutdown(polls[i].fd, SHUT_RDWR);
+    }
+}
+
 void sl__connections_scan(sl_http *h) {
     uint64_t now = sl_clock_ns();
+    for (sl__connection *c = h->connections; c;) look_for_hang_ups(&c);
     for (sl__connection *c = h->connections; c; c = c->next) {
         if (c->deadline == 0 || now < c->deadline) continue;
         c->deadline = 0;

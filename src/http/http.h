@@ -14,6 +14,8 @@
  *   it sleeps until sl_http_resume(). hooks->done() is called exactly once for every held exchange, last; after it the
  *   exchange is gone.
  *   The client hangs up (in any state) ──► hooks->gone(), then soon hooks->done().
+ *   Half a close counts as a hang-up. So does an answer that is not taken: a stream has idle_seconds to catch up, an answer
+ *   in one piece idle_seconds and a second for each 16 KiB.
  *
  * Invariants
  *   1. No callback of the api is called from inside another call of this module into libmicrohttpd that could not bear

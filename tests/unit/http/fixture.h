@@ -205,7 +205,7 @@ static void *server_main(void *arg) {
 }
 
 /* Fill in s->config first; s is zeroed otherwise. */
-static sl_status start(server *s) {
+static inline sl_status start(server *s) {
     if (!s->config.host) s->config.host = "127.0.0.1";
     sem_init(&s->up, 0, 0);
     sem_init(&s->called, 0, 0);
@@ -235,7 +235,7 @@ static void do_close(server *s, void *arg) {
 }
 
 /* Closes with whatever is open; every held exchange must have been told. */
-static void stop(server *s) {
+static inline void stop(server *s) {
     on_loop(s, do_close, NULL);
     pthread_join(s->thread, NULL);
     ck_assert(s->closed);

@@ -1,0 +1,199 @@
+"""What has been attacked in servers like this one: headers, bodies, slow clients, storms. Promise 3."""
+import json
+import os
+import socket
+import threading
+import time
+
+from harness import Server, checkpoint, stretched, temporary, together
+
+MODEL = checkpoint("qwen3moe-gqa")
+
+
+def answer_of(c):
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    return data
+
+
+def status_of(data):
+    return int(data.split(b" ", 2)[1]) if data.startswith(b"HTTP/1.1 ") else 0
+
+
+def alive(s):
+    assert s.get("/livez")[0] == 200 and s.complete(prompt=[1], max_tokens=1)["usage"]["completion_tokens"] == 1
+
+
+def test_huge_headers_are_refused_without_a_key():
+    """One large header must not take memory, nor a thousand; a key is not even looked at."""
+    with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
+        for head in (b"X: " + b"x" * (8 << 20), b"\r\n".join(b"X%d: y" % i for i in range(20000))):
+            try:
+                c = s.raw(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n")
+                c.sendall(head + b"\r\n\r\n")
+                assert status_of(answer_of(c)) in (0, 431)
+            except OSError:
+                pass
+        with open(f"/proc/{s.process.pid}/status") as f:
+            rss = int(next(line for line in f if line.startswith("VmRSS")).split()[1])
+        assert rss < 400000, rss
+        assert s.get("/v1/models")[0] == 401
+
+
+def test_no_path_goes_round_the_key():
+    with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
+        for path in ("/v1/models", "/v1//models", "//v1/models", "/v1/models/", "/v1/models/x", "/v1/models?a=/health", "/%761/models",
+                     "/health/../v1/models", "/v1/models;/health", "/V1/models", "/v1/models%00/health", "/tokenize", "/metrics",
+                     "/metrics/experts", "/health/", "/livez/x"):
+            for method in ("GET", "HEAD", "POST", "OPTIONS"):
+                status, _, data = s.request(method, path)
+                assert status in (400, 401, 404, 405), (method, path, status)
+                assert b"qwen3" not in data
+        c = s.raw(b"GET http://a/v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert status_of(c.recv(4096)) == 400
+        good = {"Authorization": "Bearer secret"}
+        assert s.get("/v1/models", headers=good)[0] == 200
+        for path in ("/livez", "/readyz", "/health"):
+            assert s.get(path)[0] == 200
+
+
+def test_a_body_of_10_megabytes():
+    big = json.dumps({"prompt": "x" * (10 << 20)}).encode()
+    with Server(MODEL) as s:
+        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(big))
+        sender = threading.Thread(target=lambda: send_quietly(c, big))
+        sender.start()
+        assert status_of(c.recv(4096)) == 413
+        c.close()
+        sender.join()
+        alive(s)
+    with Server(MODEL, "--body-limit", "16M") as s:
+        status, answer = s.post("/v1/completions", big)
+        assert status == 400 and answer["error"]["code"] == "context_length_exceeded"
+
+
+def send_quietly(c, data):
+    try:
+        c.sendall(data)
+    except OSError:
+        pass
+
+
+def test_deep_and_costly_json():
+    with Server(MODEL) as s:
+        for text in ("[" * 60000, '{"prompt":' + "[" * 5000 + "]" * 5000 + "}", '{"a":' * 5000 + "1" + "}" * 5000, '{"prompt":"' + "\\" * 99999,
+                     "{" + ",".join('"k%d":1' % i for i in range(200000)) + "}", '{"prompt":[' + "[]," * 900000 + "[]]}"):
+            status, answer = s.post("/v1/completions", text)
+            assert status == 400 and answer["error"]["message"]
+        alive(s)
+
+
+def test_large_bodies_do_not_stall_the_loop():
+    """4 MB bodies with long prompts, arrays of token ids and costly JSON arrive in parallel; probes are answered meanwhile."""
+    text = json.dumps({"prompt": "some words and " * 260000}).encode()
+    ids = json.dumps({"prompt": [1] * 300000}).encode()
+    nested = b'{"prompt":"a","max_tokens":1,"user":[' + b"[]," * 1300000 + b"[]]}"
+    with Server(MODEL) as s:
+        end, worst = threading.Event(), [0.0]
+
+        def probe():
+            while not end.is_set():
+                began = time.monotonic()
+                assert s.get("/livez")[0] == 200
+                worst[0] = max(worst[0], time.monotonic() - began)
+                time.sleep(0.002)
+
+        def send(body):
+            for _ in range(2):
+                status, answer = s.post("/v1/completions", body, timeout=200)
+                assert status in (200, 400), answer
+
+        p = threading.Thread(target=probe)
+        p.start()
+        together([lambda b=b: send(b) for b in (text, ids, nested)])
+        end.set()
+        p.join()
+        print(f"  worst /livez: {worst[0] * 1e3:.0f} ms")
+        assert worst[0] < 1, worst
+
+
+def test_slow_loris():
+    """Clients that send a byte now and then are cut at --header-seconds; others are served."""
+    with Server(MODEL, "--header-seconds", 1) as s:
+        drips = [s.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ") for _ in range(100)]
+        drips += [s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n") for _ in range(100)]
+        began, left = time.monotonic(), list(drips)
+        while left and time.monotonic() - began < 15:
+            for c in list(left):
+                try:
+                    c.send(b"x")
+                except OSError:
+                    left.remove(c)
+            assert s.get("/livez")[0] == 200
+            time.sleep(0.2)
+        assert not left, len(left)
+        for c in drips:
+            c.close()
+        alive(s)
+
+
+def test_a_storm_of_connections():
+    """More connections than the limit allows, opened, half used and left; afterwards all is as before."""
+    with Server(MODEL, "--connections", 100) as s:
+        for _ in range(5):
+            crowd = []
+            for i in range(300):
+                c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
+                if i % 3 == 0:
+                    c.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+                if i % 3 == 1:
+                    c.sendall(b"GET /li")
+                crowd.append(c)
+            for c in crowd:
+                c.close()
+        s.until(lambda: s.get("/livez")[0] == 200, what="livez")
+        alive(s)
+        s.until(lambda: len(os.listdir(f"/proc/{s.process.pid}/fd")) < 60, what="descriptors are closed")
+
+
+def test_waiting_costs_nothing():
+    """Idle connections and requests that wait in the queue take no processor time."""
+    model = stretched("qwen3moe-gqa")
+    with Server(model) as s:
+        def ticks():
+            with open(f"/proc/{s.process.pid}/stat") as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+        crowd = []
+        for _ in range(500):
+            c = s.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert c.recv(4096).startswith(b"HTTP/1.1 200")
+            crowd.append(c)
+        before = ticks()
+        time.sleep(2)
+        assert ticks() - before < 10, ticks() - before
+        for c in crowd:
+            c.close()
+
+
+def test_head_and_options():
+    with Server(MODEL) as s:
+        c = s.raw(b"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: a\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n"
+                  b"Connection: close\r\n\r\n")
+        data = answer_of(c)
+        assert data.count(b"HTTP/1.1 200") == 3 and data.endswith(b"\r\n\r\nok\n"), data
+        status, headers, _ = s.request("OPTIONS", "/v1/completions")
+        assert status == 405 and headers["allow"] == "POST" and "access-control-allow-origin" not in headers
+        status, headers, _ = s.request("GET", "/livez", headers={"Origin": "https://evil.example"})
+        assert status == 200 and "access-control-allow-origin" not in headers
+
+
+def test_a_cancelled_stream_says_why_at_the_end_of_a_drain():
+    """/* Promise 3 */"""
+    s = Server(stretched("qwen3moe-gqa"), "--drain-seconds", 0)
+    c = s.open_stream(prompt=[1], max_tokens=30000, n=8, ignore_eos=True)
+    c.recv(100)
+    s.process.terminate()
+    data = answer_of(c)
+    assert b"the server is stopping" in data and data.rstrip().endswith(b"[DONE]\n\n\r\n0"), data[-300:]
+    assert s.process.wait(30) == 0

@@ -17,7 +17,10 @@ SL__DECLARE_TIER(avx2);
 /* The body must become part of its caller: its counts are constants there and decide what stays in registers. */
 #define SL__INLINE static inline __attribute__((always_inline))
 
-#ifdef __clang__
+/* Not under a sanitizer, whose checks in every copy of a body would take clang minutes a file. */
+#ifdef SL_SANITIZED
+#define SL__UNROLL
+#elif defined __clang__
 #define SL__UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define SL__UNROLL _Pragma("GCC unroll 16")

@@ -202,11 +202,11 @@ static int step_rows(const sl_engine_config *c) {
 }
 
 static sl_forward_config forward_config(const sl_engine_config *c) {
-    int logits = c->max_sequences < LEAST_LOGIT_ROWS ? LEAST_LOGIT_ROWS : c->max_sequences + 8;
+    int rows = step_rows(c), logits = c->max_sequences < LEAST_LOGIT_ROWS ? LEAST_LOGIT_ROWS : c->max_sequences + SL__LEAST_CHUNK;
     return (sl_forward_config){.model = c->model,
                                .threads = c->threads,
-                               .max_rows = step_rows(c),
-                               .max_logit_rows = logits,
+                               .max_rows = rows,
+                               .max_logit_rows = logits < rows ? logits : rows,
                                .max_sequences = c->max_sequences,
                                .ctx = c->ctx,
                                .kv_type = c->kv_type,

@@ -19,10 +19,15 @@ typedef struct rig {
     sl_engine_config config;
     sl_engine *g;
     sem_t news;
+    atomic_bool hold; /* the engine waits where it said that there is news */
     unsigned dawdle; /* microseconds between two requests of the ready list */
 } rig;
 
-static inline void rig_wake(void *arg) { sem_post(arg); }
+static inline void rig_wake(void *arg) {
+    rig *g = arg;
+    sem_post(&g->news);
+    while (atomic_load(&g->hold)) usleep(100);
+}
 
 static inline void rig_load(rig *g, const char *checkpoint) {
     char path[512];
@@ -35,7 +40,7 @@ static inline void rig_load(rig *g, const char *checkpoint) {
     g->config.model = g->l.model;
     g->config.tokenizer = g->l.tokenizer;
     g->config.wake = rig_wake;
-    g->config.wake_arg = &g->news;
+    g->config.wake_arg = g;
 }
 
 static inline void rig_start(rig *g) {

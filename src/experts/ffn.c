@@ -18,18 +18,29 @@ bool sl_ffn_quantised(const sl_ffn_weights *w) {
 
 int sl_ffn_range(size_t total, int participants) {
     size_t wanted = (size_t)participants * 8;
-    for (int range = 4 * SL_PANEL; range > SL_PANEL; range /= 2) {
+    for (int range = 16 * SL_PANEL; range > SL_PANEL; range -= SL_PANEL) {
         if (total / (size_t)range >= wanted) return range;
     }
     return SL_PANEL;
 }
 
+/* Few rows: as long as can be, since weights are what takes the time and they stream best in long runs. Many rows: so
+ * short that the largest group's results fit the scratch and its weights are unpacked once. */
+static int range_for(size_t total, int participants, int most) {
+    int range = sl_ffn_range(total, participants), fits = (int)(SL_FFN_SCRATCH / 2) / most / SL_PANEL * SL_PANEL;
+    return least(range, fits < 2 * SL_PANEL ? 2 * SL_PANEL : fits);
+}
+
 void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
     size_t total = 0;
-    for (int i = 0; i < groups->count; i++) total += (size_t)groups->group[i].h.cols;
+    int most = 1;
+    for (int i = 0; i < groups->count; i++) {
+        total += (size_t)groups->group[i].h.cols;
+        if (groups->group[i].n > most) most = groups->group[i].n;
+    }
     f->groups = groups;
-    f->up_range = least(sl_ffn_range(total, participants), 2 * SL_PANEL);
-    f->down_range = least(sl_ffn_range((size_t)f->width, participants), 2 * SL_PANEL);
+    f->up_range = range_for(total, participants, most);
+    f->down_range = range_for((size_t)f->width, participants, most);
     f->down_items = (f->width + f->down_range - 1) / f->down_range;
     groups->items = 0;
     for (int i = 0; i < groups->count; i++) {

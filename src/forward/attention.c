@@ -93,12 +93,14 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
     }
     int first = span * SL_SPAN_PAGES, last = sl__least(first + SL_SPAN_PAGES, c->pages);
     for (int p = first; p < last; p++) {
-        for (int i = 0; i < n; i++) {
-            int seen = s->row[c->row + i / f->group].position + 1 - p * SL_PAGE;
-            w->count[i] = seen < 0 ? 0 : sl__least(seen, SL_PAGE);
+        for (int r = 0; r < c->rows; r++) {
+            int seen = s->row[c->row + r].position + 1 - p * SL_PAGE;
+            int count = seen < 0 ? 0 : sl__least(seen, SL_PAGE);
+            for (int h = 0; h < f->group; h++) w->count[r * f->group + h] = count;
         }
         const uint8_t *keys = sl_kv_keys(&f->kv, page[p], layer, kv_head);
-        f->k->attend[f->kv.type](w->query, w->count, n, d, keys, keys + f->kv.plane_bytes, scale, state, acc);
+        const uint8_t *ahead = p + 1 < c->pages ? sl_kv_keys(&f->kv, page[p + 1], layer, kv_head) : NULL;
+        f->k->attend[f->kv.type](w->query, w->count, n, d, keys, keys + f->kv.plane_bytes, scale, state, acc, ahead);
     }
 }
 

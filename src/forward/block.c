@@ -177,11 +177,8 @@ static void router_item(sl_forward *f, int layer, int self, int item) {
     int experts = f->m->hp.experts, width = f->m->hp.width, columns = blocks(experts, ROUTER_EXPERTS);
     int row = item / columns * ROUTER_ROWS, last_row = sl__least(row + ROUTER_ROWS, f->step->rows);
     int first = item % columns * ROUTER_EXPERTS, last = sl__least(first + ROUTER_EXPERTS, experts);
-    for (; row < last_row; row++) {
-        float *score = f->scores + (size_t)row * (size_t)experts;
-        const float *x = sl_planes_row(&f->h, row);
-        for (int e = first; e < last; e++) score[e] = f->k->dot(f->router[layer] + (size_t)e * (size_t)width, x, width);
-    }
+    f->k->dots(f->router[layer] + (size_t)first * (size_t)width, last - first, sl_planes_row(&f->h, row), last_row - row,
+               width, f->scores + (size_t)row * (size_t)experts + first, (size_t)experts);
 }
 
 static void router_row(sl_forward *f, int layer, int row) {

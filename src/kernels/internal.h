@@ -32,6 +32,7 @@ sl_gemm_fn sl__float_gemm;
     void sl__q6_k_widen_##tier(const void *row, int cols, float *out);                                                 \
     void sl__quantize_##tier(const float *x, int cols, int8_t *q, float *scale, int16_t *sum);                         \
     float sl__dot_##tier(const float *a, const float *b, int n);                                                       \
+    void sl__dots_##tier(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);   \
     void sl__rmsnorm_##tier(const float *x, const float *weight, int n, float eps, float *out);                        \
     void sl__softmax_##tier(float *x, int n);                                                                          \
     void sl__swiglu_##tier(const float *gate, const float *up, int n, float *out);                                     \
@@ -45,7 +46,7 @@ sl_gemm_fn sl__float_gemm;
     void sl__kv_store_f32_##tier(const float *x, int n, void *out);                                                    \
     sl_attend_fn sl__attend_f16_##tier, sl__attend_f32_##tier
 
-/* The entries of a table: those that are no matrix products, and all. */
+/* The entries of a table: those that are no matrix products; among them those that wider vectors make faster; and all. */
 #define SL__TABLE_FLOATS(tier_)                                                                                        \
     .widen = {[SL_TYPE_F32] = sl__f32_widen_##tier_,                                                                   \
               [SL_TYPE_F16] = sl__f16_widen_##tier_,                                                                   \
@@ -59,8 +60,10 @@ sl_gemm_fn sl__float_gemm;
     .softmax = sl__softmax_##tier_, .swiglu = sl__swiglu_##tier_, .add = sl__add_##tier_,                              \
     .axpy = sl__axpy_##tier_, .rope = sl__rope_##tier_,                                                                \
     .kv_store = {[SL_KV_F16] = sl__kv_store_f16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
-    .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},                            \
     .logsumexp = sl__logsumexp_##tier_, .limit_read = sl__limit_read_##tier_
+#define SL__TABLE_WIDE(tier_)                                                                                          \
+    .dots = sl__dots_##tier_, .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},  \
+    .limit_multiply = sl__limit_multiply_##tier_
 
 #define SL__TABLE(tier_)                                                                                               \
     {                                                                                                                  \
@@ -73,7 +76,7 @@ sl_gemm_fn sl__float_gemm;
                  [SL_TYPE_Q8_0] = sl__q8_0_gemm_##tier_,                                                               \
                  [SL_TYPE_Q4_K] = sl__q4_k_gemm_##tier_,                                                               \
                  [SL_TYPE_Q6_K] = sl__q6_k_gemm_##tier_},                                                              \
-        SL__TABLE_FLOATS(tier_), .limit_multiply = sl__limit_multiply_##tier_                                          \
+        SL__TABLE_FLOATS(tier_), SL__TABLE_WIDE(tier_)                                                                 \
     }
 
 static inline float sl__bits_float(uint32_t u) {

@@ -65,11 +65,12 @@ typedef struct sl_attend {
  *   q      [n] pointers to d floats (already rotated); count [n] positions of the page that query i sees, 0 … SL_PAGE
  *   k, v   [SL_PAGE][d] of the KV type, only the first max(count) positions are read
  *   state  [n]; acc [n] pointers to d floats, updated
+ *   ahead  keys of the page that will be read next, its values as far behind them as here, or NULL: it may be prefetched
  * Scores: s_p = scale * dot(q, k_p) (16-lane order, K widened to float); m' = max(m, max s) + 0; c = exp(m - m') (0 if m
  * is -inf); w_p = exp(s_p - m'); sum = fma(sum, c, total of w_p in ascending p, plain additions from 0); acc_j = acc_j * c,
  * then acc_j = fma(w_p, v_pj, acc_j) for p ascending. count 0 leaves everything as it is. */
 typedef void sl_attend_fn(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
-                          float scale, sl_attend *state, float *const *acc);
+                          float scale, sl_attend *state, float *const *acc, const void *ahead);
 
 typedef struct sl_kernel_table {
     const char *tier; /* "scalar", "avx2", … */
@@ -78,6 +79,8 @@ typedef struct sl_kernel_table {
     void (*quantize)(const float *x, int cols, int8_t *q, float *scale, int16_t *sum); /* cols a multiple of 32 */
 
     float (*dot)(const float *a, const float *b, int n);                             /* 16-lane order */
+    /* out[r * out_stride + o] = dot(w + o * n, x + r * n, n) for o in [0, count), r in [0, rows) */
+    void (*dots)(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);
     void (*rmsnorm)(const float *x, const float *weight, int n, float eps, float *out); /* out may be x; out = w * (x * r),
                                            r = 1 / sqrt(dot(x, x) / n + eps), each step rounded to float */
     void (*softmax)(float *x, int n);                                                /* in place; max, expf, 16-lane sum, multiply by 1/sum */

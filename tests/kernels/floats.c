@@ -45,6 +45,11 @@ static void against_scalar(const sl_kernel_table *t, int n, int kd) {
     total[1] = scalar_tier()->logsumexp(a, n, max + 1);
     same_floats(total, total + 1, 1, "%s logsumexp: n %d inputs %d", t->tier, n, kd);
     same_floats(max, max + 1, 1, "%s logsumexp's maximum: n %d inputs %d", t->tier, n, kd);
+    float *w = values(5 * n, (kind)kd), *x = values(7 * n, (kind)kd), none[7 * 6] = {0};
+    for (int rows = 1; rows <= 7; rows++) COMPARE("dots", none, 6 * rows, k->dots(w, 5, x + (7 - rows) * n, rows, n, out, 6));
+    COMPARE("dots of one row", none, 1, k->dots(w + 4 * n, 1, x + 6 * n, 1, n, out, 1));
+    free_values(w, 5 * n);
+    free_values(x, 7 * n);
     COMPARE("rmsnorm", b, n, k->rmsnorm(a, b, n, 1e-6f, out));
     COMPARE("rmsnorm in place", b, n, k->rmsnorm(out, a, n, 1e-5f, out));
     COMPARE("softmax", a, n, k->softmax(out, n));

@@ -170,11 +170,13 @@ SL__INLINE void attend(const float *const *q, const int *count, int n, int d, co
 }
 
 void sl__attend_f16_avx2(const float *const *q, const int *count, int n, int d, const void *k, const void *v, float scale,
-                         sl_attend *state, float *const *acc) {
+                         sl_attend *state, float *const *acc, const void *ahead) {
+    (void)ahead;
     attend(q, count, n, d, k, v, scale, state, acc, load8_half, load1_half);
 }
 
 void sl__attend_f32_avx2(const float *const *q, const int *count, int n, int d, const void *k, const void *v, float scale,
-                         sl_attend *state, float *const *acc) {
+                         sl_attend *state, float *const *acc, const void *ahead) {
+    (void)ahead;
     attend(q, count, n, d, k, v, scale, state, acc, load8_float, load1_float);
 }

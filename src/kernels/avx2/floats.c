@@ -1,6 +1,8 @@
 #include "base/fmath.h"
 #include "kernels/avx2/lanes.h"
 
+#include <stdbool.h>
+
 /* Rest of a row: the first n (0 … 8) of eight, the others zero. */
 SL__INLINE __m256 load_first(const float *x, int n) { return _mm256_maskload_ps(x, sl__first_lanes(n)); }
 
@@ -20,6 +22,49 @@ float sl__dot_avx2(const float *a, const float *b, int n) {
         high = _mm256_fmadd_ps(load_first(a + at, more), load_first(b + at, more), high);
     }
     return sl__lanes_total(low, high);
+}
+
+/* Two rows of weights by m = 1 … 3 rows of activations in registers, so that a number that was loaded is used more than
+ * once. */
+SL__INLINE void dots_tile(const float *w0, const float *w1, const float *x, int m, int n, float (*ret)[2]) {
+    __m256 low[3][2], high[3][2];
+    int i = 0;
+    SL__UNROLL for (int r = 0; r < m; r++)
+        SL__UNROLL for (int o = 0; o < 2; o++) low[r][o] = high[r][o] = _mm256_setzero_ps();
+    for (; i < n; i += 16) {
+        int more = left(n, i + 8), at = more ? i + 8 : i;
+        bool whole = i + 16 <= n;
+        __m256 l0 = whole ? _mm256_loadu_ps(w0 + i) : load_first(w0 + i, left(n, i));
+        __m256 l1 = whole ? _mm256_loadu_ps(w1 + i) : load_first(w1 + i, left(n, i));
+        __m256 h0 = whole ? _mm256_loadu_ps(w0 + i + 8) : load_first(w0 + at, more);
+        __m256 h1 = whole ? _mm256_loadu_ps(w1 + i + 8) : load_first(w1 + at, more);
+        SL__UNROLL for (int r = 0; r < m; r++) {
+            const float *xr = x + (size_t)r * (size_t)n;
+            __m256 xl = whole ? _mm256_loadu_ps(xr + i) : load_first(xr + i, left(n, i));
+            __m256 xh = whole ? _mm256_loadu_ps(xr + i + 8) : load_first(xr + at, more);
+            low[r][0] = _mm256_fmadd_ps(l0, xl, low[r][0]);
+            low[r][1] = _mm256_fmadd_ps(l1, xl, low[r][1]);
+            high[r][0] = _mm256_fmadd_ps(h0, xh, high[r][0]);
+            high[r][1] = _mm256_fmadd_ps(h1, xh, high[r][1]);
+        }
+    }
+    SL__UNROLL for (int r = 0; r < m; r++)
+        SL__UNROLL for (int o = 0; o < 2; o++) ret[r][o] = sl__lanes_total(low[r][o], high[r][o]);
+}
+
+void sl__dots_avx2(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride) {
+    for (int m; rows > 0; rows -= m, x += (size_t)m * (size_t)n, out += (size_t)m * out_stride) {
+        m = rows < 3 ? rows : 3;
+        for (int o = 0; o < count; o += 2) {
+            int pair = count - o < 2 ? 1 : 2;
+            const float *w0 = w + (size_t)o * (size_t)n, *w1 = pair == 2 ? w0 + n : w0;
+            float sum[3][2];
+            if (m == 3) dots_tile(w0, w1, x, 3, n, sum);
+            else if (m == 2) dots_tile(w0, w1, x, 2, n, sum);
+            else dots_tile(w0, w1, x, 1, n, sum);
+            for (int r = 0; r < m; r++) memcpy(out + (size_t)r * out_stride + o, sum[r], (size_t)pair * sizeof(float));
+        }
+    }
 }
 
 void sl__rmsnorm_avx2(const float *x, const float *weight, int n, float eps, float *out) {

@@ -1,4 +1,5 @@
-/* The quantised products gain most from wider vectors and their byte instruction; the rest is AVX2's. */
+/* The quantised products, attention and routers gain from wider vectors; the rest is AVX2's. */
+#include "kernels/avx512/floats.h"
 #include "kernels/avx512/products.h"
 
 const sl_kernel_table sl__kernels_avx512 = {
@@ -12,5 +13,5 @@ const sl_kernel_table sl__kernels_avx512 = {
              [SL_TYPE_Q4_K] = sl__q4_k_gemm_avx512,
              [SL_TYPE_Q6_K] = sl__q6_k_gemm_avx512},
     SL__TABLE_FLOATS(avx2),
-    .limit_multiply = sl__limit_multiply_avx512,
+    SL__TABLE_WIDE(avx512),
 };

@@ -41,11 +41,13 @@ static inline void attend(const float *const *q, const int *count, int n, int d,
 }
 
 void sl__attend_f16_scalar(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
-                           float scale, sl_attend *state, float *const *acc) {
+                           float scale, sl_attend *state, float *const *acc, const void *ahead) {
+    (void)ahead;
     attend(q, count, n, d, k, v, scale, state, acc, load_half);
 }
 
 void sl__attend_f32_scalar(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
-                           float scale, sl_attend *state, float *const *acc) {
+                           float scale, sl_attend *state, float *const *acc, const void *ahead) {
+    (void)ahead;
     attend(q, count, n, d, k, v, scale, state, acc, load_float);
 }

@@ -10,6 +10,12 @@ float sl__dot_scalar(const float *a, const float *b, int n) {
     return sl__lanes_total(lane);
 }
 
+void sl__dots_scalar(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride) {
+    for (int r = 0; r < rows; r++)
+        for (int o = 0; o < count; o++)
+            out[(size_t)r * out_stride + (size_t)o] = sl__dot_scalar(w + (size_t)o * (size_t)n, x + (size_t)r * (size_t)n, n);
+}
+
 void sl__rmsnorm_scalar(const float *x, const float *weight, int n, float eps, float *out) {
     float r = 1.0f / sqrtf(sl__dot_scalar(x, x, n) / (float)n + eps);
     for (int i = 0; i < n; i++) out[i] = weight[i] * (x[i] * r);

@@ -35,6 +35,8 @@ typedef struct held {
     size_t left;   /* bytes that the stream may still give */
     bool last;     /* and then it ends */
     size_t filled; /* bytes that fill() gave */
+    uint64_t turn; /* of the loop, what it gave in it, and the most it gave in one */
+    size_t in_turn, most_in_turn;
 } held;
 
 typedef struct server {
@@ -73,6 +75,9 @@ static bool hook_fill(void *ctx, sl_buffer *out) {
     sl_buffer_append(out, text, n);
     d->left -= n;
     d->filled += n;
+    d->in_turn = d->turn == d->x->h->turn ? d->in_turn + n : n;
+    d->turn = d->x->h->turn;
+    if (d->in_turn > d->most_in_turn) d->most_in_turn = d->in_turn;
     return d->left > 0 || !d->last;
 }
 

@@ -87,6 +87,33 @@ START_TEST(a_drain) {
 }
 END_TEST
 
+/* On the loop, so that nobody is accepted before the socket is closed. */
+static void do_crowd_and_quiesce(server *s, void *arg) {
+    client *c = arg;
+    for (int i = 0; i < 100; i++) {
+        dial(&c[i], s->port);
+        say(&c[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    sl_http_quiesce(s->h);
+}
+
+START_TEST(a_drain_serves_who_is_connected) { /* Promise 3 */
+    static server s;
+    static client c[100];
+    ck_assert_int_eq(start(&s), SL_OK);
+    on_loop(&s, do_crowd_and_quiesce, c);
+    for (int i = 0; i < 100; i++) {
+        answer a;
+        listen_for(&c[i], &a, false);
+        ck_assert_int_eq(a.status, 200);
+        ck_assert_int_eq(strcasecmp(header(&a, "Connection"), "close"), 0);
+        forget(&a);
+        hang_up(&c[i]);
+    }
+    stop(&s);
+}
+END_TEST
+
 START_TEST(a_storm_of_clients) { /* Promise 3: 400 come and go in every way while one stream gets all of its bytes */
     static server s;
     ck_assert_int_eq(start(&s), SL_OK);
@@ -121,5 +148,6 @@ START_TEST(a_storm_of_clients) { /* Promise 3: 400 come and go in every way whil
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("http/http", 60, closes_with_whatever_is_open, starts_again_in_one_process, a_drain, a_storm_of_clients);
+    return RUN_TESTS("http/http", 60, closes_with_whatever_is_open, starts_again_in_one_process, a_drain, a_drain_serves_who_is_connected,
+                     a_storm_of_clients);
 }

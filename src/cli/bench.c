@@ -16,9 +16,10 @@
  * Every sequence gets its own random tokens in every step, so that the batch touches as many experts as different clients
  * do (the same token in every sequence would touch a few). A step can not be faster than
  *     max(bytes of the weights, experts really touched, keys and values / read speed,  multiply-adds / multiply speed)
- * with both speeds measured before each row; `of limit` is that time over the median step's. */
+ * with both speeds measured before each row; `of limit` is that time over the median step's. A prompt longer than CHUNK
+ * goes in several steps, each of which reads the weights. */
 
-enum { BATCHES = 6, PREFILLS = 2, MOST_BATCH = 32, CONTEXT = 32, STEPS = 12, CHUNK = 512 };
+enum { BATCHES = 6, PREFILLS = 3, MOST_BATCH = 32, CONTEXT = 32, STEPS = 12, CHUNK = 512 };
 
 typedef struct result {
     const char *phase;
@@ -86,7 +87,8 @@ static void complete(const bench *b, result *r) {
     double positions = r->rows * (r->context + (r->batch == 1 && r->rows > 1 ? r->rows / 2 : 0));
     bool prefill = !strcmp(r->phase, "prefill");
     double logit_rows = prefill ? 1 : r->rows;
-    r->bytes = b->cost.dense_bytes + r->touched * b->routed_layers * b->cost.expert_bytes +
+    double steps = prefill ? (r->rows + CHUNK - 1) / CHUNK : 1;
+    r->bytes = (double)(int)steps * (b->cost.dense_bytes + r->touched * b->routed_layers * b->cost.expert_bytes) +
                b->cost.kv_bytes * (prefill ? r->context + r->rows : positions);
     r->multiplies = r->rows * b->cost.row_multiplies + logit_rows * b->cost.output_multiplies + positions * b->cost.kv_multiplies;
     double by_bytes = r->bytes / r->read, by_products = r->multiplies / r->speed;
@@ -124,8 +126,15 @@ static result prefill(bench *b, int tokens) {
     r.read = sl_limit_read(b->workers, b->m);
     r.speed = sl_limit_multiply(b->workers);
     double before = groups(b);
-    for (int i = 0; i < TIMES; i++) seconds[i] = step(b, 1, 0, tokens, true);
-    r.touched = b->routed_layers ? (groups(b) - before) / TIMES / b->routed_layers : 0;
+    int steps = (tokens + CHUNK - 1) / CHUNK;
+    for (int i = 0; i < TIMES; i++) {
+        seconds[i] = 0;
+        for (int at = 0; at < tokens; at += CHUNK) {
+            int n = tokens - at < CHUNK ? tokens - at : CHUNK;
+            seconds[i] += step(b, 1, at, n, at + n == tokens);
+        }
+    }
+    r.touched = b->routed_layers ? (groups(b) - before) / TIMES / steps / b->routed_layers : 0;
     qsort(seconds, TIMES, sizeof seconds[0], by_size);
     r.seconds = seconds[TIMES / 2];
     complete(b, &r);
@@ -160,7 +169,7 @@ static void print_json(const bench *b, const result *r, int count) {
 }
 
 static void measure(bench *b) {
-    static const int batches[BATCHES] = {1, 2, 4, 8, 16, 32}, prompts[PREFILLS] = {128, 512};
+    static const int batches[BATCHES] = {1, 2, 4, 8, 16, 32}, prompts[PREFILLS] = {128, 512, 4096};
     result r[BATCHES + PREFILLS + 1];
     int count = 0, deep = b->pages_each * SL_PAGE * MOST_BATCH - 1;
     if (deep > 8192) deep = 8192;
@@ -168,6 +177,8 @@ static void measure(bench *b) {
     if (!b->s->json)
         printf("%-8s %5s %8s %10s %9s %8s %9s %8s %8s %8s\n", "phase", "batch", "context", "tokens/s", "ms/step", "experts",
                "MB/step", "GB/s", "GMAC/s", "of limit");
+    step(b, 1, 0, CHUNK < b->m->hp.context ? CHUNK : b->m->hp.context, true); /* maps what was never touched */
+    sl_limit_read(b->workers, b->m);
     for (int i = 0; i < PREFILLS; i++) {
         if (prompts[i] > b->m->hp.context) continue;
         r[count] = prefill(b, prompts[i]);

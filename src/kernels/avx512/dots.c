@@ -1,5 +1,6 @@
 /* dots.c: four rows of weights by up to four rows of activations stay in registers, a vector each, so that a number that
- * was loaded is used up to four times and sixteen sums hide each other's latency. */
+ * was loaded is used up to four times and sixteen sums hide each other's latency. One row alone waits for memory, which four streams
+ * at once read slower than one: it takes the weights one after another. */
 #include "kernels/avx512/floats.h"
 
 enum { WEIGHTS = 4, ROWS = 4 };
@@ -15,7 +16,7 @@ SL__INLINE void step(const float *const *w, const float *x, int m, int n, int i,
     }
 }
 
-/* m = 1 … 4 rows of activations. */
+/* m = 2 … 4 rows of activations. */
 SL__INLINE void tile(const float *w, int count, const float *x, int m, int n, float *out, size_t out_stride) {
     for (int first = 0; first < count; first += WEIGHTS) {
         __m512 sum[ROWS][WEIGHTS];
@@ -36,5 +37,6 @@ void sl__dots_avx512(const float *w, int count, const float *x, int rows, int n,
     for (; rows >= ROWS; rows -= ROWS, x += ROWS * (size_t)n, out += ROWS * out_stride) tile(w, count, x, ROWS, n, out, out_stride);
     if (rows == 3) tile(w, count, x, 3, n, out, out_stride);
     else if (rows == 2) tile(w, count, x, 2, n, out, out_stride);
-    else if (rows == 1) tile(w, count, x, 1, n, out, out_stride);
+    else if (rows == 1)
+        for (int o = 0; o < count; o++) out[o] = sl__dot_avx2(w + (size_t)o * (size_t)n, x, n);
 }

@@ -1,10 +1,10 @@
 /* panels.h: the walk over panels of output rows and groups of activation rows that the quantised products of the vector
  * tiers share. A tier's products.h comes first; it says how wide a vector is (SL__LANES, sl__floats, sl__store) and how many
- * activation rows a group has (SL__GROUP, SL__EACH_GROUP).
+ * activation rows a group has (SL__GROUP, SL__EACH_GROUP), and how many rows are few (SL__FEW_ROWS, SL__EACH_FEW).
  * Pure; workers.
  *
- * A lane is an output row. Few activation rows (up to four): weights are transposed in registers and used at once for all
- * of them; what limits is memory, so the next panel is prefetched while this one is computed. More: twice SL__LANES weight
+ * A lane is an output row. Few activation rows (up to SL__FEW_ROWS): weights are transposed in registers and used at once for
+ * all of them; what limits is memory, so the next panel is prefetched while this one is computed. More: twice SL__LANES weight
  * rows are unpacked once, 256 values at a time, into a panel that fits the first-level cache, and used for groups of
  * activation rows, whose sums wait in a tile.
  *
@@ -33,7 +33,7 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
     }
 }
 
-/* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= 4 columns of `cols` values. */
+/* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= SL__FEW_ROWS columns of `cols` values. */
 typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc);
 
 /* tile [n][SL__TALL] = SL__TALL weight rows times n columns, those from activation row `first` of the call on. */
@@ -59,17 +59,17 @@ SL__INLINE void sl__prefetch_first(const sl_matrix *w, int first, int rows) {
 }
 
 SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                               float *out, size_t out_stride, sl__few_fn *const few[4]) {
+                               float *out, size_t out_stride, sl__few_fn *const few[SL__FEW_ROWS]) {
     int lanes = w->rows < SL__LANES ? 1 : SL__LANES;
     size_t stride = w->rows < SL__LANES ? 0 : w->stride;
     sl__prefetch_first(w, first, lanes);
-    for (int i = 0; i < n; i += 4) {
-        int many = n - i < 4 ? n - i : 4;
+    for (int i = 0; i < n; i += SL__FEW_ROWS) {
+        int many = n - i < SL__FEW_ROWS ? n - i : SL__FEW_ROWS;
         sl__columns c;
         sl__columns_at(x, row, i, many, &c);
         for (int o = first; o < last; o += lanes) {
             int start = o + lanes <= last ? o : last - lanes, skip = o - start;
-            sl__floats acc[4];
+            sl__floats acc[SL__FEW_ROWS];
             few[many - 1](w->data + (size_t)start * w->stride, stride, x->cols, &c, acc);
             for (int j = 0; j < many; j++) {
                 float *to = out + (size_t)(i + j) * out_stride + (o - first);
@@ -86,8 +86,8 @@ SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl
 }
 
 SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                               float *out, size_t out_stride, sl__few_fn *const few[4], sl__many_fn *many) {
-    if (n <= 4 || w->rows < SL__TALL) {
+                               float *out, size_t out_stride, sl__few_fn *const few[SL__FEW_ROWS], sl__many_fn *many) {
+    if (n <= SL__FEW_ROWS || w->rows < SL__TALL) {
         sl__few_panels(w, first, last, x, row, n, out, out_stride, few);
         return;
     }
@@ -106,7 +106,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
 }
 
 /* Makes the product of a type on a tier from what its file defines:
- *   few(w, stride, cols, columns, n, acc)                     SL__LANES rows times n = 1 … 4 columns
+ *   few(w, stride, cols, columns, n, acc)                     SL__LANES rows times n = 1 … SL__FEW_ROWS columns
  *   panel, unpack(w, stride, values, panel)                   SL__TALL rows, `values` (256 or fewer) of K
  *   multiply(panel, columns, at, values, n, tile, ahead)      tile [n][SL__TALL] += panel times n = 1 … SL__GROUP columns
  *                                                             from value `at` on
@@ -120,12 +120,10 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
     static void multiply##n(const panel *w, const sl__columns *x, int at, int values, float *tile, sl__ahead *ahead) { \
         multiply(w, x, at, values, n, tile, ahead);                                                                    \
     }
+#define SL__FEW_NAME(n) few##n,
 #define SL__NAME(n) multiply##n,
 #define SL__GEMM(type, tier)                                                                                           \
-    SL__FEW(1)                                                                                                         \
-    SL__FEW(2)                                                                                                         \
-    SL__FEW(3)                                                                                                         \
-    SL__FEW(4)                                                                                                         \
+    SL__EACH_FEW(SL__FEW)                                                                                              \
     SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
     static void many(const uint8_t *w, size_t stride, const sl_acts *x, const int32_t *row, int first, int n,          \
                      float *tile) {                                                                                    \
@@ -149,7 +147,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
     }                                                                                                                  \
     void sl__##type##_gemm_##tier(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, \
                                   float *out, size_t out_stride, void *scratch) {                                      \
-        static sl__few_fn *const each[4] = {few1, few2, few3, few4};                                                   \
+        static sl__few_fn *const each[SL__FEW_ROWS] = {SL__EACH_FEW(SL__FEW_NAME)};                                     \
         (void)scratch;                                                                                                 \
         sl__each_panel(w, first, last, x, row, n, out, out_stride, each, many);                                        \
     }

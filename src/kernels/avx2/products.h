@@ -9,6 +9,8 @@
 #define SL__LANES 8
 #define SL__GROUP 3
 #define SL__MOST_COLUMNS 4
+#define SL__FEW_ROWS 4
+#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
 #define SL__EACH_GROUP(X) X(1) X(2) X(3)
 
 typedef __m256 sl__floats;

@@ -1,5 +1,6 @@
-/* products.h: how wide the quantised products are on this tier: sixteen rows a vector, groups of six columns; and the loads
- * of sixteen weight rows side by side.
+/* products.h: how wide the quantised products are on this tier: sixteen rows a vector, groups of six columns, up to eight
+ * straight from the file's bytes (by the ninth, unpacking a panel has paid); and the loads of sixteen weight rows side by
+ * side.
  * Pure; workers.
  *
  * The instruction multiplies four unsigned by four signed bytes and adds them to a 32-bit lane without losing anything, so
@@ -12,7 +13,11 @@
 
 #define SL__LANES 16
 #define SL__GROUP 6
-#define SL__MOST_COLUMNS 6
+#define SL__MOST_COLUMNS 8
+#ifndef SL__FEW_ROWS
+#define SL__FEW_ROWS 8
+#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#endif
 #define SL__EACH_GROUP(X) X(1) X(2) X(3) X(4) X(5) X(6)
 
 typedef __m512 sl__floats;

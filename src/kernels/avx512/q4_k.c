@@ -30,25 +30,34 @@ SL__INLINE __m512 number(const __m512i bytes[2], int j) {
     return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
 }
 
+/* The sums of eight sub-blocks as floats: once a super-block, since a conversion one by one costs a scalar instruction and
+ * a broadcast, where a float in memory is broadcast by the multiplication that reads it. */
+SL__INLINE void float_sums(const int16_t *sum, float to[8]) {
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)sum);
+    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(v)));
+}
+
 /* One sub-block's two steps of the float order. */
-SL__INLINE __m512 add_sub_block(__m512 acc, __m512 d, __m512 dmin, __m512 scale, __m512 min, __m512i isum, float a, int16_t sum) {
+SL__INLINE __m512 add_sub_block(__m512 acc, __m512 d, __m512 dmin, __m512 scale, __m512 min, __m512i isum, float a, float sum) {
     __m512 av = _mm512_set1_ps(a);
     acc = _mm512_fmadd_ps(_mm512_mul_ps(d, av), _mm512_mul_ps(_mm512_cvtepi32_ps(isum), scale), acc);
-    return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, av), _mm512_mul_ps(_mm512_set1_ps((float)sum), min), acc);
+    return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, av), _mm512_mul_ps(_mm512_set1_ps(sum), min), acc);
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. The panel of the next sixteen rows lies right
  * behind this one; as many of its lines are prefetched as are read here. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
-    __m512 acc[4];
+    __m512 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + 16 * stride;
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
         header h = read_header(w, stride);
+        float sums[SL__FEW_ROWS][8];
+        SL__UNROLL for (int c = 0; c < n; c++) float_sums(x->sum[c] + 8 * b, sums[c]);
         SL__UNROLL for (int i = 0; i < 4; i++) _mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T0);
         SL__UNROLL for (int p = 0; p < 4; p++) {
-            __m512i low[4], high[4];
+            __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
             SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_setzero_si512();
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m512i t[4];
@@ -65,7 +74,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
             SL__UNROLL for (int c = 0; c < n; c++) {
                 const float *a = x->a[c] + 8 * b + 2 * p;
-                const int16_t *sum = x->sum[c] + 8 * b + 2 * p;
+                const float *sum = sums[c] + 2 * p;
                 acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p), number(h.min, 2 * p), low[c], a[0], sum[0]);
                 acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p + 1), number(h.min, 2 * p + 1), high[c], a[1],
                                        sum[1]);
@@ -107,6 +116,8 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     __m512 acc[6][2];
+    float sums[6][8];
+    SL__UNROLL for (int c = 0; c < n; c++) float_sums(x->sum[c] + at / 32, sums[c]);
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
     for (int j = 0; j < 8; j++) {
@@ -117,7 +128,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++)
                 acc[c][h] = add_sub_block(acc[c][h], w->d[h], w->dmin[h], w->scale[j][h], w->min[j][h], wide[c][h],
-                                          x->a[c][at / 32 + j], x->sum[c][at / 32 + j]);
+                                          x->a[c][at / 32 + j], sums[c][j]);
     }
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);

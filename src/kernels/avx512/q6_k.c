@@ -1,6 +1,10 @@
 /* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, 0 … 63, in lanes that start at -32
  * times the sum of the 16 activations. Scales are floats here: every product and sum of the two runs of 16 is an integer
  * below 2^24, so it is the same whether it is formed before the conversion or after it. */
+
+/* Few rows keep eight sums a column: beyond four columns most of them are on the stack, and the panel is faster. */
+#define SL__FEW_ROWS 4
+#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
 #include "kernels/avx512/products.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
@@ -38,18 +42,18 @@ SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512i first, __m512i second,
 
 /* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
-    __m512 acc[4];
+    __m512 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + 16 * stride;
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
-        int32_t start[4][16];
+        int32_t start[SL__FEW_ROWS][16];
         __m512i scales[4];
         __m512 d = sl__halves16(w + D, stride);
         sl__transpose16(w + 192, stride, scales);
         SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
         SL__UNROLL for (int i = 0; i < 5; i++) _mm_prefetch((const char *)ahead + 3072 + 64 * i, _MM_HINT_T0);
         SL__UNROLL for (int h = 0; h < 2; h++) {
-            __m512i isum[4][2][4]; /* [p][first or second 16][column] */
+            __m512i isum[4][2][SL__FEW_ROWS]; /* [p][first or second 16][column] */
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m512i high[4];
                 sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high);

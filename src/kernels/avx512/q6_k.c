@@ -2,9 +2,9 @@
  * times the sum of the 16 activations. Scales are floats here: every product and sum of the two runs of 16 is an integer
  * below 2^24, so it is the same whether it is formed before the conversion or after it. */
 
-/* Few rows keep eight sums a column: beyond four columns most of them are on the stack, and the panel is faster. */
-#define SL__FEW_ROWS 4
-#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
+/* Beyond five columns too many sums are on the stack, and the panel is faster. */
+#define SL__FEW_ROWS 5
+#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4) X(5)
 #include "kernels/avx512/products.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
@@ -33,14 +33,8 @@ SL__INLINE __m512i high_bits(__m512i v, int p) {
     return _mm512_and_si512(moved, _mm512_set1_epi8(0x30));
 }
 
-/* Both runs of 16 values: scale0 * first + scale1 * second. */
-SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512i first, __m512i second, __m512 scale0, __m512 scale1, float a) {
-    __m512 isum = _mm512_mul_ps(_mm512_cvtepi32_ps(first), scale0);
-    isum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(second), scale1, isum);
-    return _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(a)), isum, acc);
-}
-
-/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
+/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart.
+ * As in multiply() below, the first 16 values' sums become floats before the second's are formed. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + 16 * stride;
@@ -53,35 +47,42 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
         SL__UNROLL for (int i = 0; i < 5; i++) _mm_prefetch((const char *)ahead + 3072 + 64 * i, _MM_HINT_T0);
         SL__UNROLL for (int h = 0; h < 2; h++) {
-            __m512i isum[4][2][SL__FEW_ROWS]; /* [p][first or second 16][column] */
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m512i high[4];
-                sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high);
-                SL__UNROLL for (int p = 0; p < 2; p++) {
-                    __m512i low[4];
+            __m512 isum[4][SL__FEW_ROWS]; /* [p][column] */
+            __m512i high[2][4];
+            SL__UNROLL for (int s = 0; s < 2; s++) sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high[s]);
+            SL__UNROLL for (int p = 0; p < 2; p++)
+                SL__UNROLL for (int s = 0; s < 2; s++) {
+                    __m512i low[4], wide[2][SL__FEW_ROWS];
+                    int j = 8 * h + 2 * p + s;
                     sl__transpose16(w + 64 * h + 32 * p + 16 * s, stride, low);
                     SL__UNROLL for (int i = 0; i < 6; i++)
-                        _mm_prefetch((const char *)ahead + 1536 * h + 768 * s + 384 * p + 64 * i, _MM_HINT_T0);
+                        _mm_prefetch((const char *)ahead + 1536 * h + 768 * p + 384 * s + 64 * i, _MM_HINT_T0);
                     SL__UNROLL for (int c = 0; c < n; c++) {
-                        isum[p][s][c] = _mm512_set1_epi32(start[c][8 * h + 2 * p + s]);
-                        isum[p + 2][s][c] = _mm512_set1_epi32(start[c][8 * h + 2 * p + 4 + s]);
+                        wide[0][c] = _mm512_set1_epi32(start[c][j]);
+                        wide[1][c] = _mm512_set1_epi32(start[c][j + 4]);
                     }
                     SL__UNROLL for (int i = 0; i < 4; i++) {
-                        __m512i v0 = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
-                        __m512i v1 = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
+                        __m512i v0 = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[s][i], p));
+                        __m512i v1 = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[s][i], p + 2));
                         SL__UNROLL for (int c = 0; c < n; c++) {
                             const int8_t *q = x->q[c] + 256 * b + 128 * h + 32 * p + 16 * s + 4 * i;
-                            isum[p][s][c] = _mm512_dpbusd_epi32(isum[p][s][c], v0, sl__four16(q));
-                            isum[p + 2][s][c] = _mm512_dpbusd_epi32(isum[p + 2][s][c], v1, sl__four16(q + 64));
+                            wide[0][c] = _mm512_dpbusd_epi32(wide[0][c], v0, sl__four16(q));
+                            wide[1][c] = _mm512_dpbusd_epi32(wide[1][c], v1, sl__four16(q + 64));
+                        }
+                    }
+                    SL__UNROLL for (int k = 0; k < 2; k++) {
+                        __m512 scale = scale_of(scales, j + 4 * k);
+                        SL__UNROLL for (int c = 0; c < n; c++) {
+                            __m512 v = _mm512_cvtepi32_ps(wide[k][c]), *to = &isum[p + 2 * k][c];
+                            *to = s ? _mm512_fmadd_ps(v, scale, *to) : _mm512_mul_ps(v, scale);
                         }
                     }
                 }
-            }
-            SL__UNROLL for (int p = 0; p < 4; p++) {
-                __m512 scale0 = scale_of(scales, 8 * h + 2 * p), scale1 = scale_of(scales, 8 * h + 2 * p + 1);
-                SL__UNROLL for (int c = 0; c < n; c++)
-                    acc[c] = add_block(acc[c], d, isum[p][0][c], isum[p][1][c], scale0, scale1, x->a[c][8 * b + 4 * h + p]);
-            }
+            SL__UNROLL for (int p = 0; p < 4; p++)
+                SL__UNROLL for (int c = 0; c < n; c++) {
+                    __m512 a = _mm512_set1_ps(x->a[c][8 * b + 4 * h + p]);
+                    acc[c] = _mm512_fmadd_ps(_mm512_mul_ps(d, a), isum[p][c], acc[c]);
+                }
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];

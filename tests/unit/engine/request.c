@@ -105,11 +105,15 @@ START_TEST(every_allocation_may_fail) {
     a.spec.sampling.repetition = 2;
     a.spec.prompt_logprobs = 2;
     ck_assert_int_eq(make(&a.spec), SL_OK);
-    size_t used[2];
+    /* A block lost at any site adds up over the turns; malloc's own bookkeeping moves by some bytes now and then. */
+    enum { WARM = 2, TURNS = 34 };
+    size_t used = 0;
     long n = 0;
     bool known = true;
-    for (int turn = 0; turn < 2; turn++, n = turn < 2 ? 0 : n) { /* malloc's own caches are filled in the first turn */
+    for (int turn = 0; turn < TURNS; turn++) {
+        if (turn == WARM) used = mallinfo2().uordblks;
         sl_status st;
+        n = 0;
         do {
             sl_alloc_fail_at(++n);
             sl_request *r = NULL;
@@ -118,11 +122,11 @@ START_TEST(every_allocation_may_fail) {
             known = known && (st == SL_OK ? r != NULL : st == SL_NOMEM && !r);
             sl_request_free(r);
         } while (st != SL_OK);
-        used[turn] = mallinfo2().uordblks;
     }
+    size_t after = mallinfo2().uordblks;
     ck_assert(known);
     ck_assert_int_gt(n, 5);
-    ck_assert_uint_eq(used[1], used[0]);
+    ck_assert_uint_lt(after, used + 16 * (TURNS - WARM));
     close_rig();
 }
 END_TEST

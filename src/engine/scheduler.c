@@ -8,6 +8,8 @@
 #define MARGIN 0.85
 /* Weight of a new measurement in the moving averages. */
 #define FRESH 0.3
+/* Of the steps before, when a new one is learned from. */
+#define REMEMBERED 0.8
 
 /* --- lists --- */
 
@@ -50,6 +52,26 @@ double sl__scheduler_base(const sl__scheduler *c, int decoding) {
 
 static void average(double *mean, double x) { *mean = *mean > 0 ? *mean + FRESH * (x - *mean) : x; }
 
+/* Least squares over the last steps with prompt rows, older ones forgotten: seconds = fixed + unit * units. The fixed part
+ * is real: a few rows touch nearly as many experts as many do. As long as all steps had the same size, only their sum is
+ * known, and the fixed part stays as it was. */
+static void learn_prompts(sl__cost *p, double units, double seconds) {
+    p->n = p->n * REMEMBERED + 1;
+    p->u = p->u * REMEMBERED + units;
+    p->uu = p->uu * REMEMBERED + units * units;
+    p->s = p->s * REMEMBERED + seconds;
+    p->us = p->us * REMEMBERED + units * seconds;
+    double spread = p->n * p->uu - p->u * p->u;
+    if (spread > 0.01 * p->n * p->uu) {
+        double unit = (p->n * p->us - p->u * p->s) / spread, most = p->s / p->u;
+        p->unit = unit > most ? most : unit < most / 16 ? most / 16 : unit;
+        p->fixed = (p->s - p->unit * p->u) / p->n;
+    } else {
+        if (p->fixed > 0.9 * p->s / p->n) p->fixed = 0.9 * p->s / p->n;
+        p->unit = (p->s - p->fixed * p->n) / p->u;
+    }
+}
+
 void sl__scheduler_learn(sl__scheduler *c, double seconds) {
     if (c->units <= 0) {
         if (c->decoding) average(&c->cost.base[c->decoding], seconds);
@@ -57,7 +79,7 @@ void sl__scheduler_learn(sl__scheduler *c, double seconds) {
     }
     double base = sl__scheduler_base(c, c->decoding), rest = seconds - base;
     if (rest < 0) average(&c->cost.base[c->decoding], seconds); /* out of date: without prompt rows it would be less still */
-    average(&c->cost.unit, (rest > seconds / 16 ? rest : seconds / 16) / c->units);
+    learn_prompts(&c->cost, c->units, rest > seconds / 16 ? rest : seconds / 16);
 }
 
 static double units_of(const sl__scheduler *c, int from, int rows) {
@@ -185,7 +207,7 @@ static void admit_waiting(making *k) {
 static double units_left(const sl__scheduler *c) {
     if (c->decoding == 0) return -1;
     if (c->cost.unit <= 0) return 0; /* nothing is known: the least */
-    double left = c->target * MARGIN - sl__scheduler_base(c, c->decoding);
+    double left = c->target * MARGIN - sl__scheduler_base(c, c->decoding) - c->cost.fixed;
     return left > 0 ? left / c->cost.unit : 0;
 }
 

@@ -4,9 +4,10 @@
  * A promise about time, not about tokens: while somebody decodes, a step is no longer than the target, whatever prompts come
  * in. The scheduler learns what a step costs and cuts prompts accordingly; alone, a prompt gets the largest chunk.
  *
- *   seconds of a step = base[decoding rows] + unit * sum over the prompt rows of (1 + position / reach)
- * base and unit are moving averages of what was measured (base never above a step that had prompt rows too); reach is the position at which a row's attention costs as much as
- * the rest of the row, from the model's shape.
+ *   seconds of a step = base[decoding rows] + fixed + unit * sum over the prompt rows of (1 + position / reach)
+ * base is a moving average of what was measured (never above a step that had prompt rows too); fixed and unit are fitted to
+ * the last steps with prompt rows; reach is the position at which a row's attention costs as much as the rest of the row,
+ * from the model's shape.
  *
  * Rules
  *   1. Every decoding sequence gets its row in every step.
@@ -27,7 +28,9 @@
 
 typedef struct sl__cost {
     double *base;    /* [max_sequences + 1] seconds of a step with so many decoding rows alone, moving average; 0: unknown */
-    double unit;     /* seconds of a prompt row at position 0, moving average; 0: unknown */
+    double fixed;    /* seconds that any prompt rows add to a step */
+    double unit;     /* seconds of a prompt row at position 0, beside that; 0: unknown */
+    double n, u, uu, s, us; /* sums over the steps that both are fitted to, with fading weights: 1, units, squares, seconds, products */
     double reach;    /* positions */
 } sl__cost;
 

@@ -430,7 +430,6 @@ START_TEST(the_hot_path_allocates_nothing) {
     for (int i = 0; i < CLIENTS; i++) sl_engine_submit(g.g, c[i]->r, &e);
     rig_wait(&g, CLIENTS);
     ck_assert_int_eq(sl_alloc_fail_at(0), 0);
-    ck_assert(sl_metrics_get(g.config.metrics, SL_METRIC_PREEMPTIONS, 0) > 0);
     for (int i = 0; i < CLIENTS; i++) client_free(c[i]);
     rig_stop(&g);
     sl_metrics_free(g.config.metrics);

@@ -9,7 +9,7 @@
 /* Weight of a new measurement in the moving averages. */
 #define FRESH 0.3
 /* Of the steps before, when a new one is learned from. */
-#define REMEMBERED 0.8
+#define REMEMBERED 0.6
 
 /* --- lists --- */
 

@@ -26,7 +26,9 @@ SL__INLINE void tile(const float *w, int count, const float *x, int m, int n, fl
         SL__UNROLL for (int r = 0; r < m; r++)
             SL__UNROLL for (int o = 0; o < WEIGHTS; o++) sum[r][o] = _mm512_setzero_ps();
         for (; i + 16 <= n; i += 16) step(row, x, m, n, i, 0xffff, sum);
-        if (i < n) step(row, x, m, n, i, (__mmask16)((1u << (n - i)) - 1), sum);
+        if (i < n) {
+            step(row, x, m, n, i, (__mmask16)((1u << (n - i)) - 1), sum);
+        }
         SL__UNROLL for (int r = 0; r < m; r++)
             SL__UNROLL for (int o = 0; o < WEIGHTS; o++)
                 if (first + o < count) out[(size_t)r * out_stride + (size_t)(first + o)] = total(sum[r][o]);

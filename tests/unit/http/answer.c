@@ -47,7 +47,7 @@ START_TEST(old_clients_get_the_stream_until_the_close) {
 }
 END_TEST
 
-static void copy_held(server *server, void *arg) { *(held *)arg = server->held[0]; }
+static void copy_held(server *from, void *arg) { *(held *)arg = from->held[0]; }
 
 START_TEST(a_long_page_does_not_hold_the_loop) { /* Promise 3: who reads fast gets no more than its share of a turn */
     ck_assert_int_eq(start(&s), SL_OK);

@@ -328,12 +328,14 @@ void sl__completions_post(void *api, sl_http_exchange *x) {
     }
     if (large) {
         c->in_text = true;
-        c->status = sl__text_submit(a, &c->job, &c->error);
-        if (!c->status) {
+        sl_status refused = sl__text_submit(a, &c->job, &err); /* once it is taken, c is the text thread's */
+        if (!refused) {
             sl_http_hold(x, &hooks, c);
             return;
         }
         c->in_text = false;
+        c->status = refused;
+        c->error = err;
     } else {
         sl__completion_tokenize(c);
     }

@@ -171,12 +171,15 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
         t->status = sl_fail(&t->error, SL_NOMEM, "out of memory");
     } else if (t->body_len > SL_INLINE_TEXT) {
         t->in_text = true;
-        t->status = sl__text_submit(a, &t->job, &t->error);
-        if (!t->status) {
+        sl_error err;
+        sl_status refused = sl__text_submit(a, &t->job, &err); /* once it is taken, t is the text thread's */
+        if (!refused) {
             sl_http_hold(x, &hooks, t);
             return;
         }
         t->in_text = false;
+        t->status = refused;
+        t->error = err;
     } else {
         run(&t->job);
     }

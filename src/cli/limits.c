@@ -37,7 +37,7 @@ static void read_region(void *ctx, int self) {
         const sl_matrix *w;
         for (int i = 0; (w = matrix_at(r->m, layer, i)); i++) {
             size_t size = bytes_of(w);
-            for (size_t at = 0; at + PIECE / 2 < size; at += PIECE, piece++) {
+            for (size_t at = 0; at < size && (at == 0 || at + PIECE / 2 < size); at += PIECE, piece++) {
                 if (piece != mine) continue;
                 size_t n = size - at < PIECE ? size - at : PIECE;
                 sum ^= sl_kernels()->limit_read(w->data + at, n & ~(size_t)127);

@@ -76,6 +76,7 @@ static const option options[] = {
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
     {"tier", S | R | B | I, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
     {"json", R | B | I, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
+    {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},
     {"temperature", R, REAL, AT(temperature), 0, 2, "0", "X", NULL, "0 takes the likeliest token"},
     {"top-p", R, REAL, AT(top_p), 0, 1, "1", "X", NULL, "keep the likeliest tokens up to this mass"},

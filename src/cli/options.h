@@ -35,6 +35,7 @@ typedef struct sl_settings {
     int64_t drain_seconds;
     const char *log_level, *log_format;
     bool json;
+    bool limits; /* bench: these alone */
     /* run */
     int64_t max_tokens, top_k, seed;
     double temperature, top_p, min_p;

@@ -221,22 +221,12 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
     uint64_t tables = (uint64_t)c->kv_pages * (sizeof(int32_t) + sizeof(uint16_t)) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
                       (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
-                      (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *) + sizeof(double)) +
+                      (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
     return (sl_engine_plan){.kv_bytes = (uint64_t)sl_forward_page_bytes(c->model, c->kv_type) * (uint64_t)c->kv_pages,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables};
-}
-
-/* Where a row's attention costs as much as the rest of the row. Attention is done in floats, which are a few times dearer
- * than the products of quantised weights. */
-static double reach_of(const sl_model *m) {
-    enum { DEARER = 4 };
-    double attention = 2.0 * m->hp.heads * m->hp.head_dim * m->hp.layers * DEARER;
-    double rest = (double)m->active_parameters - (double)m->hp.vocab * m->hp.width;
-    double reach = rest / attention;
-    return reach > 64 ? reach : 64;
 }
 
 static bool list_tokens(sl_engine *g) {
@@ -263,13 +253,13 @@ static bool make_tables(sl_engine *g) {
     g->draw = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->max_logit_rows, sizeof *g->draw);
     g->scratch_bytes = sl_sample_scratch(c->model->hp.vocab);
     g->scratch = sl_arena_array(g->arena, SL_MEM_WORKSPACE, (size_t)c->threads, g->scratch_bytes);
-    k->cost.base = sl_arena_array(g->arena, SL_MEM_SEQUENCES, sequences + 1, sizeof(double));
-    k->cost.reach = reach_of(c->model);
+    sl__shape shape = sl__shape_of(c->model);
+    sl__cost_init(&k->cost, &shape);
     k->max_sequences = c->max_sequences;
     k->max_rows = g->max_rows;
     k->max_logit_rows = g->max_logit_rows;
     k->target = c->token_gap_ms / 1000.0;
-    return g->row && g->pages_of && g->in_step && g->draw && g->scratch && k->cost.base &&
+    return g->row && g->pages_of && g->in_step && g->draw && g->scratch &&
            sl_buffer_reserve(&g->text, text_bytes(c)) && list_tokens(g);
 }
 

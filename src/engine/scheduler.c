@@ -3,13 +3,14 @@
 #include "engine/internal.h"
 
 #include <assert.h>
+#include <limits.h>
 
 /* Of the target, for what the model of the cost does not see. */
 #define MARGIN 0.85
-/* Weight of a new measurement in the moving averages. */
-#define FRESH 0.3
-/* Of the steps before, when a new one is learned from. */
-#define REMEMBERED 0.6
+/* Targets that a step may take while nobody decodes: who comes meanwhile waits for its end. */
+#define ALONE 5
+/* Of the rows for prompts, for those that are shorter than the oldest. */
+#define SHARE 4
 
 /* --- lists --- */
 
@@ -37,55 +38,6 @@ void sl__scheduler_remove(sl__sequence *s) {
     list->count--;
 }
 
-/* --- cost --- */
-
-double sl__scheduler_base(const sl__scheduler *c, int decoding) {
-    if (decoding == 0) return 0;
-    const double *base = c->cost.base;
-    if (base[decoding] > 0) return base[decoding];
-    for (int n = decoding - 1; n > 0; n--)
-        if (base[n] > 0) return base[n] * decoding / n; /* at most linear */
-    for (int n = decoding + 1; n <= c->max_sequences; n++)
-        if (base[n] > 0) return base[n];
-    return 0;
-}
-
-static void average(double *mean, double x) { *mean = *mean > 0 ? *mean + FRESH * (x - *mean) : x; }
-
-/* Least squares over the last steps with prompt rows, older ones forgotten: seconds = fixed + unit * units. The fixed part
- * is real: a few rows touch nearly as many experts as many do. As long as all steps had the same size, only their sum is
- * known, and the fixed part stays as it was. */
-static void learn_prompts(sl__cost *p, double units, double seconds) {
-    p->n = p->n * REMEMBERED + 1;
-    p->u = p->u * REMEMBERED + units;
-    p->uu = p->uu * REMEMBERED + units * units;
-    p->s = p->s * REMEMBERED + seconds;
-    p->us = p->us * REMEMBERED + units * seconds;
-    double spread = p->n * p->uu - p->u * p->u;
-    if (spread > 0.01 * p->n * p->uu) {
-        double unit = (p->n * p->us - p->u * p->s) / spread, most = p->s / p->u;
-        p->unit = unit > most ? most : unit < most / 16 ? most / 16 : unit;
-        p->fixed = (p->s - p->unit * p->u) / p->n;
-    } else {
-        if (p->fixed > 0.9 * p->s / p->n) p->fixed = 0.9 * p->s / p->n;
-        p->unit = (p->s - p->fixed * p->n) / p->u;
-    }
-}
-
-void sl__scheduler_learn(sl__scheduler *c, double seconds) {
-    if (c->units <= 0) {
-        if (c->decoding) average(&c->cost.base[c->decoding], seconds);
-        return;
-    }
-    double base = sl__scheduler_base(c, c->decoding), rest = seconds - base;
-    if (rest < 0) average(&c->cost.base[c->decoding], seconds); /* out of date: without prompt rows it would be less still */
-    learn_prompts(&c->cost, c->units, rest > seconds / 16 ? rest : seconds / 16);
-}
-
-static double units_of(const sl__scheduler *c, int from, int rows) {
-    return rows * (1 + (from + (rows - 1) / 2.0) / c->cost.reach);
-}
-
 /* --- a step in the making --- */
 
 typedef struct making {
@@ -94,18 +46,43 @@ typedef struct making {
     void (*preempted)(void *arg, sl__sequence *s);
     void (*admitted)(void *arg, sl__sequence *s);
     void *arg;
-    int rows, logits; /* that are left */
-    double units;     /* that the target leaves; negative: no limit */
-    int prompt_rows;  /* given so far */
+    int decoding;   /* rows of the work that decode */
+    double seconds; /* that the step may take */
 } making;
+
+/* Rows of logits that `rows` rows from s->computed on want. */
+static int logits_of(const sl__sequence *s, int rows) {
+    int first = s->computed > s->scored - 1 ? s->computed : s->scored - 1; /* row p scores token p + 1 */
+    int end = s->computed + rows < s->prompt_len - 1 ? s->computed + rows : s->prompt_len - 1;
+    int scores = end > first ? end - first : 0;
+    return scores + (rows > 0 && s->computed + rows == sl__sequence_tokens(s));
+}
+
+/* The work with so many rows of s in it, or without them (sign -1). */
+static sl__work with(sl__work w, const sl__sequence *s, int rows, int sign) {
+    w.rows += sign * rows;
+    w.logits += sign * logits_of(s, rows);
+    w.positions += sign * rows * (s->computed + (rows + 1) / 2.0);
+    return w;
+}
+
+static void count_work(making *k) {
+    sl__scheduler *c = k->c;
+    c->work = (sl__work){0};
+    k->decoding = 0;
+    for (const sl__sequence *s = c->batch.first; s; s = s->next) {
+        c->work = with(c->work, s, s->rows, 1);
+        if (s->state == SL__DECODE) k->decoding += s->rows;
+    }
+}
 
 /* Takes the pages of the youngest in the batch; false: that is s itself. */
 static bool steal(making *k, const sl__sequence *s) {
     sl__sequence *youngest = k->c->batch.last;
     if (youngest == s) return false;
-    if (youngest->state == SL__DECODE) k->c->decoding--;
     sl__scheduler_remove(youngest);
     sl__sequence_preempt(youngest, k->pages);
+    count_work(k);
     k->preempted(k->arg, youngest);
     sl__scheduler_wait(k->c, youngest);
     return true;
@@ -119,42 +96,67 @@ static int make_room(making *k, sl__sequence *s, int positions) {
     return room < positions ? room : positions;
 }
 
-/* Rows that the target leaves for a prompt that goes on at position `from`, of at most so many. */
-static int affordable(const making *k, int from, int most) {
-    if (k->units < 0) return most;
-    int least = SL__LEAST_CHUNK - k->prompt_rows, n = k->c->cost.unit > 0 ? most : 0;
-    while (n > 0 && units_of(k->c, from, n) > k->units) n = n > 16 ? n - n / 16 : n - 1;
-    if (n < least) n = least;
-    return n < most ? n : most;
+/* Rows that s may have, up to `most`, beside the work that is given: by time, rows and rows of logits. */
+static int affordable(const making *k, const sl__work *given, const sl__sequence *s, int most, int logits) {
+    const sl__scheduler *c = k->c;
+    if (most > c->max_rows - given->rows) most = c->max_rows - given->rows;
+    while (most > 0 && logits_of(s, most) > logits) most--;
+    int least = SL__LEAST_CHUNK - (given->rows - k->decoding), fits = 0;
+    for (int low = 0, high = most; low < high; low = fits) { /* the step's seconds grow with the rows */
+        int middle = (low + high + 1) / 2;
+        sl__work w = with(*given, s, middle, 1);
+        if (sl__cost_seconds(&c->cost, &w) <= k->seconds) fits = middle;
+        else high = middle - 1;
+    }
+    if (fits < least) fits = least;
+    return fits < most ? fits : most;
 }
 
-/* Rows of logits that `rows` rows from s->computed on want. */
-static int logits_of(const sl__sequence *s, int rows) {
-    int first = s->computed > s->scored - 1 ? s->computed : s->scored - 1; /* row p scores token p + 1 */
-    int end = s->computed + rows < s->prompt_len - 1 ? s->computed + rows : s->prompt_len - 1;
-    int scores = end > first ? end - first : 0;
-    return scores + (s->computed + rows == sl__sequence_tokens(s));
-}
-
-static void give_prompt_rows(making *k, sl__sequence *s) {
-    int rows = sl__sequence_tokens(s) - s->computed;
-    if (rows > k->rows) rows = k->rows;
-    rows = affordable(k, s->computed, rows);
-    while (rows > 0 && logits_of(s, rows) > k->logits) rows--;
-    if (rows > 0) rows = make_room(k, s, s->computed + rows) - s->computed;
-    if (rows <= 0) return;
-    double units = units_of(k->c, s->computed, rows);
-    s->rows = rows;
-    k->rows -= rows;
-    k->logits -= logits_of(s, rows);
-    k->prompt_rows += rows;
-    k->c->units += units;
-    if (k->units >= 0) k->units = k->units > units ? k->units - units : 0;
+/* A prompt's rows of this step: at most so many. */
+static void give_prompt_rows(making *k, sl__sequence *s, int most, int logits) {
+    sl__work others = with(k->c->work, s, s->rows, -1);
+    int left = sl__sequence_tokens(s) - s->computed;
+    int rows = affordable(k, &others, s, left < most ? left : most, logits - others.logits);
+    if (rows <= s->rows) return;
+    int room = make_room(k, s, s->computed + rows) - s->computed; /* others may lose theirs */
+    if (room <= s->rows) return;
+    s->rows = room;
+    count_work(k);
 }
 
 static void give_decode_row(making *k, sl__sequence *s) {
-    if (make_room(k, s, s->computed + 1) > s->computed) s->rows = 1;
-    else k->c->decoding--; /* the youngest, and no page is free: it keeps what it has and goes on when one is */
+    if (make_room(k, s, s->computed + 1) <= s->computed) return; /* the youngest, and no page is free: it goes on when one is */
+    s->rows = 1;
+    k->c->work = with(k->c->work, s, 1, 1);
+    k->decoding++;
+}
+
+/* The prompt with the fewest tokens left that has no rows yet, fewer than `most`; the oldest of several. */
+static sl__sequence *shortest(const sl__scheduler *c, int most) {
+    sl__sequence *found = NULL;
+    for (sl__sequence *s = c->batch.first; s; s = s->next) {
+        int left = sl__sequence_tokens(s) - s->computed;
+        if (s->state == SL__DECODE || s->rows > 0 || left >= most) continue;
+        found = s;
+        most = left;
+    }
+    return found;
+}
+
+static void give_prompts(making *k) {
+    sl__scheduler *c = k->c;
+    sl__sequence *oldest = c->batch.first, *s;
+    while (oldest && oldest->state == SL__DECODE) oldest = oldest->next;
+    if (!oldest) return;
+    int share = affordable(k, &c->work, oldest, c->max_rows, INT_MAX) / SHARE;
+    int logits = c->work.logits + (c->max_logit_rows - c->work.logits) / SHARE;
+    int left = sl__sequence_tokens(oldest) - oldest->computed;
+    for (; share > 0 && oldest->rows == 0 && (s = shortest(c, left)); share -= s->rows) {
+        give_prompt_rows(k, s, share, logits);
+        if (s->rows == 0) break;
+    }
+    for (s = oldest; s; s = s->next)
+        if (s->state != SL__DECODE) give_prompt_rows(k, s, INT_MAX, c->max_logit_rows);
 }
 
 /* --- who enters --- */
@@ -172,64 +174,68 @@ static const sl__sequence *sibling(const sl__scheduler *c, const sl__sequence *s
 
 static bool may_share(const sl__sequence *s) { return s->scored >= s->prompt_len && sl__sequence_shareable(s) > 0; }
 
-static entry admit(making *k, sl__sequence *s) {
+/* Will the sibling have computed the shared positions when this step reads them? Rows of one step write their keys and
+ * values before any of them attends. An older one keeps its pages as long as s has its own. */
+static bool ready(const sl__sequence *from, const sl__sequence *s) {
+    int computed = from->computed + (from->born < s->born ? from->rows : 0);
+    return computed >= sl__sequence_shareable(s);
+}
+
+static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL_PAGE + 1; }
+
+static entry admit(making *k, sl__sequence *s, int *free) {
     sl__scheduler *c = k->c;
     const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
-    if (from && from->computed < sl__sequence_shareable(s)) return LATER; /* so that the prompt is computed once */
-    int shared = from ? sl__sequence_shareable(s) / SL_PAGE : 0, need = sl__sequence_tokens(s) / SL_PAGE + 1 - shared;
-    if (c->batch.count && k->pages->free_count < need + c->batch.count / 4) return BLOCKED;
+    if (from && !ready(from, s)) return LATER; /* so that the prompt is computed once */
+    int need = pages_for(s) - (from ? sl__sequence_shareable(s) / SL_PAGE : 0);
+    if (c->batch.count && *free < need + c->batch.count / 4) return BLOCKED;
+    *free -= need;
     sl__scheduler_remove(s);
     if (from) sl__sequence_share(s, from, k->pages);
     s->state = SL__PREFILL;
+    s->rows = 0;
     insert(&c->batch, s);
     k->admitted(k->arg, s);
     return ENTERED;
 }
 
-static bool spent(const making *k) {
-    return k->rows <= 0 || k->logits <= 0 || (k->units >= 0 && k->units < 1 && k->prompt_rows >= SL__LEAST_CHUNK);
+/* Free pages that nobody in the batch needs for the tokens it has. */
+static int unpromised(const making *k) {
+    int free = k->pages->free_count;
+    for (const sl__sequence *s = k->c->batch.first; s; s = s->next)
+        if (pages_for(s) > s->page_count) free -= pages_for(s) - s->page_count;
+    return free;
 }
 
 static void admit_waiting(making *k) {
     sl__scheduler *c = k->c;
-    for (sl__sequence *s = c->waiting.first, *next; s && c->batch.count < c->max_sequences && !spent(k); s = next) {
+    if (!c->waiting.first) return;
+    int free = unpromised(k);
+    for (sl__sequence *s = c->waiting.first, *next; s && c->batch.count < c->max_sequences; s = next) {
         next = s->next;
-        entry what = admit(k, s);
+        entry what = admit(k, s, &free);
         if (what == BLOCKED) return;
-        if (what == ENTERED) give_prompt_rows(k, s);
-        else while (next && siblings(next, s)) next = next->next;
+        if (what == LATER)
+            while (next && siblings(next, s)) next = next->next;
     }
 }
 
 /* --- the step --- */
 
-/* What the target leaves for prompts. */
-static double units_left(const sl__scheduler *c) {
-    if (c->decoding == 0) return -1;
-    if (c->cost.unit <= 0) return 0; /* nothing is known: the least */
-    double left = c->target * MARGIN - sl__scheduler_base(c, c->decoding) - c->cost.fixed;
-    return left > 0 ? left / c->cost.unit : 0;
-}
-
 int sl__scheduler_step(sl__scheduler *c, sl__pages *p, void (*preempted)(void *arg, sl__sequence *s),
                        void (*admitted)(void *arg, sl__sequence *s), void *arg) {
     making k = {.c = c, .pages = p, .preempted = preempted, .admitted = admitted, .arg = arg};
-    c->decoding = 0;
-    c->units = 0;
-    for (sl__sequence *s = c->batch.first; s; s = s->next) {
-        s->rows = 0;
-        c->decoding += s->state == SL__DECODE;
-    }
-    k.units = units_left(c);
-    k.rows = c->max_rows - c->decoding;
-    k.logits = c->max_logit_rows - c->decoding;
-    for (sl__sequence *s = c->batch.first; s; s = s->next) {
+    c->work = (sl__work){0};
+    for (sl__sequence *s = c->batch.first; s; s = s->next) s->rows = 0;
+    for (sl__sequence *s = c->batch.first; s; s = s->next)
         if (s->state == SL__DECODE) give_decode_row(&k, s);
-        else if (k.rows > 0 && k.logits > 0) give_prompt_rows(&k, s);
+    k.seconds = c->target * (k.decoding ? MARGIN : ALONE);
+    for (int i = 0; i < 2; i++) { /* twice: for choices whose prompt is computed by what was given first */
+        admit_waiting(&k);
+        give_prompts(&k);
     }
-    admit_waiting(&k);
-    int rows = 0;
-    for (sl__sequence *s = c->batch.first; s; s = s->next) rows += s->rows;
-    assert(rows > 0 || !(c->batch.first || c->waiting.first)); /* else the engine would spin */
-    return rows;
+    assert(c->work.rows > 0 || !(c->batch.first || c->waiting.first)); /* else the engine would spin */
+    return c->work.rows;
 }
+
+void sl__scheduler_learn(sl__scheduler *c, double seconds) { sl__cost_learn(&c->cost, &c->work, seconds); }

@@ -36,10 +36,28 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
 /* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= SL__FEW_ROWS columns of `cols` values. */
 typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc);
 
-/* tile [n][SL__TALL] = SL__TALL weight rows times n columns, those from activation row `first` of the call on. */
-typedef void sl__many_fn(const uint8_t *w, size_t stride, const sl_acts *x, const int32_t *row, int first, int n,
-                         float *tile);
-enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128 };
+enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128, SL__GROUPS = (SL__MANY + SL__GROUP - 1) / SL__GROUP };
+
+/* Columns that are multiplied together, and which of a tile's they are. */
+typedef struct sl__group {
+    sl__columns x;
+    int from, n;
+} sl__group;
+
+/* Cuts n <= SL__MANY columns into groups as equal as can be; how many. All panels use the same ones. */
+SL__INLINE int sl__groups_of(const sl_acts *x, const int32_t *row, int first, int n, sl__group group[SL__GROUPS]) {
+    int count = (n + SL__GROUP - 1) / SL__GROUP;
+    for (int g = 0; g < count; g++) {
+        int from = n * g / count, columns = n * (g + 1) / count - from;
+        group[g].from = from;
+        group[g].n = columns;
+        sl__columns_at(x, row, first + from, columns, &group[g].x);
+    }
+    return count;
+}
+
+/* tile [columns][SL__TALL] = SL__TALL weight rows times the columns, n of them in `groups` groups, of `cols` values. */
+typedef void sl__many_fn(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n, float *tile);
 
 /* Lines that lie ahead, to be prefetched a few at a time between other work: in a burst they would stall it. */
 typedef struct sl__ahead {
@@ -92,12 +110,13 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         return;
     }
     _Alignas(64) float tile[SL__MANY * SL__TALL];
+    sl__group group[SL__GROUPS];
     sl__prefetch_first(w, first, SL__TALL);
     for (int i = 0; i < n; i += SL__MANY) {
-        int columns = n - i < SL__MANY ? n - i : SL__MANY;
+        int columns = n - i < SL__MANY ? n - i : SL__MANY, groups = sl__groups_of(x, row, i, columns, group);
         for (int o = first; o < last; o += SL__TALL) {
             int start = o + SL__TALL <= last ? o : last - SL__TALL, skip = o - start;
-            many(w->data + (size_t)start * w->stride, w->stride, x, row, i, columns, tile);
+            many(w->data + (size_t)start * w->stride, w->stride, x->cols, group, groups, columns, tile);
             for (int j = 0; j < columns; j++)
                 memcpy(out + (size_t)(i + j) * out_stride + (o - first), tile + SL__TALL * j + skip,
                        (size_t)(SL__TALL - skip) * sizeof *out);
@@ -125,23 +144,20 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
 #define SL__GEMM(type, tier)                                                                                           \
     SL__EACH_FEW(SL__FEW)                                                                                              \
     SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
-    static void many(const uint8_t *w, size_t stride, const sl_acts *x, const int32_t *row, int first, int n,          \
-                     float *tile) {                                                                                    \
+    static void many(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n, float *tile) {\
         static void (*const each[SL__GROUP])(const panel *, const sl__columns *, int, int, float *, sl__ahead *) = {   \
             SL__EACH_GROUP(SL__NAME)};                                                                                 \
         panel p;                                                                                                       \
-        int groups = (n + SL__GROUP - 1) / SL__GROUP, lines = SL__TALL * BYTES_256 / 64;                               \
+        int lines = (SL__TALL * BYTES_256 / 64 + groups * 8 - 1) / (groups * 8);                                       \
         const uint8_t *next = w + SL__TALL * stride;                                                                   \
         memset(tile, 0, (size_t)n * SL__TALL * sizeof *tile);                                                          \
-        for (int at = 0; at < x->cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                      \
-            int values = x->cols - at < 256 ? x->cols - at : 256;                                                      \
-            sl__ahead ahead = {next, next + SL__TALL * BYTES_256, (lines + groups * 8 - 1) / (groups * 8)};            \
+        for (int at = 0; at < cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                         \
+            int values = cols - at < 256 ? cols - at : 256;                                                            \
+            sl__ahead ahead = {next, next + SL__TALL * BYTES_256, lines};                                              \
             unpack(w, stride, values, &p);                                                                             \
-            for (int g = 0; g < groups; g++) { /* as equal as can be */                                                \
-                int from = n * g / groups, columns = n * (g + 1) / groups - from;                                      \
-                sl__columns c;                                                                                         \
-                sl__columns_at(x, row, first + from, columns, &c);                                                     \
-                each[columns - 1](&p, &c, at, values, tile + SL__TALL * from, &ahead);                                 \
+            for (int g = 0; g < groups; g++) {                                                                         \
+                const sl__group *c = group + g;                                                                        \
+                each[c->n - 1](&p, &c->x, at, values, tile + SL__TALL * c->from, &ahead);                              \
             }                                                                                                          \
         }                                                                                                              \
     }                                                                                                                  \

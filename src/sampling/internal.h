@@ -25,12 +25,16 @@ int sl__select_top(const float *x, int n, int most, sl_logprob *ret);
 /* The k-th largest value of x [n], 1 <= k <= n. */
 float sl__select_kth(const float *x, int n, int k, sl__histogram *h);
 
-/* Keeps the shortest run of the largest weights whose sum reaches share of the whole, at least one, lower index first on
- * a tie; the others become 0. w [n], none negative. */
-void sl__select_nucleus(float *w, int n, double share, sl__histogram *h);
-
-/* The index at which the running sum of w [n] passes u of the whole; never one of weight 0. block: one for every 256. */
+/* One for every so many entries: room for sums. */
 #define SL_DRAW_BLOCK 256
+
+/* Keeps the shortest run of the largest weights whose sum reaches share (below 1) of the whole, at least one, lower index
+ * first on a tie: moves them and their ids to the front, in their order, and returns how many. w [n], none negative, one
+ * positive; block [n / SL_DRAW_BLOCK + 1]. */
+int sl__select_nucleus(float *w, int32_t *id, int n, double share, double *block, sl__histogram *h);
+
+/* The index at which the running sum of w [n] passes u of the whole; never one of weight 0.
+ * block [n / SL_DRAW_BLOCK + 1]. */
 int sl__select_draw(const float *w, int n, double u, double *block);
 
 #endif

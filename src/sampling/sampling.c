@@ -115,9 +115,14 @@ static int draw(const sl_sampling_params *p, float *x, int vocab, int best, uint
     for (int i = 0; i < vocab; i++) x[i] = x[i] == max ? 0 : (x[i] - max) / p->temperature; /* max may have overflowed */
     int n = gather(p, x, vocab, s);
     sl_kernels()->softmax(x, n);
-    if (p->top_p < 1.0f) sl__select_nucleus(x, n, (double)p->top_p, s->histogram);
+    bool all = n == vocab;
+    if (p->top_p < 1.0f) {
+        for (int i = 0; all && i < n; i++) s->id[i] = i;
+        all = false;
+        n = sl__select_nucleus(x, s->id, n, (double)p->top_p, s->block, s->histogram);
+    }
     int chosen = sl__select_draw(x, n, sl__uniform(p->seed, position), s->block);
-    return n == vocab ? chosen : s->id[chosen];
+    return all ? chosen : s->id[chosen];
 }
 
 void sl_sample(const sl_sampling_params *p, const sl_history *h, float *logits, int vocab, const int32_t *banned,

@@ -55,6 +55,8 @@ END_TEST
 
 START_TEST(nucleus_agrees_with_sorting) {
     static float w[3000], before[3000];
+    static int32_t id[3000];
+    static double block[3000 / SL_DRAW_BLOCK + 1];
     for (int round = 0; round < 60; round++) {
         int n = 1 + (int)(noise() * 2999);
         double whole = 0;
@@ -66,13 +68,16 @@ START_TEST(nucleus_agrees_with_sorting) {
         if (whole <= 0) continue;
         memcpy(before, w, sizeof w);
         double share = round % 5 == 0 ? 0.0 : (double)noise();
-        sl__select_nucleus(w, n, share, &histogram);
+        for (int i = 0; i < n; i++) id[i] = i + 7;
+        int kept = sl__select_nucleus(w, id, n, share, block, &histogram), wanted = 0;
         entry *e = sorted(before, n);
         double mass = 0;
-        for (int i = 0; i < n; i++) {
-            bool keep = i == 0 || mass < share * whole;
-            ck_assert_float_eq(w[e[i].i], keep ? e[i].x : 0);
-            mass += (double)e[i].x;
+        for (; wanted == 0 || (wanted < n && mass < share * whole); wanted++) mass += (double)e[wanted].x;
+        ck_assert_int_eq(kept, wanted);
+        for (int i = 0; i < kept; i++) {
+            ck_assert_float_eq(w[i], before[id[i] - 7]);
+            ck_assert(i == 0 || id[i] > id[i - 1]);
+            ck_assert(w[i] > e[kept - 1].x || (w[i] == e[kept - 1].x && id[i] - 7 <= e[kept - 1].i));
         }
         free(e);
     }

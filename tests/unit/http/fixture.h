@@ -1,5 +1,6 @@
 /* fixture.h: a front end on a free port of 127.0.0.1, its loop in a thread of its own, and a client of raw sockets.
- * The test's thread is the client; what must happen on the loop goes through on_loop(). */
+ * The test's thread is the client; what must happen on the loop goes through on_loop(). Deadlines are long and reached by
+ * pass(), so that no test depends on the machine's speed. */
 #ifndef SL_TESTS_HTTP_FIXTURE_H
 #define SL_TESTS_HTTP_FIXTURE_H
 
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -218,14 +220,19 @@ static void *server_main(void *arg) {
     return NULL;
 }
 
-/* Fill in s->config first; s is zeroed otherwise. */
+/* Fill in s->config first; what an earlier test of the same process left in s is cleared. */
 static inline sl_status start(server *s) {
+    sl_http_config config = s->config;
+    memset(s, 0, sizeof *s);
+    s->config = config;
     if (!s->config.host) s->config.host = "127.0.0.1";
     sem_init(&s->up, 0, 0);
     sem_init(&s->called, 0, 0);
     ck_assert_int_eq(pthread_create(&s->thread, NULL, server_main, s), 0);
     sem_wait(&s->up);
-    if (s->status != SL_OK) pthread_join(s->thread, NULL);
+    if (s->status == SL_OK) return SL_OK;
+    pthread_join(s->thread, NULL);
+    s->config = (sl_http_config){0};
     return s->status;
 }
 
@@ -256,11 +263,12 @@ static inline void stop(server *s) {
     ck_assert_int_eq(atomic_load(&s->holds), atomic_load(&s->dones));
     sem_destroy(&s->up);
     sem_destroy(&s->called);
+    s->config = (sl_http_config){0};
 }
 
-/* Waits until *counter is at least n; false after some seconds. */
+/* Waits until *counter is at least n; false after half a minute. */
 static inline bool reaches(atomic_int *counter, int n) {
-    for (int i = 0; i < 10000 && atomic_load(counter) < n; i++) usleep(1000);
+    for (int i = 0; i < 30000 && atomic_load(counter) < n; i++) usleep(1000);
     return atomic_load(counter) >= n;
 }
 
@@ -282,7 +290,7 @@ typedef struct answer {
 static void dial(client *c, int port) {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    struct timeval patience = {20, 0};
+    struct timeval patience = {40, 0};
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     c->at = c->have = 0;
     ck_assert_int_ge(c->fd, 0);
@@ -444,11 +452,48 @@ static inline void do_end(server *s, void *arg) {
 
 static inline void do_look(server *s, void *arg) { *(sl_http *)arg = *s->h; }
 
-/* A copy of the front end's numbers. */
+/* A copy of the front end's numbers. What was kicked before has run. */
 static inline sl_http look(server *s) {
     sl_http h;
     on_loop(s, do_look, &h);
     return h;
+}
+
+static inline void do_pass(server *s, void *arg) {
+    uint64_t past = (uint64_t)*(int *)arg * SL_SECOND;
+    for (sl__connection *c = s->h->connections; c; c = c->next)
+        if (c->deadline > 0) c->deadline = c->deadline > past ? c->deadline - past : 1;
+    s->h->scanned = 0;
+    sl__http_kick(s->h);
+}
+
+/* So many seconds pass for the deadlines of all connections, and those that are over have been cut. */
+static inline void pass(server *s, int seconds) {
+    on_loop(s, do_pass, &seconds);
+    look(s);
+}
+
+static inline void do_count_unread(server *s, void *arg) {
+    for (sl__connection *c = s->h->connections; c; c = c->next) {
+        int n = 0;
+        if (ioctl(c->fd, FIONREAD, &n) == 0) *(int *)arg += n;
+    }
+}
+
+/* Waits until the front end has read all that the client said. */
+static inline void heard(server *s, client *c) {
+    for (int unsent = 1, unread = 1, i = 0; unsent + unread > 0; i++) {
+        ck_assert_int_lt(i, 30000);
+        if (i > 0) usleep(1000);
+        ck_assert_int_eq(ioctl(c->fd, TIOCOUTQ, &unsent), 0);
+        unread = 0;
+        on_loop(s, do_count_unread, &unread);
+    }
+}
+
+static inline bool still_open(client *c) {
+    struct pollfd f = {.fd = c->fd, .events = POLLIN | POLLRDHUP};
+    return poll(&f, 1, 0) == 0;
 }
 
 #endif

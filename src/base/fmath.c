@@ -1,4 +1,4 @@
-/* fmath.c: fixed sequences. Vector tiers repeat sl_expf and sl_logf step by step, one IEEE operation for each operation
+/* fmath.c: fixed sequences. Vector tiers repeat sl_expf, sl_exp2f and sl_logf step by step, one IEEE operation for each operation
  * below, and get the same bits (rounding to nearest, denormals on). NaN stays NaN, its payload is not defined.
  *
  * sl_expf(x):  e^x = 2^n * e^r,  x = n ln2 + r,  |r| <= ln2 / 2
@@ -13,6 +13,12 @@
  *      p = p * float_of_bits((a + 127) << 23)                two factors, so that neither overflows and a denormal
  *      p = p * float_of_bits((b + 127) << 23)                result is rounded once (it is not flushed)
  *   The clamps of step 1 give 0 and +inf by step 5: no further selection.
+ *
+ * sl_exp2f(x):  2^x = 2^n * 2^r,  x = n + r,  |r| <= 1/2
+ *   1. x = x < -126 ? -126 : x                               (a NaN passes: max(-126, x))
+ *   2. t = x + MAGIC;  n = t - MAGIC;  r = x - n             exact
+ *   3. p = B5;  p = fmaf(p, r, B4) … B1, 1                   Horner: five fmaf
+ *   4. p = p * float_of_bits((bits(t) << 23) + bits(1))      the low bits of t are n: MAGIC's leave the top of the word
  *
  * sl_logf(x):  ln x = e ln2 + ln m,  m in [sqrt(1/2), sqrt(2)),  f = m - 1
  *   1. small = x < 2^-126;  y = small ? x * 2^23 : x
@@ -76,6 +82,20 @@ float sl_expf(float x) {
     p *= float_of(((uint32_t)a + 127u) << 23);
     p *= float_of(((uint32_t)b + 127u) << 23);
     return p;
+}
+
+float sl_exp2f(float x) {
+    const float magic = 0x1.8p+23f;
+    x = x < -126.0f ? -126.0f : x;
+    float t = x + magic;
+    float r = x - (t - magic);
+    float p = 0x1.5bba14p-10f;
+    p = fmaf(p, r, 0x1.3cea88p-7f);
+    p = fmaf(p, r, 0x1.c6b752p-5f);
+    p = fmaf(p, r, 0x1.ebf9bcp-3f);
+    p = fmaf(p, r, 0x1.62e42ap-1f);
+    p = fmaf(p, r, 1.0f);
+    return p * float_of((bits_of(t) << 23) + 0x3F800000u);
 }
 
 float sl_logf(float x) {

@@ -10,6 +10,9 @@
 /* e^x. Range reduction by ln 2 in two parts, polynomial of degree 6. Overflow gives +inf, below -104 gives 0,
  * NaN gives NaN. */
 float sl_expf(float x);
+/* 2^x for x up to 127, for weights relative to the largest. Polynomial of degree 5, error below 2.1 ulp, 1 at 0.
+ * Below -126 gives 2^-126 (nothing beside 1, but not zero), NaN gives NaN. */
+float sl_exp2f(float x);
 /* Natural logarithm. 0 gives -inf, negative or NaN gives NaN. */
 float sl_logf(float x);
 /* Sine and cosine of an angle in radians, |x| up to 2^24 (rope: position times frequency): exact enough reduction in

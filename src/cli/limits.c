@@ -96,10 +96,11 @@ static double ffn_values(const sl_ffn_weights *w) { return values(&w->gate) + va
 
 sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     const sl_hparams *hp = &m->hp;
-    double heads = (double)hp->heads * hp->head_dim, kv_heads = (double)hp->kv_heads * hp->head_dim;
+    double heads = (double)hp->heads * hp->head_dim;
+    size_t page = sl_kv_keys_bytes(t, hp->head_dim) + sl_kv_values_bytes(t, hp->head_dim); /* of a head */
     sl_cost c = {.dense_bytes = (double)bytes_of(&m->output),
                  .output_multiplies = values(&m->output),
-                 .kv_bytes = 2 * kv_heads * (double)sl_kv_bytes(t) * hp->layers,
+                 .kv_bytes = (double)page / SL_PAGE * hp->kv_heads * hp->layers,
                  .kv_multiplies = 2 * heads * hp->layers};
     int routed = 0;
     for (int i = 0; i < hp->layers; i++) {

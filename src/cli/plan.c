@@ -49,7 +49,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     sl_engine_config *g = &s->engine;
     sl_machine_read(&p.machine);
     g->model = m;
-    g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_F16;
+    g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_I16;
     if (!g->threads) g->threads = p.machine.threads;
     bool ctx_given = g->ctx > 0;
     if (!ctx_given) g->ctx = m->hp.context < DEFAULT_CTX ? m->hp.context : DEFAULT_CTX;

@@ -5,7 +5,7 @@
  * in ascending order:
  *
  *     (M, S, A) = span 0;   then for each span (m, s, a):
- *     T = max(M, m);  S = fma(s, exp(m - T), S * exp(M - T));  A = fma(exp(m - T), a, A * exp(M - T));  M = T
+ *     T = max(M, m);  S = fma(s, exp2(m - T), S * exp2(M - T));  A = fma(exp2(m - T), a, A * exp2(M - T));  M = T
  *     result = A * (1 / S)
  *
  * Rows of a sequence that stand next to each other are cut into chunks, so that a page is read once for all their queries.
@@ -19,6 +19,8 @@
 #include <string.h>
 
 enum { QUERIES = 64, MOST_PARTIAL_BYTES = 64 << 20 };
+
+static const float LOG2_E = 0x1.715476p+0f; /* softmax is computed to the base 2 */
 
 /* Parts a chunk may be cut into follow from its share of the step: see sl__attention_plan. */
 static int most_split(const sl_forward_config *c) {
@@ -86,7 +88,6 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
     const sl_step *s = f->step;
     const int32_t *page = s->sequence[s->row[c->row].sequence].page;
     int d = f->m->hp.head_dim, n = c->rows * f->group;
-    float scale = 1 / sl_sqrtf((float)d);
     for (int i = 0; i < n; i++) {
         state[i] = (sl_attend){-INFINITY, 0};
         memset(acc[i], 0, (size_t)d * sizeof(float));
@@ -98,9 +99,8 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
             int count = seen < 0 ? 0 : sl__least(seen, SL_PAGE);
             for (int h = 0; h < f->group; h++) w->count[r * f->group + h] = count;
         }
-        const uint8_t *keys = sl_kv_keys(&f->kv, page[p], layer, kv_head);
-        const uint8_t *ahead = p + 1 < c->pages ? sl_kv_keys(&f->kv, page[p + 1], layer, kv_head) : NULL;
-        f->k->attend[f->kv.type](w->query, w->count, n, d, keys, keys + f->kv.plane_bytes, scale, state, acc, ahead);
+        const uint8_t *ahead = p + 1 < c->pages ? sl_kv_head(&f->kv, page[p + 1], layer, kv_head) : NULL;
+        f->k->attend[f->kv.type](w->query, w->count, n, d, sl_kv_head(&f->kv, page[p], layer, kv_head), state, acc, ahead);
     }
 }
 
@@ -108,11 +108,10 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
 static void merge(const sl_forward *f, sl_attend *total, float *sum, const sl_attend *span, const float *acc) {
     int d = f->m->hp.head_dim;
     float top = span->max > total->max ? span->max : total->max;
-    float keep = sl_expf(total->max - top), add = sl_expf(span->max - top);
+    float keep = sl_exp2f(total->max - top), add = sl_exp2f(span->max - top);
     total->max = top;
     total->sum = fmaf(span->sum, add, total->sum * keep);
-    for (int j = 0; j < d; j++) sum[j] *= keep;
-    f->k->axpy(sum, add, acc, d);
+    f->k->axpby(sum, keep, acc, add, d);
 }
 
 static void divide(float *sum, float by, int d) {
@@ -199,9 +198,13 @@ void sl__attend_item(sl_forward *f, int layer, int self, int item) {
     const sl__chunk *c = &a->chunk[lo];
     int kv_head = (item - c->first_item) / c->parts, part = (item - c->first_item) % c->parts;
     sl__worker *w = &f->worker[self];
+    int d = f->m->hp.head_dim;
+    float scale = 1 / sl_sqrtf((float)d) * LOG2_E;
     for (int i = 0; i < c->rows * f->group; i++) {
         size_t row = (size_t)(c->row + i / f->group), head = (size_t)(kv_head * f->group + i % f->group);
-        w->query[i] = f->q + (row * (size_t)f->m->hp.heads + head) * (size_t)f->m->hp.head_dim;
+        void *ready = w->ready + (size_t)i * sl_query_bytes(d);
+        float by = f->k->query[f->kv.type](f->q + (row * (size_t)f->m->hp.heads + head) * (size_t)d, d, scale, ready);
+        w->query[i] = (sl_query){ready, by};
     }
     if (c->parts == 1) attend_whole(f, c, layer, kv_head, w);
     else attend_part(f, c, layer, kv_head, part, w);

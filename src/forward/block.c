@@ -122,9 +122,8 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     const sl_step_row *s = &f->step->row[row];
     int page = f->step->sequence[s->sequence].page[s->position / SL_PAGE];
     for (int h = 0; h < hp->kv_heads; h++) {
-        uint8_t *keys = sl_kv_keys(&f->kv, page, layer, h) + (size_t)(s->position % SL_PAGE) * f->kv.row_bytes;
-        f->k->kv_store[f->kv.type](k + (size_t)h * d, hp->head_dim, keys);
-        f->k->kv_store[f->kv.type](v + (size_t)h * d, hp->head_dim, keys + f->kv.plane_bytes);
+        f->k->kv_store[f->kv.type](k + (size_t)h * d, v + (size_t)h * d, hp->head_dim, s->position % SL_PAGE,
+                                   sl_kv_head(&f->kv, page, layer, h));
     }
 }
 

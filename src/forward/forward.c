@@ -89,7 +89,8 @@ static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
                          .ffn = place(s, SL_FFN_SCRATCH, sizeof(float)),
                          .acc = floats(s, queries, (size_t)f->m->hp.head_dim),
                          .acc_row = place(s, queries, sizeof(float *)),
-                         .query = place(s, queries, sizeof(float *)),
+                         .ready = place(s, queries, sl_query_bytes(f->m->hp.head_dim)),
+                         .query = place(s, queries, sizeof(sl_query)),
                          .state = place(s, queries, sizeof(sl_attend)),
                          .total = place(s, queries, sizeof(sl_attend)),
                          .count = place(s, queries, sizeof(int))};

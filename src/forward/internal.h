@@ -46,7 +46,8 @@ typedef struct sl__worker {
     float *ffn;        /* SL_FFN_SCRATCH floats */
     float *acc;        /* [queries][head_dim]: one span */
     float **acc_row;   /* [queries] */
-    const float **query; /* [queries] */
+    uint8_t *ready;    /* [queries][sl_query_bytes(head_dim)]: queries as the KV type wants them */
+    sl_query *query;   /* [queries] */
     sl_attend *state, *total; /* [queries] of a span, of all spans so far */
     int *count;        /* [queries] */
 } sl__worker;

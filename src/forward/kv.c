@@ -8,9 +8,7 @@
 
 sl_kv sl_kv_layout(const sl_hparams *hp, sl_kv_type type) {
     sl_kv kv = {.type = type};
-    kv.row_bytes = (size_t)hp->head_dim * sl_kv_bytes(type);
-    kv.plane_bytes = SL_PAGE * kv.row_bytes;
-    kv.head_bytes = 2 * kv.plane_bytes;
+    kv.head_bytes = sl_kv_keys_bytes(type, hp->head_dim) + sl_kv_values_bytes(type, hp->head_dim);
     kv.layer_bytes = (size_t)hp->kv_heads * kv.head_bytes;
     kv.page_bytes = (size_t)hp->layers * kv.layer_bytes;
     return kv;
@@ -23,6 +21,7 @@ sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *re
     }
     void *p = mmap(NULL, kv.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages: %s", kv.mapped, strerror(errno));
+    (void)madvise(p, kv.mapped, MADV_HUGEPAGE); /* pages of a sequence lie far apart: fewer of them miss the TLB */
     kv.data = p;
     *ret = kv;
     return SL_OK;

@@ -3,7 +3,7 @@
  *
  * One page holds SL_PAGE positions of one sequence over all layers; its number is its place in one big mapping:
  *
- *     page p at p * page_bytes:  [layer][kv head][ K: SL_PAGE x head_dim | V: SL_PAGE x head_dim ]
+ *     page p at p * page_bytes:  [layer][kv head][ keys | values ]      (the layout inside: sl_kv_type)
  *
  * so what one attention item reads of a page (one layer, one KV head) is one piece. Memory is touched when a position is
  * first written. */
@@ -16,8 +16,7 @@
 
 typedef struct sl_kv {
     uint8_t *data;     /* [pages] */
-    size_t page_bytes, layer_bytes, head_bytes, plane_bytes; /* plane: the keys, or the values, of one head in a page */
-    size_t row_bytes;  /* of one position in a plane */
+    size_t page_bytes, layer_bytes, head_bytes;
     size_t mapped;
     sl_kv_type type;
 } sl_kv;
@@ -28,8 +27,8 @@ sl_kv sl_kv_layout(const sl_hparams *hp, sl_kv_type type);
 sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *ret, sl_error *e);
 void sl_kv_close(sl_kv *kv); /* zero-initialised is fine */
 
-/* The keys of a page; its values begin plane_bytes later. */
-static inline uint8_t *sl_kv_keys(const sl_kv *kv, int page, int layer, int kv_head) {
+/* Keys and values of one head of a page. */
+static inline uint8_t *sl_kv_head(const sl_kv *kv, int page, int layer, int kv_head) {
     return kv->data + (size_t)page * kv->page_bytes + (size_t)layer * kv->layer_bytes + (size_t)kv_head * kv->head_bytes;
 }
 

@@ -42,9 +42,10 @@ sl_gemm_fn sl__float_gemm;
     uint64_t sl__limit_read_##tier(const void *p, size_t bytes);                                                       \
     double sl__limit_multiply_##tier(int passes, float *ret);                                                          \
     float sl__logsumexp_##tier(const float *x, int n, float *ret_max);                                                 \
-    void sl__kv_store_f16_##tier(const float *x, int n, void *out);                                                    \
-    void sl__kv_store_f32_##tier(const float *x, int n, void *out);                                                    \
-    sl_attend_fn sl__attend_f16_##tier, sl__attend_f32_##tier
+    void sl__axpby_##tier(float *y, float b, const float *x, float a, int n);                                          \
+    sl_kv_store_fn sl__kv_store_i16_##tier, sl__kv_store_f32_##tier;                                                   \
+    sl_query_fn sl__query_i16_##tier, sl__query_f32_##tier;                                                            \
+    sl_attend_fn sl__attend_i16_##tier, sl__attend_f32_##tier
 
 /* The entries of a table: those that are no matrix products; among them those that wider vectors make faster; and all. */
 #define SL__TABLE_FLOATS(tier_)                                                                                        \
@@ -58,12 +59,13 @@ sl_gemm_fn sl__float_gemm;
               [SL_TYPE_Q6_K] = sl__q6_k_widen_##tier_},                                                                \
     .quantize = sl__quantize_##tier_, .dot = sl__dot_##tier_, .rmsnorm = sl__rmsnorm_##tier_,                          \
     .softmax = sl__softmax_##tier_, .swiglu = sl__swiglu_##tier_, .add = sl__add_##tier_,                              \
-    .axpy = sl__axpy_##tier_, .rope = sl__rope_##tier_,                                                                \
-    .kv_store = {[SL_KV_F16] = sl__kv_store_f16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
-    .logsumexp = sl__logsumexp_##tier_, .limit_read = sl__limit_read_##tier_
+    .axpy = sl__axpy_##tier_, .axpby = sl__axpby_##tier_, .rope = sl__rope_##tier_,                                    \
+    .kv_store = {[SL_KV_I16] = sl__kv_store_i16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
+    .query = {[SL_KV_I16] = sl__query_i16_##tier_, [SL_KV_F32] = sl__query_f32_##tier_},                               \
+    .attend[SL_KV_F32] = sl__attend_f32_##tier_, .logsumexp = sl__logsumexp_##tier_,                                   \
+    .limit_read = sl__limit_read_##tier_
 #define SL__TABLE_WIDE(tier_)                                                                                          \
-    .dots = sl__dots_##tier_, .attend = {[SL_KV_F16] = sl__attend_f16_##tier_, [SL_KV_F32] = sl__attend_f32_##tier_},  \
-    .limit_multiply = sl__limit_multiply_##tier_
+    .dots = sl__dots_##tier_, .attend[SL_KV_I16] = sl__attend_i16_##tier_, .limit_multiply = sl__limit_multiply_##tier_
 
 #define SL__TABLE(tier_)                                                                                               \
     {                                                                                                                  \

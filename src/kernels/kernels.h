@@ -45,8 +45,24 @@ typedef struct sl_acts {
 /* Pages in a span: spans are work items, merged in ascending order. */
 #define SL_SPAN_PAGES 8
 
-typedef enum sl_kv_type { SL_KV_F16, SL_KV_F32, SL_KV_COUNT } sl_kv_type;
-static inline size_t sl_kv_bytes(sl_kv_type t) { return t == SL_KV_F16 ? 2 : 4; }
+/* How keys and values are kept. A head of a page is one piece, its keys, then its values, and begins at a multiple of 64:
+ *   F32  keys [SL_PAGE][d], values [SL_PAGE][d]
+ *   I16  16-bit integers and a scale for each position, 0 in the place of what is missing in a pair:
+ *        keys    pair [(d + 1) / 2][SL_PAGE][2]: values 2 j and 2 j + 1 of every position; float scale [SL_PAGE]
+ *        values  pair [SL_PAGE / 2][d up to a multiple of 16][2]: positions l and l + 16; float scale [SL_PAGE]
+ *        so that a vector of pairs times a pair in every lane adds up to scores of neighbouring positions, or to sums of
+ *        neighbouring values: nothing is ever added across lanes, and as the sums are exact their order is free. */
+typedef enum sl_kv_type { SL_KV_I16, SL_KV_F32, SL_KV_COUNT } sl_kv_type;
+
+/* Bytes of a head's keys, or values, in a page. */
+static inline size_t sl_kv_keys_bytes(sl_kv_type t, int d) {
+    return t == SL_KV_I16 ? SL_PAGE * ((size_t)(d + 1) / 2 * 4 + 4) : SL_PAGE * (size_t)d * 4;
+}
+static inline size_t sl_kv_values_bytes(sl_kv_type t, int d) {
+    return t == SL_KV_I16 ? SL_PAGE * ((size_t)(d + 15) / 16 * 32 + 4) : SL_PAGE * (size_t)d * 4;
+}
+/* Bytes of a query that was made ready. */
+static inline size_t sl_query_bytes(int d) { return (size_t)(d + 15) / 16 * 64; }
 
 /* out[i * out_stride + (o - first)] = W[o] . x[row[i]] for o in [first, last), i in [0, n).
  *   first is a multiple of SL_PANEL, last is one too or w->rows
@@ -55,22 +71,46 @@ static inline size_t sl_kv_bytes(sl_kv_type t) { return t == SL_KV_F16 ? 2 : 4; 
 typedef void sl_gemm_fn(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
                         size_t out_stride, void *scratch);
 
-/* Running softmax of one (row, head): the weighted sum of values is acc / sum, with exponents relative to max. */
+/* A query that was made ready for a type of keys: its numbers, and what their products are multiplied by. */
+typedef struct sl_query {
+    const void *q;
+    float scale;
+} sl_query;
+
+/* Running softmax of one (row, head), to the base 2: the weighted sum of values is acc / sum, with exponents relative to
+ * max. */
 typedef struct sl_attend {
     float max; /* -inf before the first page */
     float sum;
 } sl_attend;
 
 /* One page of keys and values for `n` queries that share a KV head: one online-softmax update each.
- *   q      [n] pointers to d floats (already rotated); count [n] positions of the page that query i sees, 0 … SL_PAGE
- *   k, v   [SL_PAGE][d] of the KV type, only the first max(count) positions are read
+ *   q      [n] queries of d numbers; count [n] positions of the page that query i sees, 0 … SL_PAGE
+ *   page   the head's keys and values; what stands at positions that nobody sees does not matter, but may be read
  *   state  [n]; acc [n] pointers to d floats, updated
- *   ahead  keys of the page that will be read next, its values as far behind them as here, or NULL: it may be prefetched
- * Scores: s_p = scale * dot(q, k_p) (16-lane order, K widened to float); m' = max(m, max s) + 0; c = exp(m - m') (0 if m
- * is -inf); w_p = exp(s_p - m'); sum = fma(sum, c, total of w_p in ascending p, plain additions from 0); acc_j = acc_j * c,
- * then acc_j = fma(w_p, v_pj, acc_j) for p ascending. count 0 leaves everything as it is. */
-typedef void sl_attend_fn(const float *const *q, const int *count, int n, int d, const void *k, const void *v,
-                          float scale, sl_attend *state, float *const *acc, const void *ahead);
+ *   ahead  the same of the page that will be read next, or NULL: it may be prefetched
+ * exp2 is sl_exp2f; a total of weights is that of 16 lanes, lane l holding those of positions l and l + 16, by the tree;
+ * positions that the query does not see count as zero. count 0 leaves everything as it is.
+ *   F32  s_p = scale * dot(q, k_p) in the order of 16 lanes; m' = max(m, max s) + 0; c = exp2(m - m') (0 if m is -inf);
+ *        w_p = exp2(s_p - m'); sum = fma(sum, c, total w); acc_j = acc_j * c, then acc_j = fma(w_p, v_pj, acc_j) for p
+ *        ascending
+ *   I16  s_p = (float)(sum of q_j k_pj, exact) * key scale_p * scale; m', c, w_p and sum as above;
+ *        u_p = w_p * value scale_p; U = total u; f = U >= 2^-100 ? 32767 / U : 0; w'_p = u_p * f rounded to the nearest
+ *        even integer, which keeps sums below 2^31; acc_j = fma((float)(sum of w'_p v_pj, exact), U * (1/32767), acc_j * c) */
+typedef void sl_attend_fn(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+                          float *const *acc, const void *ahead);
+
+/* Writes the key and the value of position `at` of a page.
+ * I16: integers by a step a, x * (1/a) rounded to the nearest even one, and the step as scale. The step is the larger of
+ * amax * (1/32767) and, in keys and queries, sqrt(dot(x, x)) * (1/46000), so that a sum of products never leaves 31 bits
+ * (Cauchy and Schwarz). A step below 2^-50: zero and all zeros; a sum of squares that is not finite: NaN and all zeros.
+ * Half floats cost as much or more: they are finer for numbers below a sixteenth of the largest, coarser above, and it is
+ * the large ones that weigh (tests/kernels/attend.c). */
+typedef void sl_kv_store_fn(const float *k, const float *v, int d, int at, void *page);
+
+/* Makes a query of d floats ready: its numbers to `out`, sl_query_bytes(d), 64-byte aligned; returns what to multiply by:
+ * `scale` (times the step). */
+typedef float sl_query_fn(const float *x, int d, float scale, void *out);
 
 typedef struct sl_kernel_table {
     const char *tier; /* "scalar", "avx2", … */
@@ -87,10 +127,12 @@ typedef struct sl_kernel_table {
     void (*swiglu)(const float *gate, const float *up, int n, float *out);           /* out = gate / (1 + exp(-gate)) * up */
     void (*add)(float *y, const float *x, int n);                                    /* y += x */
     void (*axpy)(float *y, float a, const float *x, int n);                          /* y = fma(a, x, y) */
+    void (*axpby)(float *y, float b, const float *x, float a, int n);                /* y = fma(a, x, y * b) */
     void (*rope)(float *x, const float *cosines, const float *sines, int half, int interleaved); /* one head, rotates the
                                            first 2*half values: pairs (j, j+half), or (2j, 2j+1); y0 = fma(x0, c, -(x1*s)),
                                            y1 = fma(x1, c, x0*s) with the inner product rounded first */
-    void (*kv_store[SL_KV_COUNT])(const float *x, int n, void *out);                 /* round to nearest even into a page */
+    sl_kv_store_fn *kv_store[SL_KV_COUNT];
+    sl_query_fn *query[SL_KV_COUNT];
     sl_attend_fn *attend[SL_KV_COUNT];
     /* Sampling: log of the sum of exponentials over a vocabulary: *ret_max and log(sum exp(x - max)), 16-lane sum. */
     float (*logsumexp)(const float *x, int n, float *ret_max);

@@ -146,6 +146,14 @@ void sl__axpy_avx2(float *y, float a, const float *x, int n) {
     for (; i < n; i++) y[i] = fmaf(a, x[i], y[i]);
 }
 
+void sl__axpby_avx2(float *y, float b, const float *x, float a, int n) {
+    __m256 av = _mm256_set1_ps(a), bv = _mm256_set1_ps(b);
+    int i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(y + i, _mm256_fmadd_ps(av, _mm256_loadu_ps(x + i), _mm256_mul_ps(bv, _mm256_loadu_ps(y + i))));
+    for (; i < n; i++) y[i] = fmaf(a, x[i], y[i] * b);
+}
+
 SL__INLINE void rotate(__m256 x0, __m256 x1, __m256 c, __m256 s, __m256 *ret0, __m256 *ret1) {
     *ret0 = _mm256_fmsub_ps(x0, c, _mm256_mul_ps(x1, s));
     *ret1 = _mm256_fmadd_ps(x1, c, _mm256_mul_ps(x0, s));
@@ -178,13 +186,3 @@ void sl__rope_avx2(float *x, const float *cosines, const float *sines, int half,
         *p1 = fmaf(x1, c, x0 * s);
     }
 }
-
-void sl__kv_store_f16_avx2(const float *x, int n, void *out) {
-    uint16_t *half = out;
-    int i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i *)(void *)(half + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-    for (; i < n; i++) half[i] = _cvtss_sh(x[i], _MM_FROUND_TO_NEAREST_INT);
-}
-
-void sl__kv_store_f32_avx2(const float *x, int n, void *out) { memcpy(out, x, (size_t)n * sizeof *x); }

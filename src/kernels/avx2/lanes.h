@@ -112,6 +112,16 @@ SL__INLINE float sl__lanes_total(__m256 low, __m256 high) {
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
 }
 
+/* Totals of eight sums of sixteen lanes whose upper lanes were added to the lower ones: v[p] is position p's. */
+SL__INLINE __m256 sl__totals8(const __m256 *v) {
+    __m256 a[4], b[2];
+    SL__UNROLL for (int i = 0; i < 4; i++) /* lanes: position i | position i + 4 */
+        a[i] = _mm256_add_ps(_mm256_permute2f128_ps(v[i], v[i + 4], 0x20), _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
+    SL__UNROLL for (int i = 0; i < 2; i++) /* positions 2 i, 2 i, 2 i + 1, 2 i + 1 | + 4 */
+        b[i] = _mm256_add_ps(_mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0x44), _mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0xee));
+    return _mm256_add_ps(_mm256_shuffle_ps(b[0], b[1], 0x88), _mm256_shuffle_ps(b[0], b[1], 0xdd));
+}
+
 /* The first n (0 … 8) lanes are on. */
 SL__INLINE __m256i sl__first_lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -137,6 +147,22 @@ SL__INLINE __m256 sl__exp8(__m256 x) {
     __m256i a = _mm256_srai_epi32(k, 1), b = _mm256_sub_epi32(k, a), bias = _mm256_set1_epi32(127);
     p = _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(a, bias), 23)));
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(b, bias), 23)));
+}
+
+/* sl_exp2f eight times: the same operations (base/fmath.c). */
+SL__INLINE __m256 sl__exp2_8(__m256 x) {
+    const __m256 magic = _mm256_set1_ps(0x1.8p+23f), one = _mm256_set1_ps(1.0f);
+    x = _mm256_max_ps(_mm256_set1_ps(-126.0f), x);
+    __m256 t = _mm256_add_ps(x, magic);
+    __m256 r = _mm256_sub_ps(x, _mm256_sub_ps(t, magic));
+    __m256 p = _mm256_set1_ps(0x1.5bba14p-10f);
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.3cea88p-7f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.c6b752p-5f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.ebf9bcp-3f));
+    p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(0x1.62e42ap-1f));
+    p = _mm256_fmadd_ps(p, r, one);
+    __m256i power = _mm256_add_epi32(_mm256_slli_epi32(_mm256_castps_si256(t), 23), _mm256_castps_si256(one));
+    return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
 }
 
 #endif

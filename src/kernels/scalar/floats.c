@@ -57,6 +57,10 @@ void sl__axpy_scalar(float *y, float a, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] = fmaf(a, x[i], y[i]);
 }
 
+void sl__axpby_scalar(float *y, float b, const float *x, float a, int n) {
+    for (int i = 0; i < n; i++) y[i] = fmaf(a, x[i], y[i] * b);
+}
+
 void sl__rope_scalar(float *x, const float *cosines, const float *sines, int half, int interleaved) {
     for (int j = 0; j < half; j++) {
         float *p0 = interleaved ? x + 2 * j : x + j, *p1 = interleaved ? x + 2 * j + 1 : x + j + half;
@@ -66,9 +70,3 @@ void sl__rope_scalar(float *x, const float *cosines, const float *sines, int hal
     }
 }
 
-void sl__kv_store_f16_scalar(const float *x, int n, void *out) {
-    uint16_t *half = out;
-    for (int i = 0; i < n; i++) half[i] = sl_f32_to_f16(x[i]);
-}
-
-void sl__kv_store_f32_scalar(const float *x, int n, void *out) { memcpy(out, x, (size_t)n * sizeof *x); }

@@ -51,6 +51,24 @@ START_TEST(test_expf) {
 }
 END_TEST
 
+START_TEST(test_exp2f) {
+    double worst = 0;
+    for (uint64_t u = 0; u < 1u << 21; u++) {
+        float x = -126.0f + (float)u * (253.0f / 2097152.0f);
+        double d = ulps(sl_exp2f(x), exp2l((long double)x));
+        if (d > worst) worst = d;
+    }
+    for (uint32_t u = 0; u < 0x42FC0000; u += 997) { /* every size of argument */
+        double d = ulps(sl_exp2f(-float_of(u)), exp2l(-(long double)float_of(u)));
+        if (d > worst) worst = d;
+    }
+    ck_assert_msg(worst < 2.1, "worst %.3f ulp", worst);
+    ck_assert(sl_exp2f(0.0f) == 1.0f && sl_exp2f(-0.0f) == 1.0f && sl_exp2f(-3.0f) == 0.125f && sl_exp2f(127.0f) == 0x1p127f);
+    ck_assert(sl_exp2f(-126.0f) == 0x1p-126f && sl_exp2f(-INFINITY) == 0x1p-126f && sl_exp2f(-3e38f) == 0x1p-126f);
+    ck_assert(isnan(sl_exp2f(NAN)));
+}
+END_TEST
+
 START_TEST(test_logf) {
     double worst = 0;
     for (uint32_t u = 1; u < 0x7F800000; u += 997) {
@@ -144,5 +162,5 @@ START_TEST(test_bits) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("base/fmath", 120, test_expf, test_logf, test_sincosf, test_powf, test_log, test_bits);
+    return RUN_TESTS("base/fmath", 120, test_expf, test_exp2f, test_logf, test_sincosf, test_powf, test_log, test_bits);
 }

@@ -53,11 +53,11 @@ static void same(const sl_model *m, const driven *a, const driven *b, const char
 /* The same sequences alone one row a step, and all together in many ways. */
 static void one_answer(const sl_model *m, int shortened) {
     batch alone = batch_new(m, 0, SEQUENCES, shortened);
-    for (int i = 0; i < SEQUENCES; i++) drive(&(driver){m, 1, 1, SL_KV_F16, 1, NULL, NULL, NULL}, &alone.sequence[i], 1);
+    for (int i = 0; i < SEQUENCES; i++) drive(&(driver){m, 1, 1, SL_KV_I16, 1, NULL, NULL, NULL}, &alone.sequence[i], 1);
     static const struct { int threads, chunk, stride; } ways[] = {{1, 1, 1}, {2, 7, 5}, {3, 64, 7}, {2, 300, 1}};
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         batch together = batch_new(m, 0, SEQUENCES, shortened);
-        drive(&(driver){m, ways[way].threads, ways[way].chunk, SL_KV_F16, ways[way].stride, NULL, NULL, NULL}, together.sequence,
+        drive(&(driver){m, ways[way].threads, ways[way].chunk, SL_KV_I16, ways[way].stride, NULL, NULL, NULL}, together.sequence,
               SEQUENCES);
         char what[80];
         snprintf(what, sizeof what, "%d threads, chunks of %d", ways[way].threads, ways[way].chunk);
@@ -117,7 +117,7 @@ START_TEST(any_tier) { /* Promise 1 */
     sl_error e;
     ck_assert(sl_kernels_choose("scalar", &e) == SL_OK);
     batch scalar = batch_new(&r->m, 0, SEQUENCES, 20);
-    drive(&(driver){&r->m, 1, 20, SL_KV_F16, 1, NULL, NULL, NULL}, scalar.sequence, SEQUENCES);
+    drive(&(driver){&r->m, 1, 20, SL_KV_I16, 1, NULL, NULL, NULL}, scalar.sequence, SEQUENCES);
     int runs;
     for (int tier = 1; sl_kernels_tier(tier, &runs); tier++) {
         const char *name = sl_kernels_tier(tier, &runs)->tier;
@@ -128,7 +128,7 @@ START_TEST(any_tier) { /* Promise 1 */
         ck_assert_msg(sl_kernels_choose(name, &e) == SL_OK, "%s", e.message);
         for (int chunk = 1; chunk <= 20; chunk += 19) {
             batch other = batch_new(&r->m, 0, SEQUENCES, 20);
-            drive(&(driver){&r->m, 2, chunk, SL_KV_F16, 1, NULL, NULL, NULL}, other.sequence, SEQUENCES);
+            drive(&(driver){&r->m, 2, chunk, SL_KV_I16, 1, NULL, NULL, NULL}, other.sequence, SEQUENCES);
             for (int i = 0; i < SEQUENCES; i++) same(&r->m, &scalar.sequence[i], &other.sequence[i], name);
             batch_free(&other);
         }
@@ -146,7 +146,7 @@ START_TEST(every_row_is_counted) {
     sl_error e;
     ck_assert(sl_expert_stats_new(hp.layers, hp.experts, 2, NULL, &stats, &e) == SL_OK);
     batch b = batch_new(&r->m, 0, SEQUENCES, 40);
-    drive(&(driver){&r->m, 2, 16, SL_KV_F16, 1, stats, NULL, NULL}, b.sequence, SEQUENCES);
+    drive(&(driver){&r->m, 2, 16, SL_KV_I16, 1, stats, NULL, NULL}, b.sequence, SEQUENCES);
     uint64_t rows = 0;
     for (int i = 0; i < SEQUENCES; i++) rows += (uint64_t)b.sequence[i].length;
     for (int l = 0; l < hp.layers; l++) {

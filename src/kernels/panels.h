@@ -69,6 +69,21 @@ SL__INLINE void sl__prefetch(sl__ahead *a) {
     for (int i = 0; i < a->lines && a->next < a->end; i++, a->next += 64) _mm_prefetch((const char *)a->next, _MM_HINT_T0);
 }
 
+/* How far ahead of its own place a product of few columns asks for lines: a whole number of panels, and at least SL__FAR
+ * bytes, so that short rows are asked for in time. */
+SL__INLINE size_t sl__ahead_of(size_t panel) {
+    size_t distance = panel;
+    while (panel && distance < SL__FAR) distance += panel;
+    return distance;
+}
+
+/* A processor drops prefetches while all its miss buffers wait, which is most of the time where memory is the limit. A tier
+ * that computes much faster than memory delivers therefore asks again for every line when it is SL__AGAIN bytes nearer. */
+SL__INLINE void sl__ask(const uint8_t *ahead) {
+    _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+    if (SL__AGAIN) _mm_prefetch((const char *)ahead - SL__AGAIN, _MM_HINT_T0);
+}
+
 /* Nobody prefetched the first panel of a range, and reading it row by row is what the processor's own prefetching is worst
  * at (a fifth of the speed of a read in order). So its lines are asked for in order. */
 SL__INLINE void sl__prefetch_first(const sl_matrix *w, int first, int rows) {

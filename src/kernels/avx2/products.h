@@ -16,6 +16,9 @@
 typedef __m256 sl__floats;
 SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
 
+#define SL__FAR 8192
+#define SL__AGAIN 0
+
 #include "kernels/panels.h"
 
 /* narrow [n][half]: sums of the products of 32 unsigned weights, four values of eight rows a vector, and n columns from

@@ -49,20 +49,20 @@ SL__INLINE __m256 add_sub_block(__m256 acc, __m256 d, __m256 dmin, __m256i scale
  * behind this one; as many of its lines are prefetched as are read here. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
     __m256 acc[4];
-    const uint8_t *ahead = w + 8 * stride;
+    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
         header h = read_header(w, stride);
-        _mm_prefetch((const char *)ahead, _MM_HINT_T0);
-        _mm_prefetch((const char *)ahead + 64, _MM_HINT_T0);
+        sl__ask(ahead);
+        sl__ask(ahead + 64);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m256i low[4], high[4];
             SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm256_setzero_si256();
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__transpose8(w + 16 + 32 * p + 16 * s, stride, t);
-                _mm_prefetch((const char *)ahead + 128 + 256 * p + 128 * s, _MM_HINT_T0);
-                _mm_prefetch((const char *)ahead + 192 + 256 * p + 128 * s, _MM_HINT_T0);
+                sl__ask(ahead + 128 + 256 * p + 128 * s);
+                sl__ask(ahead + 192 + 256 * p + 128 * s);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
                     __m256i lo = sl__low_nibbles(t[i]), hi = sl__high_nibbles(t[i]);
                     SL__UNROLL for (int c = 0; c < n; c++) {

@@ -16,12 +16,12 @@ SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i wide, float a) {
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
     __m256 acc[4];
-    const uint8_t *ahead = w + 8 * stride;
+    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
         __m256 d = sl__halves8(w, stride);
         __m256i wide[4];
-        SL__UNROLL for (int i = 0; i < 5; i++) _mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T0);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm256_setzero_si256();
         SL__UNROLL for (int s = 0; s < 2; s++) {
             __m256i t[4];

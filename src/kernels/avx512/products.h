@@ -23,6 +23,9 @@
 typedef __m512 sl__floats;
 SL__INLINE void sl__store(float *to, __m512 v) { _mm512_storeu_ps(to, v); }
 
+#define SL__FAR 12288
+#define SL__AGAIN 4608
+
 #include "kernels/panels.h"
 
 double sl__limit_multiply_avx512(int passes, float *ret);

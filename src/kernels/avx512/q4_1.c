@@ -12,13 +12,13 @@ SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float 
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + 16 * stride;
+    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 16 * BYTES) {
         __m512i scales = sl__dwords16(w, stride), t[4], wide[SL__FEW_ROWS];
         __m512 d = sl__low_halves(scales), m = sl__high_halves(scales);
         sl__transpose16(w + 4, stride, t);
-        SL__UNROLL for (int i = 0; i < 5; i++) _mm_prefetch((const char *)ahead + 64 * i, _MM_HINT_T0);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm512_setzero_si512();
         SL__UNROLL for (int i = 0; i < 4; i++) {
             __m512i low = sl__low_nibbles16(t[i]), high = sl__high_nibbles16(t[i]);

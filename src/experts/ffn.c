@@ -24,11 +24,11 @@ int sl_ffn_range(size_t total, int participants) {
     return SL_PANEL;
 }
 
-/* Few rows: as long as can be, since weights are what takes the time and they stream best in long runs. Many rows: so
- * short that the largest group's results fit the scratch and its weights are unpacked once. */
+/* As long as can be, since weights stream best in long runs; but so short that the results of as many rows as use a panel
+ * of weights together fit the scratch. */
 static int range_for(size_t total, int participants, int most) {
-    int range = sl_ffn_range(total, participants), fits = (int)(SL_FFN_SCRATCH / 2) / most / SL_PANEL * SL_PANEL;
-    return least(range, fits < 2 * SL_PANEL ? 2 * SL_PANEL : fits);
+    int range = sl_ffn_range(total, participants);
+    return least(range, (int)(SL_FFN_SCRATCH / 2) / least(most, SL_FFN_ROWS) / SL_PANEL * SL_PANEL);
 }
 
 void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
@@ -40,7 +40,9 @@ void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
     }
     f->groups = groups;
     f->up_range = range_for(total, participants, most);
-    f->down_range = range_for((size_t)f->width, participants, most);
+    /* An item of down goes through all groups: with many rows it is long enough for half as many, and an expert's weights
+     * are read in longer runs. */
+    f->down_range = range_for((size_t)f->width * (most > SL_PANEL ? 2 : 1), participants, most);
     f->down_items = (f->width + f->down_range - 1) / f->down_range;
     groups->items = 0;
     for (int i = 0; i < groups->count; i++) {

@@ -13,7 +13,9 @@
 #include "experts/groups.h"
 #include "experts/stats.h"
 
-#define SL_FFN_SCRATCH ((size_t)2 * 16384) /* floats a worker */
+/* Rows of a group that are taken together when there are many, and floats a worker: for them two ranges of 6 * SL_PANEL. */
+#define SL_FFN_ROWS 128
+#define SL_FFN_SCRATCH ((size_t)2 * SL_FFN_ROWS * 6 * SL_PANEL)
 
 typedef struct sl_ffn {
     const sl_groups *groups;

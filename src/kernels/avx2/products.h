@@ -9,8 +9,10 @@
 #define SL__LANES 8
 #define SL__GROUP 3
 #define SL__MOST_COLUMNS 4
-#define SL__FEW_ROWS 4
-#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
+#ifndef SL__FEW_ROWS /* of three columns on, the panel is faster: it loads an activation for sixteen rows, not for eight */
+#define SL__FEW_ROWS 2
+#define SL__EACH_FEW(X) X(1) X(2)
+#endif
 #define SL__EACH_GROUP(X) X(1) X(2) X(3)
 
 typedef __m256 sl__floats;
@@ -21,11 +23,14 @@ SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
 
 #include "kernels/panels.h"
 
-/* narrow [n][half]: sums of the products of 32 unsigned weights, four values of eight rows a vector, and n columns from
+/* A panel's products are sums of integers for eight blocks of 32 values first, isum [block][column][half], and become
+ * floats after that: the sums of both kinds together do not fit the sixteen registers. */
+typedef __m256i sl__sums[SL__GROUP][2];
+
+/* narrow [n][half] += the products of unsigned weights, `fours` times four values of eight rows a vector, and n columns from
  * value `at` on, in sixteen bits, two a row. */
-SL__INLINE void sl__narrow_products(const __m256i (*w)[2], const sl__columns *x, int at, int n, __m256i narrow[3][2]) {
-    SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
-    SL__UNROLL for (int i = 0; i < 8; i++) {
+SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__columns *x, int at, int n, sl__sums narrow) {
+    SL__UNROLL for (int i = 0; i < fours; i++) {
         __m256i w0 = w[i][0], w1 = w[i][1];
         SL__UNROLL for (int c = 0; c < n; c++) {
             __m256i four = sl__four(x->q[c] + at + 4 * i);
@@ -33,6 +38,63 @@ SL__INLINE void sl__narrow_products(const __m256i (*w)[2], const sl__columns *x,
             narrow[c][1] = _mm256_add_epi16(narrow[c][1], _mm256_maddubs_epi16(w1, four));
         }
     }
+}
+
+/* The same for a block of 32, from zero. */
+SL__INLINE void sl__narrow_products(const __m256i (*w)[2], const sl__columns *x, int at, int n, sl__sums narrow) {
+    SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
+    sl__add_products(w, 8, x, at, n, narrow);
+}
+
+/* The sums of the activations of up to eight blocks as 32 bits; no number behind them is read. */
+SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
+    int16_t some[8] = {0};
+    if (blocks < 8) sum = memcpy(some, sum, (size_t)blocks * sizeof *sum);
+    return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(const void *)sum));
+}
+
+/* A compiler that knows what lies in a small array takes it from registers, which costs more than the load that broadcasts
+ * it from memory, and spills. So it is not to know. */
+#define SL__IN_MEMORY(array) __asm__("" : "+m"(array))
+
+/* The same as floats, in memory, from where one load broadcasts each. */
+SL__INLINE void sl__float_sums(const sl__columns *x, int block, int blocks, int n, float sums[SL__GROUP][8]) {
+    SL__UNROLL for (int c = 0; c < n; c++)
+        _mm256_storeu_ps(sums[c], _mm256_cvtepi32_ps(sl__sums8(x->sum[c] + block, blocks)));
+}
+
+SL__INLINE void sl__load_tile(const float *tile, int n, __m256 acc[SL__GROUP][2]) {
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+}
+
+SL__INLINE void sl__store_tile(float *tile, int n, __m256 acc[SL__GROUP][2]) {
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+}
+
+/* tile [n][16] += d a_j (float)(isum + offset times the sum of the activations), block after block, a_j from `block` on.
+ * The scales of block j are d[j * step]. */
+SL__INLINE void sl__add_sums(const __m256 (*d)[2], int step, sl__sums *isum, int offset, const sl__columns *x,
+                             int block, int blocks, int n, float *tile) {
+    __m256 acc[SL__GROUP][2];
+    _Alignas(32) int32_t add[SL__GROUP][8];
+    SL__UNROLL for (int c = 0; c < n && offset; c++) {
+        __m256i sums = _mm256_mullo_epi32(sl__sums8(x->sum[c] + block, blocks), _mm256_set1_epi32(offset));
+        _mm256_store_si256((__m256i *)(void *)add[c], sums);
+        SL__IN_MEMORY(add);
+    }
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < blocks; j++)
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            __m256 a = _mm256_set1_ps(x->a[c][block + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                __m256i sum = isum[j][c][h];
+                if (offset) sum = _mm256_add_epi32(sum, _mm256_set1_epi32(add[c][j]));
+                acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(d[j * step][h], a), _mm256_cvtepi32_ps(sum), acc[c][h]);
+            }
+        }
+    sl__store_tile(tile, n, acc);
 }
 
 #endif

@@ -11,12 +11,12 @@ SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i narrow, float a, int16
 }
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
-    __m256 acc[4];
+    __m256 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
         __m256 d = sl__halves8(w, stride);
-        __m256i t[4], narrow[4];
+        __m256i t[4], narrow[SL__FEW_ROWS];
         sl__transpose8(w + 2, stride, t);
         SL__UNROLL for (int i = 0; i < 3; i++) sl__ask(ahead + 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) narrow[c] = _mm256_setzero_si256();
@@ -53,19 +53,15 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    __m256 acc[3][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    sl__sums isum[8];
     for (int j = 0; j < values / 32; j++) {
-        __m256i narrow[3][2];
+        sl__sums narrow;
         sl__prefetch(ahead);
         sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_block(acc[c][h], w->d[j][h], narrow[c][h], x->a[c][at / 32 + j], x->sum[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
     }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+    sl__add_sums(w->d, 1, isum, -8, x, at / 32, values / 32, n, tile);
 }
 
 SL__GEMM(q4_0, avx2)

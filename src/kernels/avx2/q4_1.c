@@ -3,11 +3,10 @@
 
 enum { BYTES = 20, BYTES_256 = 8 * BYTES };
 
-SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i narrow, float a, int16_t sum) {
+SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float xsum) {
     __m256 av = _mm256_set1_ps(a);
-    __m256i isum = _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
     acc = _mm256_fmadd_ps(_mm256_mul_ps(d, av), _mm256_cvtepi32_ps(isum), acc);
-    return _mm256_fmadd_ps(_mm256_mul_ps(m, av), _mm256_set1_ps((float)sum), acc);
+    return _mm256_fmadd_ps(_mm256_mul_ps(m, av), _mm256_set1_ps(xsum), acc);
 }
 
 /* d and m of eight rows. */
@@ -16,12 +15,12 @@ SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *ret_d, __m2
 }
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
-    __m256 acc[4];
+    __m256 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
         __m256 d, m;
-        __m256i t[4], narrow[4];
+        __m256i t[4], narrow[SL__FEW_ROWS];
         read_scales(w, stride, &d, &m);
         sl__transpose8(w + 4, stride, t);
         SL__UNROLL for (int i = 0; i < 3; i++) sl__ask(ahead + 64 * i);
@@ -34,7 +33,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(high, sl__four(q + 16)));
             }
         }
-        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, m, narrow[c], x->a[c][b], x->sum[c][b]);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            acc[c] = add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->sum[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
@@ -59,20 +59,25 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    __m256 acc[3][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    sl__sums isum[8];
+    __m256 acc[SL__GROUP][2];
+    _Alignas(32) float xsum[SL__GROUP][8];
     for (int j = 0; j < values / 32; j++) {
-        __m256i narrow[3][2];
+        sl__sums narrow;
         sl__prefetch(ahead);
         sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], narrow[c][h], x->a[c][at / 32 + j],
-                                      x->sum[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
     }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+    sl__float_sums(x, at / 32, values / 32, n, xsum);
+    SL__IN_MEMORY(xsum);
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < values / 32; j++)
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], isum[j][c][h], x->a[c][at / 32 + j],
+                                      xsum[c][j]);
+    sl__store_tile(tile, n, acc);
 }
 
 SL__GEMM(q4_1, avx2)

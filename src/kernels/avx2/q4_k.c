@@ -35,20 +35,20 @@ SL__INLINE __m256i min_pairs(const header *h, int j) {
     return _mm256_shuffle_epi8(h->min[j / 4], pick);
 }
 
-/* One sub-block's two steps of the float order. narrow: sums of products in sixteen bits, two a row. */
-SL__INLINE __m256 add_sub_block(__m256 acc, __m256 d, __m256 dmin, __m256i scale, __m256i min, __m256i narrow, float a,
-                                int16_t sum) {
-    __m256 av = _mm256_set1_ps(a);
-    __m256i isum = _mm256_madd_epi16(narrow, scale), msum = _mm256_madd_epi16(_mm256_set1_epi16(sum), min);
-    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, av), _mm256_cvtepi32_ps(isum), acc);
-    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, av), _mm256_cvtepi32_ps(msum), acc);
+/* A sub-block's two steps of the float order. */
+SL__INLINE __m256 add_products(__m256 acc, __m256 d, __m256i isum, float a) {
+    return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
+}
+
+SL__INLINE __m256 take_minima(__m256 acc, __m256 dmin, __m256 msum, float a) {
+    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, _mm256_set1_ps(a)), msum, acc);
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. The panel of the next eight rows lies right
  * behind this one; as many of its lines are prefetched as are read here. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
-    __m256 acc[4];
+    __m256 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
@@ -56,7 +56,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         sl__ask(ahead);
         sl__ask(ahead + 64);
         SL__UNROLL for (int p = 0; p < 4; p++) {
-            __m256i low[4], high[4];
+            __m256i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
             SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm256_setzero_si256();
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
@@ -72,14 +72,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     }
                 }
             }
-            SL__UNROLL for (int c = 0; c < n; c++) {
-                const float *a = x->a[c] + 8 * b + 2 * p;
-                const int16_t *sum = x->sum[c] + 8 * b + 2 * p;
-                acc[c] = add_sub_block(acc[c], h.d, h.dmin, scale_pairs(&h, 2 * p), min_pairs(&h, 2 * p), low[c], a[0],
-                                       sum[0]);
-                acc[c] = add_sub_block(acc[c], h.d, h.dmin, scale_pairs(&h, 2 * p + 1), min_pairs(&h, 2 * p + 1), high[c],
-                                       a[1], sum[1]);
-            }
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int i = 0; i < 2; i++) {
+                    int j = 2 * p + i;
+                    __m256i isum = _mm256_madd_epi16(i ? high[c] : low[c], scale_pairs(&h, j));
+                    __m256i msum = _mm256_madd_epi16(_mm256_set1_epi16(x->sum[c][8 * b + j]), min_pairs(&h, j));
+                    acc[c] = add_products(acc[c], h.d, isum, x->a[c][8 * b + j]);
+                    acc[c] = take_minima(acc[c], h.dmin, _mm256_cvtepi32_ps(msum), x->a[c][8 * b + j]);
+                }
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
@@ -88,8 +88,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 /* Sixteen rows of one super-block, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
 typedef struct panel {
     __m256i q[64][2];               /* [four values][half]: bytes */
-    __m256i scale[8][2], min[8][2]; /* [sub-block][half]: pairs of sixteen bits */
-    __m256 d[2], dmin[2];
+    __m256i scale[8][2];            /* [sub-block][half]: pairs of sixteen bits */
+    __m256 min[8][2], d[2], dmin[2];
 } panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
@@ -100,7 +100,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
         to->dmin[half] = h.dmin;
         SL__UNROLL for (int j = 0; j < 8; j++) {
             to->scale[j][half] = scale_pairs(&h, j);
-            to->min[j][half] = min_pairs(&h, j);
+            to->min[j][half] = _mm256_cvtepi32_ps(min_pairs(&h, j));
         }
         for (int p = 0; p < 4; p++)
             SL__UNROLL for (int s = 0; s < 2; s++) {
@@ -114,22 +114,32 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     }
 }
 
+/* A minimum times the sum of 32 activations is below 2^24, so as a product of floats it is the same exact number. */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    __m256 acc[3][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
+    sl__sums isum[8];
+    __m256 acc[SL__GROUP][2];
+    _Alignas(32) float xsum[SL__GROUP][8];
     for (int j = 0; j < 8; j++) {
-        __m256i narrow[3][2];
+        sl__sums narrow;
         sl__prefetch(ahead);
         sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_sub_block(acc[c][h], w->d[h], w->dmin[h], w->scale[j][h], w->min[j][h], narrow[c][h],
-                                          x->a[c][at / 32 + j], x->sum[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], w->scale[j][h]);
     }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+    sl__float_sums(x, at / 32, 8, n, xsum);
+    SL__IN_MEMORY(xsum);
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < 8; j++)
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            float a = x->a[c][at / 32 + j];
+            __m256 sum = _mm256_set1_ps(xsum[c][j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                acc[c][h] = add_products(acc[c][h], w->d[h], isum[j][c][h], a);
+                acc[c][h] = take_minima(acc[c][h], w->dmin[h], _mm256_mul_ps(w->min[j][h], sum), a);
+            }
+        }
+    sl__store_tile(tile, n, acc);
 }
 
 SL__GEMM(q4_k, avx2)

@@ -46,11 +46,11 @@ SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q
 
 /* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
-    __m256 acc[4];
+    __m256 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
-        int32_t start[4][16];
+        int32_t start[SL__FEW_ROWS][16];
         __m256i scales[4];
         __m256 d = sl__halves8(w + D, stride);
         sl__transpose8(w + 192, stride, scales);
@@ -59,7 +59,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         sl__ask(ahead + 1600);
         sl__ask(ahead + 1664);
         SL__UNROLL for (int h = 0; h < 2; h++) {
-            __m256i isum[4][4]; /* [p][column] */
+            __m256i isum[4][SL__FEW_ROWS]; /* [p][column] */
             SL__UNROLL for (int c = 0; c < n; c++)
                 isum[0][c] = isum[1][c] = isum[2][c] = isum[3][c] = _mm256_setzero_si256();
             SL__UNROLL for (int s = 0; s < 2; s++) {
@@ -123,38 +123,25 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    int32_t start[3][16];
-    __m256 acc[3][2];
-    SL__UNROLL for (int c = 0; c < n; c++) {
-        starts(x->q[c] + at, start[c]);
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);
-    }
+    int32_t start[SL__GROUP][16];
+    sl__sums isum[8];
+    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
     for (int j = 0; j < 8; j++) {
-        __m256i isum[3][2];
+        sl__sums narrow, wide;
         sl__prefetch(ahead);
         SL__UNROLL for (int s = 0; s < 2; s++) {
-            __m256i narrow[3][2];
             SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
-            SL__UNROLL for (int i = 0; i < 4; i++) {
-                __m256i w0 = w->q[8 * j + 4 * s + i][0], w1 = w->q[8 * j + 4 * s + i][1];
-                SL__UNROLL for (int c = 0; c < n; c++) {
-                    __m256i four = sl__four(x->q[c] + at + 32 * j + 16 * s + 4 * i);
-                    narrow[c][0] = _mm256_add_epi16(narrow[c][0], _mm256_maddubs_epi16(w0, four));
-                    narrow[c][1] = _mm256_add_epi16(narrow[c][1], _mm256_maddubs_epi16(w1, four));
-                }
-            }
+            sl__add_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, narrow);
             SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int h = 0; h < 2; h++) {
                     __m256i scaled = _mm256_madd_epi16(narrow[c][h], w->scale[2 * j + s][h]);
-                    isum[c][h] = s ? _mm256_add_epi32(isum[c][h], scaled) : scaled;
+                    wide[c][h] = s ? _mm256_add_epi32(wide[c][h], scaled) : scaled;
                 }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_block(acc[c][h], w->d[h], isum[c][h], x->a[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
     }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
+    sl__add_sums(&w->d, 0, isum, 0, x, at / 32, 8, n, tile);
 }
 
 SL__GEMM(q6_k, avx2)

@@ -1,6 +1,8 @@
 /* Q8_0: the block's bytes are in scalar/q8_0.c. The instruction multiplies unsigned by signed bytes, so the weight's sign
  * moves to the activation: |w| * (x with the sign of w). Two products fit sixteen bits even for w = -128, whose
  * magnitude 128 is an unsigned byte: 2 * 128 * 127 < 32768. Four do not, so every step widens to 32 bits. */
+#define SL__FEW_ROWS 4 /* eight bits need no unpacking, so that a panel gains little */
+#define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
 #include "kernels/avx2/products.h"
 
 enum { BYTES = 34, BYTES_256 = 8 * BYTES };
@@ -15,7 +17,7 @@ SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i wide, float a) {
 }
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
-    __m256 acc[4];
+    __m256 acc[SL__FEW_ROWS];
     const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
@@ -37,10 +39,11 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Sixteen rows of up to eight blocks. Row 8 h + r is lane r of half h. */
+/* Sixteen rows of up to eight blocks, and the magnitudes, which every group of columns needs. Row 8 h + r is lane r of
+ * half h. */
 typedef struct panel {
-    __m256i q[64][2]; /* [four values][half]: bytes */
-    __m256 d[8][2];   /* [block][half] */
+    __m256i q[64][2], magnitude[64][2]; /* [four values][half]: bytes */
+    __m256 d[8][2];                     /* [block][half] */
 } panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
@@ -50,29 +53,30 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__transpose8(w + b * BYTES + 2 + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) to->q[8 * b + 4 * s + i][half] = t[i];
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    to->q[8 * b + 4 * s + i][half] = t[i];
+                    to->magnitude[8 * b + 4 * s + i][half] = _mm256_abs_epi8(t[i]);
+                }
             }
         }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    sl__sums isum[8];
     for (int j = 0; j < values / 32; j++) {
-        __m256i wide[3][2];
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm256_setzero_si256();
+        sl__sums wide; /* not isum[j] itself: sums in an array that is indexed at run time would stay in memory */
         sl__prefetch(ahead);
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm256_setzero_si256();
         SL__UNROLL for (int i = 0; i < 8; i++)
             SL__UNROLL for (int h = 0; h < 2; h++) {
-                __m256i v = w->q[8 * j + i][h], magnitude = _mm256_abs_epi8(v);
+                __m256i v = w->q[8 * j + i][h], magnitude = w->magnitude[8 * j + i][h];
                 SL__UNROLL for (int c = 0; c < n; c++)
                     wide[c][h] = add_four(wide[c][h], v, magnitude, x->q[c] + at + 32 * j + 4 * i);
             }
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) {
-                float *to = tile + 16 * c + 8 * h;
-                __m256 acc = add_block(_mm256_load_ps(to), w->d[j][h], wide[c][h], x->a[c][at / 32 + j]);
-                _mm256_store_ps(to, acc);
-            }
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
     }
+    sl__add_sums(w->d, 1, isum, 0, x, at / 32, values / 32, n, tile);
 }
 
 SL__GEMM(q8_0, avx2)

@@ -34,21 +34,11 @@
  *   4. q = x == +inf ? +inf : q;  q = x == 0 ? -inf : q;  q = x >= 0 ? q : NaN (negative and NaN) */
 #include "base/fmath.h"
 
+#include "base/bits.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-
-static inline uint32_t bits_of(float x) {
-    uint32_t u;
-    memcpy(&u, &x, sizeof u);
-    return u;
-}
-
-static inline float float_of(uint32_t u) {
-    float x;
-    memcpy(&x, &u, sizeof x);
-    return x;
-}
 
 static inline uint64_t bits_of_double(double x) {
     uint64_t u;
@@ -67,7 +57,7 @@ float sl_expf(float x) {
     x = x < -104.0f ? -104.0f : x;
     x = x > 89.0f ? 89.0f : x;
     float t = fmaf(x, log2e, magic);
-    int32_t k = (int32_t)(bits_of(t) - 0x4B400000u);
+    int32_t k = (int32_t)(sl_float_bits(t) - 0x4B400000u);
     float n = t - magic;
     float r = fmaf(n, -ln2_hi, x);
     r = fmaf(n, -ln2_lo, r);
@@ -79,8 +69,8 @@ float sl_expf(float x) {
     p = fmaf(p, r, 1.0f);
     p = fmaf(p, r, 1.0f);
     int32_t a = k >> 1, b = k - a;
-    p *= float_of(((uint32_t)a + 127u) << 23);
-    p *= float_of(((uint32_t)b + 127u) << 23);
+    p *= sl_bits_float(((uint32_t)a + 127u) << 23);
+    p *= sl_bits_float(((uint32_t)b + 127u) << 23);
     return p;
 }
 
@@ -102,10 +92,10 @@ float sl_logf(float x) {
     const float log_hi = 0.693359375f, log_lo = -2.12194440e-4f;
     int small = x < 0x1p-126f;
     float y = small ? x * 0x1p+23f : x;
-    int32_t i = (int32_t)(bits_of(y) - 0x3F3504F3u);
+    int32_t i = (int32_t)(sl_float_bits(y) - 0x3F3504F3u);
     float e = (float)(i >> 23);
     e = small ? e - 23.0f : e;
-    float m = float_of(((uint32_t)i & 0x7FFFFFu) + 0x3F3504F3u);
+    float m = sl_bits_float(((uint32_t)i & 0x7FFFFFu) + 0x3F3504F3u);
     float f = m - 1.0f;
     float z = f * f;
     float p = 0.06746651232242584f;

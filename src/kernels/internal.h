@@ -8,6 +8,8 @@
 
 #include "kernels/kernels.h"
 
+#include "base/bits.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -81,24 +83,12 @@ sl_gemm_fn sl__float_gemm;
         SL__TABLE_FLOATS(tier_), SL__TABLE_WIDE(tier_)                                                                 \
     }
 
-static inline float sl__bits_float(uint32_t u) {
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t sl__float_bits(float f) {
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
 /* IEEE half to float, exact; a NaN becomes quiet and keeps its payload, as the instruction of the tiers does it. */
 static inline float sl__half_float(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
-    if (rest >= 0x7c00) return sl__bits_float(sign | 0x7f800000u | (rest & 0x3ff) << 13 | (rest > 0x7c00 ? 0x400000u : 0u));
-    if (rest >= 0x0400) return sl__bits_float(sign | ((rest << 13) + (112u << 23)));
-    return sl__bits_float(sign | sl__float_bits((float)rest * 0x1p-24f)); /* zero or subnormal */
+    if (rest >= 0x7c00) return sl_bits_float(sign | 0x7f800000u | (rest & 0x3ff) << 13 | (rest > 0x7c00 ? 0x400000u : 0u));
+    if (rest >= 0x0400) return sl_bits_float(sign | ((rest << 13) + (112u << 23)));
+    return sl_bits_float(sign | sl_float_bits((float)rest * 0x1p-24f)); /* zero or subnormal */
 }
 
 /* Little-endian 16 bits at any address. */

@@ -8,6 +8,8 @@
  * top. */
 #include "sampling/internal.h"
 
+#include "base/bits.h"
+
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -35,19 +37,7 @@ int sl__select_top(const float *x, int n, int most, sl_logprob *ret) {
     return have;
 }
 
-/* Bits whose unsigned order is the order of the floats. */
-static uint32_t key_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-static float value_of(uint32_t key) {
-    uint32_t bits = key & 0x80000000u ? key & 0x7FFFFFFFu : ~key;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
+static float value_of(uint32_t key) { return sl_bits_float(key & 0x80000000u ? key & 0x7FFFFFFFu : ~key); }
 
 /* Does any of x [count] lie in [low, high]? A loop without a branch: most runs of a vocabulary do not. */
 static bool any_within(const float *x, int count, float low, float high) {
@@ -78,7 +68,7 @@ static float threshold(const float *x, int n, double need, bool by_weight, sl__h
             int end = begin + RUN < n ? begin + RUN : n;
             if (d > 0 && !any_within(x + begin, end - begin, low, high)) continue;
             for (int i = begin; i < end; i++) {
-                uint32_t key = key_of(x[i]);
+                uint32_t key = sl_float_order(x[i]);
                 if (d > 0 && key >> upper != prefix) continue;
                 uint32_t b = (key >> shift) & (uint32_t)(buckets - 1);
                 h->count[b]++;

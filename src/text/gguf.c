@@ -1,6 +1,8 @@
 /* A tokenizer from GGUF's vocabulary arrays: the whole pipeline follows from the names of model and pre-tokenizer. */
 #include "text/internal.h"
 
+#include "base/bits.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -33,10 +35,8 @@ static bool is_added(int type) { return type == TYPE_UNKNOWN || type == TYPE_CON
 
 /* A higher score is a lower rank; equal scores are equal ranks. */
 static uint32_t rank_of(float score) {
-    uint32_t bits;
     if (score == 0) score = 0; /* -0 */
-    memcpy(&bits, &score, 4);
-    return ~(bits & 0x80000000u ? ~bits : bits | 0x80000000u);
+    return ~sl_float_order(score);
 }
 
 static sl_status read_token(sl_tokenizer *t, int i, const token *k, sl_error *e) {

@@ -17,5 +17,5 @@ void sl__bf16_widen_avx2(const void *row, int cols, float *out) {
         __m256i v = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(w + 2 * i)));
         _mm256_storeu_ps(out + i, _mm256_castsi256_ps(_mm256_slli_epi32(v, 16)));
     }
-    for (; i < cols; i++) out[i] = sl__bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
+    for (; i < cols; i++) out[i] = sl_bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
 }

@@ -19,9 +19,9 @@ void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_
             max = _mm256_max_epu32(max, _mm256_and_si256(_mm256_castps_si256(v[i]), magnitude));
         }
         uint32_t largest = largest_lane(max);
-        float a = sl__bits_float(largest) / 127.0f;
+        float a = sl_bits_float(largest) / 127.0f;
         if (largest >= 0x7f800000 || a < FLT_MIN) {
-            scale[b] = largest >= 0x7f800000 ? sl__bits_float(0x7fc00000) : 0.0f;
+            scale[b] = largest >= 0x7f800000 ? sl_bits_float(0x7fc00000) : 0.0f;
             sum[b] = 0;
             memset(q, 0, 32);
             continue;

@@ -11,5 +11,5 @@ void sl__f16_widen_scalar(const void *row, int cols, float *out) {
 /* BF16: the upper half of a float. */
 void sl__bf16_widen_scalar(const void *row, int cols, float *out) {
     const uint8_t *w = row;
-    for (int i = 0; i < cols; i++) out[i] = sl__bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
+    for (int i = 0; i < cols; i++) out[i] = sl_bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
 }

@@ -8,12 +8,12 @@ void sl__quantize_scalar(const float *x, int cols, int8_t *q, float *scale, int1
     for (int b = 0; b < cols / 32; b++, x += 32, q += 32) {
         uint32_t largest = 0;
         for (int i = 0; i < 32; i++) {
-            uint32_t magnitude = sl__float_bits(x[i]) & 0x7fffffff;
+            uint32_t magnitude = sl_float_bits(x[i]) & 0x7fffffff;
             if (magnitude > largest) largest = magnitude;
         }
-        float a = sl__bits_float(largest) / 127.0f;
+        float a = sl_bits_float(largest) / 127.0f;
         if (largest >= 0x7f800000 || a < FLT_MIN) {
-            scale[b] = largest >= 0x7f800000 ? sl__bits_float(0x7fc00000) : 0.0f;
+            scale[b] = largest >= 0x7f800000 ? sl_bits_float(0x7fc00000) : 0.0f;
             sum[b] = 0;
             memset(q, 0, 32);
             continue;

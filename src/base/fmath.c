@@ -85,7 +85,7 @@ float sl_exp2f(float x) {
     p = fmaf(p, r, 0x1.ebf9bcp-3f);
     p = fmaf(p, r, 0x1.62e42ap-1f);
     p = fmaf(p, r, 1.0f);
-    return p * float_of((bits_of(t) << 23) + 0x3F800000u);
+    return p * sl_bits_float((sl_float_bits(t) << 23) + 0x3F800000u);
 }
 
 float sl_logf(float x) {

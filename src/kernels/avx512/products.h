@@ -53,6 +53,32 @@ SL__INLINE void sl__transpose16(const uint8_t *p, size_t stride, __m512i t[4]) {
     t[3] = _mm512_unpackhi_epi64(b2, b3);
 }
 
+SL__INLINE __m512i sl__load_two(const uint8_t *p, const uint8_t *high) {
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), _mm256_loadu_si256((const __m256i *)(const void *)high), 1);
+}
+
+/* t[i], dword lane r: bytes 4 i … 4 i + 3 of the row at p + r * stride, thirty-two bytes a row: two shuffles across a vector
+ * for each result, where sixteen bytes at a time take three. */
+SL__INLINE void sl__transpose16_of_32(const uint8_t *p, size_t stride, __m512i t[8]) {
+    __m512i c[2][4]; /* [rows 0-7, 8-15][i]: dwords i and i + 4 of the first four rows, then of the others */
+    SL__UNROLL for (int h = 0; h < 2; h++, p += 8 * stride) {
+        const uint8_t *q = p + 4 * stride;
+        __m512i a0 = sl__load_two(p, q), a1 = sl__load_two(p + stride, q + stride);
+        __m512i a2 = sl__load_two(p + 2 * stride, q + 2 * stride), a3 = sl__load_two(p + 3 * stride, q + 3 * stride);
+        __m512i b0 = _mm512_unpacklo_epi32(a0, a1), b1 = _mm512_unpacklo_epi32(a2, a3);
+        __m512i b2 = _mm512_unpackhi_epi32(a0, a1), b3 = _mm512_unpackhi_epi32(a2, a3);
+        c[h][0] = _mm512_unpacklo_epi64(b0, b1);
+        c[h][1] = _mm512_unpackhi_epi64(b0, b1);
+        c[h][2] = _mm512_unpacklo_epi64(b2, b3);
+        c[h][3] = _mm512_unpackhi_epi64(b2, b3);
+    }
+    SL__UNROLL for (int i = 0; i < 4; i++) {
+        t[i] = _mm512_shuffle_i32x4(c[0][i], c[1][i], 0x88);
+        t[i + 4] = _mm512_shuffle_i32x4(c[0][i], c[1][i], 0xdd);
+    }
+}
+
 /* The dwords at p + r * stride. */
 SL__INLINE __m512i sl__dwords16(const uint8_t *p, size_t stride) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(sl__dwords8(p, stride)), sl__dwords8(p + 8 * stride, stride), 1);

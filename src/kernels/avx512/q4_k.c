@@ -101,15 +101,14 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
             to->scale[j][half] = number(h.scale, j);
             to->min[j][half] = number(h.min, j);
         }
-        for (int p = 0; p < 4; p++)
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m512i t[4];
-                sl__transpose16(w + 16 + 32 * p + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) {
-                    to->q[16 * p + 4 * s + i][half] = sl__low_nibbles16(t[i]);
-                    to->q[16 * p + 8 + 4 * s + i][half] = sl__high_nibbles16(t[i]);
-                }
+        for (int p = 0; p < 4; p++) {
+            __m512i t[8];
+            sl__transpose16_of_32(w + 16 + 32 * p, stride, t);
+            SL__UNROLL for (int i = 0; i < 8; i++) {
+                to->q[16 * p + i][half] = sl__low_nibbles16(t[i]);
+                to->q[16 * p + 8 + i][half] = sl__high_nibbles16(t[i]);
             }
+        }
     }
 }
 

@@ -11,14 +11,16 @@ enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
 
 /* start[s]: -32 times the sum of the 16 values 16 s …. */
 SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
-    SL__UNROLL for (int i = 0; i < 4; i++) {
-        __m512i v = _mm512_loadu_si512(q + 64 * i);
-        v = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(32), v);
-        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)0x4e));
-        v = _mm512_add_epi32(v, _mm512_shuffle_epi32(v, (_MM_PERM_ENUM)0xb1));
-        v = _mm512_sub_epi32(_mm512_setzero_si512(), v);
-        _mm_storeu_si128((__m128i *)(void *)(start + 4 * i), _mm512_castsi512_si128(_mm512_maskz_compress_epi32(0x1111, v)));
-    }
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i v[4];
+    SL__UNROLL for (int i = 0; i < 4; i++)
+        v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(32), _mm512_loadu_si512(q + 64 * i));
+    /* Four lanes a run: added in pairs, two vectors at a time. Then dword i of lane r belongs to run 4 i + r. */
+    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
+    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
+    a = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    a = _mm512_sub_epi32(_mm512_setzero_si512(), a);
+    _mm512_storeu_si512(start, _mm512_permutexvar_epi32(order, a));
 }
 
 /* Scale j of sixteen that are bytes of four dwords, as a float. */
@@ -102,20 +104,19 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
         to->d[half] = sl__halves16(w + D, stride);
         sl__transpose16(w + 192, stride, scales);
         SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_of(scales, j);
-        for (int h = 0; h < 2; h++)
-            for (int s = 0; s < 2; s++) {
-                __m512i high[4];
-                sl__transpose16(w + 128 + 32 * h + 16 * s, stride, high);
-                SL__UNROLL for (int p = 0; p < 2; p++) {
-                    __m512i low[4];
-                    sl__transpose16(w + 64 * h + 32 * p + 16 * s, stride, low);
-                    SL__UNROLL for (int i = 0; i < 4; i++) {
-                        int at = 32 * h + 8 * p + 4 * s + i;
-                        to->q[at][half] = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
-                        to->q[at + 16][half] = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
-                    }
+        for (int h = 0; h < 2; h++) {
+            __m512i high[8];
+            sl__transpose16_of_32(w + 128 + 32 * h, stride, high);
+            SL__UNROLL for (int p = 0; p < 2; p++) {
+                __m512i low[8];
+                sl__transpose16_of_32(w + 64 * h + 32 * p, stride, low);
+                SL__UNROLL for (int i = 0; i < 8; i++) {
+                    int at = 32 * h + 8 * p + i;
+                    to->q[at][half] = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
+                    to->q[at + 16][half] = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
                 }
             }
+        }
     }
 }
 

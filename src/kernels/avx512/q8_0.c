@@ -37,11 +37,9 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     for (int half = 0; half < 2; half++, w += 16 * stride)
         for (int b = 0; b < values / 32; b++) {
             to->d[b][half] = sl__halves16(w + b * BYTES, stride);
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m512i t[4];
-                sl__transpose16(w + b * BYTES + 2 + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) to->q[8 * b + 4 * s + i][half] = plus_offset(t[i]);
-            }
+            __m512i t[8];
+            sl__transpose16_of_32(w + b * BYTES + 2, stride, t);
+            SL__UNROLL for (int i = 0; i < 8; i++) to->q[8 * b + i][half] = plus_offset(t[i]);
         }
 }
 

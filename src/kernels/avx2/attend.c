@@ -6,8 +6,8 @@
  *           positions by four queries stay in registers over the whole head
  *   values  a vector is eight values at a pair of positions, times the pair's weights; sixteen values by four queries stay
  *           in registers over the page, then they become floats and are added to what the pages before gave
- * Meanwhile the page that follows is prefetched line by line as this one is read: pages lie far apart, no hardware
- * foresees them. */
+ * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where no hardware
+ * foresees it. */
 #include "kernels/avx2/lanes.h"
 
 #include "base/fmath.h"
@@ -55,7 +55,7 @@ SL__INLINE __m256i add_products(__m256i sum, __m256i a, __m256i b) {
 
 /* dot [n][4]: every query times the keys. */
 SL__INLINE void score(const group *g, int n, const head *h, __m256i (*dot)[4]) {
-    SL__UNROLL for (int half = 0; half < 2; half++) {
+    for (int half = 0; half < 2; half++) { /* not unrolled: the first half's sums would stay in registers */
         __m256i sum[GROUP][2];
         SL__UNROLL for (int i = 0; i < n; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
         for (int j = 0; j < h->pairs; j++) {
@@ -170,6 +170,14 @@ SL__INLINE void attend_group(const group *g, int n, const head *h) {
     gather(g, n, h, &w);
 }
 
+#define EACH_SIZE(X) X(1) X(2) X(3) X(4)
+typedef void group_fn(const group *, const head *);
+#define SIZED(n)                                                                                                       \
+    static void attend##n(const group *g, const head *h) { attend_group(g, n, h); }
+EACH_SIZE(SIZED)
+#define NAME(n) attend##n,
+static group_fn *const sized[GROUP] = {EACH_SIZE(NAME)};
+
 /* Collects the queries that see anything, four at a time. The first four prefetch the page that follows. */
 void sl__attend_i16_avx2(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
                          float *const *acc, const void *ahead) {
@@ -184,10 +192,7 @@ void sl__attend_i16_avx2(const sl_query *q, const int *count, int n, int d, cons
             g.state[g.n] = state + i;
             g.count[g.n++] = count[i];
         }
-        if (g.n == 4) attend_group(&g, 4, &h);
-        else if (g.n == 3) attend_group(&g, 3, &h);
-        else if (g.n == 2) attend_group(&g, 2, &h);
-        else if (g.n == 1) attend_group(&g, 1, &h);
+        if (g.n) sized[g.n - 1](&g, &h);
         h.ahead = page;
     }
 }

@@ -6,8 +6,8 @@
  *   weights maxima and totals of the eight are taken together, in one tree of shuffles
  *   values  a vector is sixteen values at a pair of positions, times the pair's weights; 32 values by eight queries stay in
  *           registers over the page, then they become floats and are added to what the pages before gave
- * Meanwhile the page that follows is prefetched line by line as this one is read: pages lie far apart, no hardware
- * foresees them. */
+ * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where no hardware
+ * foresees it. */
 #include "kernels/avx512/floats.h"
 
 enum { GROUP = 8, PAIRS = SL_PAGE / 2 };

@@ -39,6 +39,7 @@ void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
         if (groups->group[i].n > most) most = groups->group[i].n;
     }
     f->groups = groups;
+    f->participants = participants;
     f->up_range = range_for(total, participants, most);
     /* An item of down goes through all groups: with many rows it is long enough for half as many, and an expert's weights
      * are read in longer runs. */
@@ -64,6 +65,15 @@ static const sl_group *group_of(const sl_groups *groups, int item) {
     return &groups->group[lo];
 }
 
+static const uint8_t *row_of(const sl_matrix *w, int row) { return w->data + (size_t)row * w->stride; }
+
+/* Where the item's gate rows begin; NULL: there is no such item. */
+static const uint8_t *gate_of(const sl_ffn *f, int item) {
+    if (item >= f->groups->items) return NULL;
+    const sl_group *g = group_of(f->groups, item);
+    return row_of(&g->w->gate, (item - g->first_item) * f->up_range);
+}
+
 void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
     const sl_kernel_table *k = sl_kernels();
     const sl_group *g = group_of(f->groups, item);
@@ -74,10 +84,13 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
     bool quantised = sl_types[w->down.type].quantised;
     sl_acts x = sl_planes_acts(f->x, 0);
     float *gate = scratch, *up = scratch + SL_FFN_SCRATCH / 2; /* [block][range] */
+    const uint8_t *likely = gate_of(f, item + f->participants);
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
-        k->gemm[w->gate.type](&w->gate, first, last, &x, g->row + r, n, gate, (size_t)range, gemm_scratch);
-        k->gemm[w->up.type](&w->up, first, last, &x, g->row + r, n, up, (size_t)range, gemm_scratch);
+        k->gemm[w->gate.type](&w->gate, first, last, &x, g->row + r, n, gate, (size_t)range, gemm_scratch,
+                                row_of(&w->up, first));
+        k->gemm[w->up.type](&w->up, first, last, &x, g->row + r, n, up, (size_t)range, gemm_scratch,
+                            r + n < g->n ? row_of(&w->gate, first) : likely);
         for (int i = 0; i < n; i++) {
             size_t at = (size_t)i * (size_t)range;
             k->swiglu(gate + at, up + at, range, sl_planes_row(&g->h, r + i) + first);
@@ -87,15 +100,17 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
     if (f->stats && g->expert >= 0) sl_expert_stats_up(f->stats, self, f->layer, g->expert, began, sl_clock_ns());
 }
 
-/* y[row][first … last) = fma(weight, down h, y) for the rows of one group. */
-static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, float *scratch, void *gemm_scratch) {
+/* y[row][first … last) = fma(weight, down h, y) for the rows of one group; next: the weights of the one after it. */
+static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, float *scratch, void *gemm_scratch,
+                      const uint8_t *next) {
     const sl_kernel_table *k = sl_kernels();
     const sl_matrix *down = &g->w->down;
     int range = last - first, block = rows_at_once(range);
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
         sl_acts h = sl_planes_acts(&g->h, r);
-        k->gemm[down->type](down, first, last, &h, NULL, n, scratch, (size_t)range, gemm_scratch);
+        k->gemm[down->type](down, first, last, &h, NULL, n, scratch, (size_t)range, gemm_scratch,
+                             r + n < g->n ? row_of(down, first) : next);
         for (int i = 0; i < n; i++) {
             float *y = f->y + (size_t)g->row[r + i] * (size_t)f->width + first;
             k->axpy(y, g->weight ? g->weight[r + i] : 1, scratch + (size_t)i * (size_t)range, range);
@@ -111,7 +126,8 @@ void sl_ffn_down(const sl_ffn *f, int self, int item, float *scratch, void *gemm
     uint64_t began = f->stats ? sl_clock_ns() : 0;
     for (int i = 0; i < f->groups->count; i++) {
         const sl_group *g = &f->groups->group[i];
-        add_group(f, g, first, last, scratch, gemm_scratch);
+        bool more = i + 1 < f->groups->count;
+        add_group(f, g, first, last, scratch, gemm_scratch, more ? row_of(&g[1].w->down, first) : NULL);
         if (!f->stats || g->expert < 0) continue;
         uint64_t now = sl_clock_ns();
         sl_expert_stats_down(f->stats, self, f->layer, g->expert, now - began);

@@ -22,6 +22,7 @@ typedef struct sl_ffn {
     const sl_planes *x; /* [rows][width], normed; quantised where gate or up wants it */
     float *y;           /* [rows][width] */
     int rows, width;
+    int participants;
     int up_range, down_range, down_items;
     int layer;
     sl_expert_stats *stats; /* NULL: nothing is counted */

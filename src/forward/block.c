@@ -68,7 +68,7 @@ static int ranges(const sl_matrix *w, int range) { return (w->rows + range - 1) 
 
 static void multiply(sl_forward *f, int self, const sl_matrix *w, int first, int last, const sl_planes *x, float *out) {
     sl_acts acts = sl_planes_acts(x, 0);
-    f->k->gemm[w->type](w, first, last, &acts, NULL, f->step->rows, out + first, (size_t)w->rows, f->worker[self].gemm);
+    f->k->gemm[w->type](w, first, last, &acts, NULL, f->step->rows, out + first, (size_t)w->rows, f->worker[self].gemm, NULL);
 }
 
 /* --- q k v --- */

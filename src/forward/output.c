@@ -24,7 +24,8 @@ static void logits_item(sl_forward *f, int layer, int self, int item) {
     const sl_matrix *w = &f->m->output;
     int first = item * range(f), last = sl__least(first + range(f), w->rows);
     sl_acts x = sl_planes_acts(&f->h, 0);
-    f->k->gemm[w->type](w, first, last, &x, NULL, f->logit_rows, f->logits + first, (size_t)w->rows, f->worker[self].gemm);
+    f->k->gemm[w->type](w, first, last, &x, NULL, f->logit_rows, f->logits + first, (size_t)w->rows, f->worker[self].gemm,
+                        NULL);
 }
 
 void sl__output(sl_forward *f, int self) {

@@ -26,7 +26,8 @@ size_t sl_kernels_scratch(const sl_matrix *w) {
 }
 
 void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
-                    size_t out_stride, void *scratch) {
+                    size_t out_stride, void *scratch, const void *next) {
+    (void)next;
     size_t k = (size_t)w->cols;
     float *panel = scratch, *rows = panel + SL_PANEL * k, *tile = rows + ROWS * k;
     int direct = addressable(w);

@@ -67,9 +67,11 @@ static inline size_t sl_query_bytes(int d) { return (size_t)(d + 15) / 16 * 64; 
 /* out[i * out_stride + (o - first)] = W[o] . x[row[i]] for o in [first, last), i in [0, n).
  *   first is a multiple of SL_PANEL, last is one too or w->rows
  *   row    [n] numbers of activation rows; NULL: 0 … n-1
- *   scratch  sl_kernels_scratch(w) bytes of the calling worker, 64-byte aligned (used by unquantised types only) */
+ *   scratch  sl_kernels_scratch(w) bytes of the calling worker, 64-byte aligned (used by unquantised types only)
+ *   next   what the caller will multiply by when this is done, or NULL: its first lines are prefetched, since a product
+ *          that begins with weights nobody asked for waits for them */
 typedef void sl_gemm_fn(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
-                        size_t out_stride, void *scratch);
+                        size_t out_stride, void *scratch, const void *next);
 
 /* A query that was made ready for a type of keys: its numbers, and what their products are multiplied by. */
 typedef struct sl_query {

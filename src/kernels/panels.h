@@ -33,8 +33,27 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
     }
 }
 
-/* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= SL__FEW_ROWS columns of `cols` values. */
-typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc);
+/* What a panel asks for. A processor drops prefetches while all its miss buffers wait, which is most of the time where
+ * memory is the limit. A tier that computes much faster than memory delivers therefore asks again for every line when it is
+ * SL__AGAIN bytes nearer. */
+typedef struct sl__lines {
+    const uint8_t *ahead, *again;
+} sl__lines;
+
+SL__INLINE void sl__ask(sl__lines l, int offset) {
+    _mm_prefetch((const char *)l.ahead + offset, _MM_HINT_T0);
+    if (SL__AGAIN) _mm_prefetch((const char *)l.again + offset, _MM_HINT_T0);
+}
+
+SL__INLINE void sl__pass(sl__lines *l, int bytes) {
+    l->ahead += bytes;
+    l->again += bytes;
+}
+
+/* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= SL__FEW_ROWS columns of `cols` values; meanwhile as
+ * many bytes as these rows have are asked for. */
+typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__lines ask,
+                        sl__floats *acc);
 
 enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128, SL__GROUPS = (SL__MANY + SL__GROUP - 1) / SL__GROUP };
 
@@ -56,8 +75,10 @@ SL__INLINE int sl__groups_of(const sl_acts *x, const int32_t *row, int first, in
     return count;
 }
 
-/* tile [columns][SL__TALL] = SL__TALL weight rows times the columns, n of them in `groups` groups, of `cols` values. */
-typedef void sl__many_fn(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n, float *tile);
+/* tile [columns][SL__TALL] = SL__TALL weight rows times the columns, n of them in `groups` groups, of `cols` values; meanwhile as
+ * many bytes as these rows have are asked for from `ahead` on. */
+typedef void sl__many_fn(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,
+                         const uint8_t *ahead, float *tile);
 
 /* Lines that lie ahead, to be prefetched a few at a time between other work: in a burst they would stall it. */
 typedef struct sl__ahead {
@@ -77,25 +98,39 @@ SL__INLINE size_t sl__ahead_of(size_t panel) {
     return distance;
 }
 
-/* A processor drops prefetches while all its miss buffers wait, which is most of the time where memory is the limit. A tier
- * that computes much faster than memory delivers therefore asks again for every line when it is SL__AGAIN bytes nearer. */
-SL__INLINE void sl__ask(const uint8_t *ahead) {
-    _mm_prefetch((const char *)ahead, _MM_HINT_T0);
-    if (SL__AGAIN) _mm_prefetch((const char *)ahead - SL__AGAIN, _MM_HINT_T0);
+/* The lines that the panels of a range will not have asked for by the time they are needed. Reading them row by row is what
+ * the processor's own prefetching is worst at (a fifth of the speed of a read in order), so they are asked for in order. */
+SL__INLINE void sl__ask_first(const uint8_t *p, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
 }
 
-/* Nobody prefetched the first panel of a range, and reading it row by row is what the processor's own prefetching is worst
- * at (a fifth of the speed of a read in order). So its lines are asked for in order. */
-SL__INLINE void sl__prefetch_first(const sl_matrix *w, int first, int rows) {
-    const uint8_t *p = w->data + (size_t)first * w->stride;
-    for (size_t i = 0; i < (size_t)rows * w->stride; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
+/* A range of rows and what is read after it. */
+typedef struct sl__range {
+    const uint8_t *end, *next;
+} sl__range;
+
+SL__INLINE sl__range sl__range_of(const sl_matrix *w, int last, const void *next) {
+    const uint8_t *end = w->data + (size_t)last * w->stride;
+    return (sl__range){end, next ? next : end};
+}
+
+/* What lies at a place `ahead` that may be behind the range's end. */
+SL__INLINE const uint8_t *sl__behind(const sl__range *r, const uint8_t *ahead) {
+    return ahead < r->end ? ahead : r->next + (ahead - r->end);
+}
+
+SL__INLINE sl__lines sl__lines_of(const sl__range *r, const uint8_t *ahead) {
+    const uint8_t *to = sl__behind(r, ahead);
+    int begins = ahead >= r->end && ahead - r->end < SL__AGAIN; /* before it lies what nobody wants */
+    return (sl__lines){to, begins ? to : to - SL__AGAIN};
 }
 
 SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                               float *out, size_t out_stride, sl__few_fn *const few[SL__FEW_ROWS]) {
+                               float *out, size_t out_stride, const void *next, sl__few_fn *const few[SL__FEW_ROWS]) {
     int lanes = w->rows < SL__LANES ? 1 : SL__LANES;
-    size_t stride = w->rows < SL__LANES ? 0 : w->stride;
-    sl__prefetch_first(w, first, lanes);
+    size_t stride = w->rows < SL__LANES ? 0 : w->stride, distance = sl__ahead_of((size_t)lanes * w->stride);
+    sl__range range = sl__range_of(w, last, next);
+    sl__ask_first(w->data + (size_t)first * w->stride, distance);
     for (int i = 0; i < n; i += SL__FEW_ROWS) {
         int many = n - i < SL__FEW_ROWS ? n - i : SL__FEW_ROWS;
         sl__columns c;
@@ -103,7 +138,8 @@ SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl
         for (int o = first; o < last; o += lanes) {
             int start = o + lanes <= last ? o : last - lanes, skip = o - start;
             sl__floats acc[SL__FEW_ROWS];
-            few[many - 1](w->data + (size_t)start * w->stride, stride, x->cols, &c, acc);
+            few[many - 1](w->data + (size_t)start * w->stride, stride, x->cols, &c,
+                          sl__lines_of(&range, w->data + (size_t)o * w->stride + distance), acc);
             for (int j = 0; j < many; j++) {
                 float *to = out + (size_t)(i + j) * out_stride + (o - first);
                 if (lanes == SL__LANES && skip == 0) {
@@ -119,19 +155,23 @@ SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl
 }
 
 SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                               float *out, size_t out_stride, sl__few_fn *const few[SL__FEW_ROWS], sl__many_fn *many) {
+                               float *out, size_t out_stride, const void *next, sl__few_fn *const few[SL__FEW_ROWS],
+                               sl__many_fn *many) {
     if (n <= SL__FEW_ROWS || w->rows < SL__TALL) {
-        sl__few_panels(w, first, last, x, row, n, out, out_stride, few);
+        sl__few_panels(w, first, last, x, row, n, out, out_stride, next, few);
         return;
     }
     _Alignas(64) float tile[SL__MANY * SL__TALL];
     sl__group group[SL__GROUPS];
-    sl__prefetch_first(w, first, SL__TALL);
+    size_t distance = SL__TALL * w->stride;
+    sl__range range = sl__range_of(w, last, next);
+    sl__ask_first(w->data + (size_t)first * w->stride, distance);
     for (int i = 0; i < n; i += SL__MANY) {
         int columns = n - i < SL__MANY ? n - i : SL__MANY, groups = sl__groups_of(x, row, i, columns, group);
         for (int o = first; o < last; o += SL__TALL) {
             int start = o + SL__TALL <= last ? o : last - SL__TALL, skip = o - start;
-            many(w->data + (size_t)start * w->stride, w->stride, x->cols, group, groups, columns, tile);
+            many(w->data + (size_t)start * w->stride, w->stride, x->cols, group, groups, columns,
+                 sl__behind(&range, w->data + (size_t)o * w->stride + distance), tile);
             for (int j = 0; j < columns; j++)
                 memcpy(out + (size_t)(i + j) * out_stride + (o - first), tile + SL__TALL * j + skip,
                        (size_t)(SL__TALL - skip) * sizeof *out);
@@ -140,15 +180,16 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
 }
 
 /* Makes the product of a type on a tier from what its file defines:
- *   few(w, stride, cols, columns, n, acc)                     SL__LANES rows times n = 1 … SL__FEW_ROWS columns
+ *   few(w, stride, cols, columns, n, ask, acc)                SL__LANES rows times n = 1 … SL__FEW_ROWS columns
  *   panel, unpack(w, stride, values, panel)                   SL__TALL rows, `values` (256 or fewer) of K
  *   multiply(panel, columns, at, values, n, tile, ahead)      tile [n][SL__TALL] += panel times n = 1 … SL__GROUP columns
  *                                                             from value `at` on
  *   BYTES_256                                                 bytes of 256 values of one row
  * Each number of columns is a function of its own, with the counts as constants. */
 #define SL__FEW(n)                                                                                                     \
-    static void few##n(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__floats *acc) {             \
-        few(w, stride, cols, x, n, acc);                                                                               \
+    static void few##n(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__lines ask,                 \
+                       sl__floats *acc) {                                                                              \
+        few(w, stride, cols, x, n, ask, acc);                                                                          \
     }
 #define SL__MULTIPLY(n)                                                                                                \
     static void multiply##n(const panel *w, const sl__columns *x, int at, int values, float *tile, sl__ahead *ahead) { \
@@ -159,12 +200,12 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
 #define SL__GEMM(type, tier)                                                                                           \
     SL__EACH_FEW(SL__FEW)                                                                                              \
     SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
-    static void many(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n, float *tile) {\
+    static void many(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,             \
+                     const uint8_t *next, float *tile) {                                                               \
         static void (*const each[SL__GROUP])(const panel *, const sl__columns *, int, int, float *, sl__ahead *) = {   \
             SL__EACH_GROUP(SL__NAME)};                                                                                 \
         panel p;                                                                                                       \
         int lines = (SL__TALL * BYTES_256 / 64 + groups * 8 - 1) / (groups * 8);                                       \
-        const uint8_t *next = w + SL__TALL * stride;                                                                   \
         memset(tile, 0, (size_t)n * SL__TALL * sizeof *tile);                                                          \
         for (int at = 0; at < cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                         \
             int values = cols - at < 256 ? cols - at : 256;                                                            \
@@ -177,10 +218,10 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         }                                                                                                              \
     }                                                                                                                  \
     void sl__##type##_gemm_##tier(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, \
-                                  float *out, size_t out_stride, void *scratch) {                                      \
-        static sl__few_fn *const each[SL__FEW_ROWS] = {SL__EACH_FEW(SL__FEW_NAME)};                                     \
+                                  float *out, size_t out_stride, void *scratch, const void *next) {                    \
+        static sl__few_fn *const each[SL__FEW_ROWS] = {SL__EACH_FEW(SL__FEW_NAME)};                                    \
         (void)scratch;                                                                                                 \
-        sl__each_panel(w, first, last, x, row, n, out, out_stride, each, many);                                        \
+        sl__each_panel(w, first, last, x, row, n, out, out_stride, next, each, many);                                  \
     }
 
 #endif

@@ -48,7 +48,7 @@ static void *run_thread(void *arg) {
         if (w->n == 0) w->read += w->t->limit_read(m.data, w->expert_bytes);
         for (int first = 0; w->n && first < m.rows; first += 128) {
             int last = first + 128 < m.rows ? first + 128 : m.rows;
-            w->t->gemm[m.type](&m, first, last, &w->x, NULL, w->n, w->out[self] + first, (size_t)m.rows, NULL);
+            w->t->gemm[m.type](&m, first, last, &w->x, NULL, w->n, w->out[self] + first, (size_t)m.rows, NULL, NULL);
         }
     }
     w->spent[self] = now() - start;

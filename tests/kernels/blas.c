@@ -30,7 +30,7 @@ static void check_matrix(const sl_kernel_table *t, sl_type type, int rows, int c
     int32_t order[N];
     fill_floats(type, data + (misaligned ? 1 : 0), (size_t)rows * (size_t)cols);
     for (int i = 0; i < N * cols; i++) x[i] = random_normal();
-    for (int r = 0; r < N; r++) t->gemm[type](&w, 0, rows, &a, &(int32_t){r}, 1, alone + r * rows, (size_t)rows, scratch);
+    for (int r = 0; r < N; r++) t->gemm[type](&w, 0, rows, &a, &(int32_t){r}, 1, alone + r * rows, (size_t)rows, scratch, NULL);
     for (int o = 0; o < rows; o++) {
         t->widen[type](w.data + (size_t)o * w.stride, cols, row);
         for (int r = 0; r < N; r += 6) {
@@ -47,7 +47,7 @@ static void check_matrix(const sl_kernel_table *t, sl_type type, int rows, int c
         int first = rows > SL_PANEL ? SL_PANEL * random_int(0, (rows - 1) / SL_PANEL) : 0;
         guarded out = guarded_new((size_t)n * (size_t)(rows - first) * sizeof(float));
         for (int i = 0; i < n; i++) order[i] = random_int(0, N - 1);
-        t->gemm[type](&w, first, rows, &a, order, n, out.f, (size_t)(rows - first), scratch);
+        t->gemm[type](&w, first, rows, &a, order, n, out.f, (size_t)(rows - first), scratch, NULL);
         for (int i = 0; i < n; i++)
             same_floats(out.f + i * (rows - first), alone + order[i] * rows + first, (size_t)(rows - first),
                         "%s %d x %d, OpenBLAS %s: row %d as number %d of %d", sl_types[type].name, rows, cols,

@@ -97,8 +97,8 @@ static void compare(const sl_kernel_table *t, const sl_matrix *w, int first, int
                     int n, const char *what) {
     size_t width = (size_t)(last - first), stride = width + (size_t)random_int(0, 9), size = (size_t)n * stride - (stride - width);
     guarded got = guarded_new(size * sizeof(float)), want = guarded_new(size * sizeof(float));
-    t->gemm[w->type](w, first, last, &a->x, row, n, got.f, stride, NULL);
-    scalar_tier()->gemm[w->type](w, first, last, &a->x, row, n, want.f, stride, NULL);
+    t->gemm[w->type](w, first, last, &a->x, row, n, got.f, stride, NULL, NULL);
+    scalar_tier()->gemm[w->type](w, first, last, &a->x, row, n, want.f, stride, NULL, NULL);
     same_floats(got.f, want.f, size, "%s %s %s: %d x %d, rows %d to %d, n %d", t->tier, sl_types[w->type].name, what, w->rows,
                 w->cols, first, last, n);
     guarded_check(&got, sl_types[w->type].name);
@@ -179,7 +179,7 @@ static void check_reference(const sl_kernel_table *t, sl_type type, int cols) {
     sl_matrix w = matrix_new(type, ROWS, cols, 0, SCALES_SMALL, FILL_RANDOM);
     float out[N * ROWS], *row = malloc((size_t)cols * sizeof *row);
     double worst = 0;
-    t->gemm[type](&w, 0, ROWS, &a.x, NULL, N, out, ROWS, NULL);
+    t->gemm[type](&w, 0, ROWS, &a.x, NULL, N, out, ROWS, NULL, NULL);
     for (int o = 0; o < ROWS; o++) {
         t->widen[type](w.data + (size_t)o * w.stride, cols, row);
         for (int i = 0; i < N; i++) {

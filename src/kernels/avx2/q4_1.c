@@ -14,16 +14,16 @@ SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *ret_d, __m2
     sl__half_pairs8(sl__dwords8(w, stride), ret_d, ret_m);
 }
 
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
-    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
+    for (int b = 0; b < cols / 32; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         __m256 d, m;
         __m256i t[4], narrow[SL__FEW_ROWS];
         read_scales(w, stride, &d, &m);
         sl__transpose8(w + 4, stride, t);
-        SL__UNROLL for (int i = 0; i < 3; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 3; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) narrow[c] = _mm256_setzero_si256();
         SL__UNROLL for (int i = 0; i < 4; i++) {
             __m256i low = sl__low_nibbles(t[i]), high = sl__high_nibbles(t[i]);

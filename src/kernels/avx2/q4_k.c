@@ -47,22 +47,22 @@ SL__INLINE __m256 take_minima(__m256 acc, __m256 dmin, __m256 msum, float a) {
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. The panel of the next eight rows lies right
  * behind this one; as many of its lines are prefetched as are read here. */
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
-    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
+    for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         header h = read_header(w, stride);
-        sl__ask(ahead);
-        sl__ask(ahead + 64);
+        sl__ask(ask, 0);
+        sl__ask(ask, 64);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m256i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
             SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm256_setzero_si256();
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__transpose8(w + 16 + 32 * p + 16 * s, stride, t);
-                sl__ask(ahead + 128 + 256 * p + 128 * s);
-                sl__ask(ahead + 192 + 256 * p + 128 * s);
+                sl__ask(ask, 128 + 256 * p + 128 * s);
+                sl__ask(ask, 192 + 256 * p + 128 * s);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
                     __m256i lo = sl__low_nibbles(t[i]), hi = sl__high_nibbles(t[i]);
                     SL__UNROLL for (int c = 0; c < n; c++) {

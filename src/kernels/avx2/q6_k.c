@@ -45,19 +45,19 @@ SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q
 }
 
 /* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
-    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 8 * BYTES) {
+    for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16];
         __m256i scales[4];
         __m256 d = sl__halves8(w + D, stride);
         sl__transpose8(w + 192, stride, scales);
         SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
-        sl__ask(ahead + 1536);
-        sl__ask(ahead + 1600);
-        sl__ask(ahead + 1664);
+        sl__ask(ask, 1536);
+        sl__ask(ask, 1600);
+        sl__ask(ask, 1664);
         SL__UNROLL for (int h = 0; h < 2; h++) {
             __m256i isum[4][SL__FEW_ROWS]; /* [p][column] */
             SL__UNROLL for (int c = 0; c < n; c++)
@@ -69,7 +69,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     __m256i low[4], v[2][4];
                     sl__transpose8(w + 64 * h + 32 * p + 16 * s, stride, low);
                     SL__UNROLL for (int i = 0; i < 3; i++)
-                        sl__ask(ahead + 768 * h + 384 * s + 192 * p + 64 * i);
+                        sl__ask(ask, 768 * h + 384 * s + 192 * p + 64 * i);
                     SL__UNROLL for (int i = 0; i < 4; i++) {
                         v[0][i] = _mm256_or_si256(sl__low_nibbles(low[i]), high_bits(high[i], p));
                         v[1][i] = _mm256_or_si256(sl__high_nibbles(low[i]), high_bits(high[i], p + 2));

@@ -16,14 +16,14 @@ SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i wide, float a) {
     return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(wide), acc);
 }
 
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m256 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(8 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
-    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 8 * BYTES) {
+    for (int b = 0; b < cols / 32; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         __m256 d = sl__halves8(w, stride);
         __m256i wide[4];
-        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm256_setzero_si256();
         SL__UNROLL for (int s = 0; s < 2; s++) {
             __m256i t[4];

@@ -4,15 +4,15 @@
 
 enum { BYTES = 18, BYTES_256 = 8 * BYTES, OFFSET = 8 };
 
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 16 * BYTES) {
+    for (int b = 0; b < cols / 32; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         __m512 d = sl__halves16(w, stride);
         __m512i t[4], wide[SL__FEW_ROWS];
         sl__transpose16(w + 2, stride, t);
-        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm512_set1_epi32(-OFFSET * x->sum[c][b]);
         SL__UNROLL for (int i = 0; i < 4; i++) {
             __m512i low = sl__low_nibbles16(t[i]), high = sl__high_nibbles16(t[i]);

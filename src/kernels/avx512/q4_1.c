@@ -10,15 +10,15 @@ SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float 
     return _mm512_fmadd_ps(_mm512_mul_ps(m, av), _mm512_set1_ps((float)sum), acc);
 }
 
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 16 * BYTES) {
+    for (int b = 0; b < cols / 32; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         __m512i scales = sl__dwords16(w, stride), t[4], wide[SL__FEW_ROWS];
         __m512 d = sl__low_halves(scales), m = sl__high_halves(scales);
         sl__transpose16(w + 4, stride, t);
-        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm512_setzero_si512();
         SL__UNROLL for (int i = 0; i < 4; i++) {
             __m512i low = sl__low_nibbles16(t[i]), high = sl__high_nibbles16(t[i]);

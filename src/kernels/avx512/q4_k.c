@@ -47,15 +47,15 @@ SL__INLINE __m512 add_sub_block(__m512 acc, __m512 d, __m512 dmin, __m512 scale,
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. The panel of the next sixteen rows lies right
  * behind this one; as many of its lines are prefetched as are read here. */
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
+    for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         header h = read_header(w, stride);
         float sums[SL__FEW_ROWS][8];
         SL__UNROLL for (int c = 0; c < n; c++) float_sums(x->sum[c] + 8 * b, sums[c]);
-        SL__UNROLL for (int i = 0; i < 4; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 4; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
             SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_setzero_si512();
@@ -64,7 +64,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 sl__transpose16(w + 16 + 32 * p + 16 * s, stride, t);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
                     __m512i lo = sl__low_nibbles16(t[i]), hi = sl__high_nibbles16(t[i]);
-                    sl__ask(ahead + 256 + 512 * p + 256 * s + 64 * i);
+                    sl__ask(ask, 256 + 512 * p + 256 * s + 64 * i);
                     SL__UNROLL for (int c = 0; c < n; c++) {
                         const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
                         low[c] = _mm512_dpbusd_epi32(low[c], lo, sl__four16(q));

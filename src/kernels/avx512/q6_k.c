@@ -37,17 +37,17 @@ SL__INLINE __m512i high_bits(__m512i v, int p) {
 
 /* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart.
  * As in multiply() below, the first 16 values' sums become floats before the second's are formed. */
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (int b = 0; b < cols / 256; b++, w += BYTES, ahead += 16 * BYTES) {
+    for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16];
         __m512i scales[4];
         __m512 d = sl__halves16(w + D, stride);
         sl__transpose16(w + 192, stride, scales);
         SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
-        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ahead + 3072 + 64 * i);
+        SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 3072 + 64 * i);
         SL__UNROLL for (int h = 0; h < 2; h++) {
             __m512 isum[4][SL__FEW_ROWS]; /* [p][column] */
             __m512i high[2][4];
@@ -58,7 +58,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     int j = 8 * h + 2 * p + s;
                     sl__transpose16(w + 64 * h + 32 * p + 16 * s, stride, low);
                     SL__UNROLL for (int i = 0; i < 6; i++)
-                        sl__ask(ahead + 1536 * h + 768 * p + 384 * s + 64 * i);
+                        sl__ask(ask, 1536 * h + 768 * p + 384 * s + 64 * i);
                     SL__UNROLL for (int c = 0; c < n; c++) {
                         wide[0][c] = _mm512_set1_epi32(start[c][j]);
                         wide[1][c] = _mm512_set1_epi32(start[c][j + 4]);

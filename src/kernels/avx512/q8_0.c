@@ -6,14 +6,14 @@ enum { BYTES = 34, BYTES_256 = 8 * BYTES, OFFSET = 128 };
 
 SL__INLINE __m512i plus_offset(__m512i w) { return _mm512_xor_si512(w, _mm512_set1_epi8(-128)); }
 
-SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, __m512 *ret) {
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
-    const uint8_t *ahead = w + sl__ahead_of(16 * stride);
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
-    for (int b = 0; b < cols / 32; b++, w += BYTES, ahead += 16 * BYTES) {
+    for (int b = 0; b < cols / 32; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         __m512 d = sl__halves16(w, stride);
         __m512i wide[SL__FEW_ROWS];
-        SL__UNROLL for (int i = 0; i < 9; i++) sl__ask(ahead + 64 * i);
+        SL__UNROLL for (int i = 0; i < 9; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm512_set1_epi32(-OFFSET * x->sum[c][b]);
         SL__UNROLL for (int s = 0; s < 2; s++) {
             __m512i t[4];

@@ -5,9 +5,9 @@
 /* One row of Q8_0: the next panel's lines and this one's, 34 KB each, push one another out of the first-level cache with
  * sixteen rows a panel, but not with eight. */
 static void q8_0_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
-                      size_t out_stride, void *scratch) {
+                      size_t out_stride, void *scratch, const void *next) {
     sl_gemm_fn *f = n == 1 ? sl__q8_0_gemm_avx2 : sl__q8_0_gemm_avx512;
-    f(w, first, last, x, row, n, out, out_stride, scratch);
+    f(w, first, last, x, row, n, out, out_stride, scratch, next);
 }
 
 const sl_kernel_table sl__kernels_avx512 = {

@@ -17,8 +17,9 @@ static float product(const uint8_t *w, const int8_t *q, const float *a, const in
 }
 
 void sl__q4_1_gemm_scalar(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                          float *out, size_t out_stride, void *scratch) {
-    (void)scratch;
+                          float *out, size_t out_stride, void *scratch,
+                          const void *next) {
+    (void)scratch, (void)next;
     sl__each_product(w, first, last, x, row, n, out, out_stride, product);
 }
 

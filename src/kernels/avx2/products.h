@@ -9,7 +9,7 @@
 #define SL__LANES 8
 #define SL__GROUP 3
 #define SL__MOST_COLUMNS 4
-#ifndef SL__FEW_ROWS /* of three columns on, the panel is faster: it loads an activation for sixteen rows, not for eight */
+#ifndef SL__FEW_ROWS /* where unpacking takes long, a panel is faster from three columns on: it loads an activation for 16 rows */
 #define SL__FEW_ROWS 2
 #define SL__EACH_FEW(X) X(1) X(2)
 #endif

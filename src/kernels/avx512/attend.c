@@ -10,7 +10,7 @@
  * foresees it. */
 #include "kernels/avx512/floats.h"
 
-enum { GROUP = 8, PAIRS = SL_PAGE / 2 };
+enum { GROUP = 8, PAIRS = SL_PAGE / 2, SOON = 1024 };
 
 /* Queries of one round: those that see anything. */
 typedef struct group {
@@ -29,9 +29,11 @@ typedef struct head {
     int d, pairs, wide;
 } head;
 
-/* The line of the page that follows that lies where p lies in this one. */
+/* The line of the page that follows that lies where p lies in this one; and, a second time, one that is due soon: while all
+ * buffers wait for memory the processor drops prefetches. */
 SL__INLINE void prefetch(const head *h, const void *p) {
     _mm_prefetch(h->ahead + ((const char *)p - (const char *)h->keys), _MM_HINT_T0);
+    _mm_prefetch((const char *)p + SOON, _MM_HINT_T0);
 }
 
 /* sum [n][2]: every query times the keys. */

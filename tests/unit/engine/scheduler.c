@@ -301,7 +301,7 @@ START_TEST(a_slower_machine_is_learned_in_a_few_steps) {
         step(m);
         ck_assert_int_ge(m->decode_rows, 10);
         if (i < 10 || i >= 20) ck_assert_double_le(m->seconds, m->c.target);
-        if ((i >= 20 && i < 30) || i > 40) ck_assert_int_ge(m->prompt_rows, m->oracle * 0.75 - 2);
+        if ((i >= 20 && i < 30) || i > 40) ck_assert_double_ge(m->prompt_rows, m->oracle * 0.75 - 2);
     }
     unmake(m);
 }

@@ -28,7 +28,7 @@ static float *floats(space *s, size_t rows, size_t cols) {
 static sl_planes planes(space *s, size_t rows, int cols) {
     size_t blocks = (size_t)cols / 32;
     return (sl_planes){floats(s, rows, (size_t)cols), place(s, rows * (size_t)cols, 1), floats(s, rows, blocks),
-                       place(s, rows * blocks, sizeof(int16_t)), cols};
+                       place(s, rows * blocks, sizeof(int16_t)), floats(s, rows, blocks), cols};
 }
 
 static bool as_floats(const sl_matrix *w) {
@@ -69,7 +69,7 @@ static void place_groups(sl_forward *f, space *s) {
     g->next = place(s, experts, sizeof *g->next);
     g->h_room = sl_groups_h_room(hp, f->c.max_rows);
     g->h = (sl_planes){floats(s, 1, g->h_room), place(s, g->h_room, 1), floats(s, 1, g->h_room / 32 + 1),
-                       place(s, g->h_room / 32 + 1, sizeof(int16_t)), 0};
+                       place(s, g->h_room / 32 + 1, sizeof(int16_t)), floats(s, 1, g->h_room / 32 + 1), 0};
 }
 
 static void place_attention(sl_forward *f, space *s) {

@@ -32,7 +32,7 @@ sl_gemm_fn sl__float_gemm;
     void sl__q8_0_widen_##tier(const void *row, int cols, float *out);                                                 \
     void sl__q4_k_widen_##tier(const void *row, int cols, float *out);                                                 \
     void sl__q6_k_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__quantize_##tier(const float *x, int cols, int8_t *q, float *scale, int16_t *sum);                         \
+    void sl__quantize_##tier(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);           \
     float sl__dot_##tier(const float *a, const float *b, int n);                                                       \
     void sl__dots_##tier(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);   \
     void sl__rmsnorm_##tier(const float *x, const float *weight, int n, float eps, float *out);                        \

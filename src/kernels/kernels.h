@@ -9,12 +9,12 @@
  *
  * The float order, binding for all tiers
  *   Quantised weights (per output element, blocks in ascending K, integer sums exact in any order; a_j is the activation
- *   scale of 32 values, isum_j and xsum_j the integer sums over these 32 of q_w q_x and of q_x; each product of two scales
- *   is rounded to float first):
- *     Q4_K  acc = fma(d*a_j, (float)(sc_j*isum_j), acc); acc = fma(-(dmin*a_j), (float)(m_j*xsum_j), acc)
+ *   scale of 32 values, isum_j and xsum_j the integer sums over these 32 of q_w q_x and of q_x, t_j = a_j * (float)xsum_j;
+ *   each product is rounded to float first, d*sc_j and dmin*m_j are exact):
+ *     Q4_K  acc = fma((d*sc_j)*a_j, (float)isum_j, acc); acc = fma(-(dmin*m_j), t_j, acc)
  *     Q6_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), i over 16 values each, weights as q - 32
  *     Q8_0, Q4_0 (weights as q - 8)  acc = fma(d*a_j, (float)isum_j, acc)
- *     Q4_1  the same, then acc = fma(m*a_j, (float)xsum_j, acc)
+ *     Q4_1  the same, then acc = fma(m, t_j, acc)
  *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)), so |q| <= 127. a_j zero or subnormal (its inverse
  *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q zero, so that every product is NaN.
  *   Where a result is a NaN, its sign and payload may differ between tiers.
@@ -35,6 +35,7 @@ typedef struct sl_acts {
     const int8_t *q;      /* [rows][cols] */
     const float *scale;   /* [rows][cols/32]: a_j */
     const int16_t *sum;   /* [rows][cols/32]: xsum_j */
+    const float *total;   /* [rows][cols/32]: t_j */
     int cols;             /* K */
 } sl_acts;
 
@@ -118,7 +119,8 @@ typedef struct sl_kernel_table {
     const char *tier; /* "scalar", "avx2", … */
     sl_gemm_fn *gemm[SL_TYPE_COUNT];
     void (*widen[SL_TYPE_COUNT])(const void *row, int cols, float *out);  /* dequantise one row: embedding, references */
-    void (*quantize)(const float *x, int cols, int8_t *q, float *scale, int16_t *sum); /* cols a multiple of 32 */
+    /* One row of cols values, a multiple of 32: the planes of sl_acts. */
+    void (*quantize)(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);
 
     float (*dot)(const float *a, const float *b, int n);                             /* 16-lane order */
     /* out[r * out_stride + o] = dot(w + o * n, x + r * n, n) for o in [0, count), r in [0, rows) */

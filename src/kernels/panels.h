@@ -21,6 +21,7 @@ typedef struct sl__columns {
     const int8_t *q[SL__MOST_COLUMNS];
     const float *a[SL__MOST_COLUMNS];
     const int16_t *sum[SL__MOST_COLUMNS];
+    const float *total[SL__MOST_COLUMNS];
 } sl__columns;
 
 SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int n, sl__columns *c) {
@@ -30,6 +31,7 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
         c->q[j] = x->q + r * k;
         c->a[j] = x->scale + r * (k / 32);
         c->sum[j] = x->sum + r * (k / 32);
+        c->total[j] = x->total + r * (k / 32);
     }
 }
 

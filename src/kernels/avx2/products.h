@@ -57,12 +57,6 @@ SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
  * it from memory, and spills. So it is not to know. */
 #define SL__IN_MEMORY(array) __asm__("" : "+m"(array))
 
-/* The same as floats, in memory, from where one load broadcasts each. */
-SL__INLINE void sl__float_sums(const sl__columns *x, int block, int blocks, int n, float sums[SL__GROUP][8]) {
-    SL__UNROLL for (int c = 0; c < n; c++)
-        _mm256_storeu_ps(sums[c], _mm256_cvtepi32_ps(sl__sums8(x->sum[c] + block, blocks)));
-}
-
 SL__INLINE void sl__load_tile(const float *tile, int n, __m256 acc[SL__GROUP][2]) {
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_load_ps(tile + 16 * c + 8 * h);

@@ -3,10 +3,9 @@
 
 enum { BYTES = 20, BYTES_256 = 8 * BYTES };
 
-SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float xsum) {
-    __m256 av = _mm256_set1_ps(a);
-    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, av), _mm256_cvtepi32_ps(isum), acc);
-    return _mm256_fmadd_ps(_mm256_mul_ps(m, av), _mm256_set1_ps(xsum), acc);
+SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float total) {
+    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
+    return _mm256_fmadd_ps(m, _mm256_set1_ps(total), acc);
 }
 
 /* d and m of eight rows. */
@@ -34,7 +33,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            acc[c] = add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->sum[c][b]);
+            acc[c] = add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
@@ -61,7 +60,6 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     sl__sums isum[8];
     __m256 acc[SL__GROUP][2];
-    _Alignas(32) float xsum[SL__GROUP][8];
     for (int j = 0; j < values / 32; j++) {
         sl__sums narrow;
         sl__prefetch(ahead);
@@ -69,14 +67,12 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
     }
-    sl__float_sums(x, at / 32, values / 32, n, xsum);
-    SL__IN_MEMORY(xsum);
     sl__load_tile(tile, n, acc);
     for (int j = 0; j < values / 32; j++)
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++)
                 acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], isum[j][c][h], x->a[c][at / 32 + j],
-                                      xsum[c][j]);
+                                      x->total[c][at / 32 + j]);
     sl__store_tile(tile, n, acc);
 }
 

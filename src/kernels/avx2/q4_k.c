@@ -22,26 +22,21 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     return h;
 }
 
-/* Byte j of every dword as sixteen bits: twice (for scales), and followed by zero (for minima). */
-SL__INLINE __m256i scale_pairs(const header *h, int j) {
-    const __m256i at = _mm256_setr_epi32(0, 0x40004, 0x80008, 0xc000c, 0, 0x40004, 0x80008, 0xc000c);
-    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80008000u + 0x10001 * (j % 4)));
-    return _mm256_shuffle_epi8(h->scale[j / 4], pick);
-}
-
-SL__INLINE __m256i min_pairs(const header *h, int j) {
+/* Number j of eight that are bytes of two dwords, as a float. */
+SL__INLINE __m256 number(const __m256i bytes[2], int j) {
     const __m256i at = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
     const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80808000u + j % 4));
-    return _mm256_shuffle_epi8(h->min[j / 4], pick);
+    return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes[j / 4], pick));
 }
+
+/* What sub-block j's products and its activations' total are multiplied by. */
+SL__INLINE __m256 scale_of(const header *h, int j) { return _mm256_mul_ps(h->d, number(h->scale, j)); }
+SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->dmin, number(h->min, j)); }
 
 /* A sub-block's two steps of the float order. */
-SL__INLINE __m256 add_products(__m256 acc, __m256 d, __m256i isum, float a) {
-    return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
-}
-
-SL__INLINE __m256 take_minima(__m256 acc, __m256 dmin, __m256 msum, float a) {
-    return _mm256_fnmadd_ps(_mm256_mul_ps(dmin, _mm256_set1_ps(a)), msum, acc);
+SL__INLINE __m256 add_sub_block(__m256 acc, __m256 scale, __m256 min, __m256i isum, float a, float total) {
+    acc = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
+    return _mm256_fnmadd_ps(min, _mm256_set1_ps(total), acc);
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
@@ -74,11 +69,9 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
             SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int i = 0; i < 2; i++) {
-                    int j = 2 * p + i;
-                    __m256i isum = _mm256_madd_epi16(i ? high[c] : low[c], scale_pairs(&h, j));
-                    __m256i msum = _mm256_madd_epi16(_mm256_set1_epi16(x->sum[c][8 * b + j]), min_pairs(&h, j));
-                    acc[c] = add_products(acc[c], h.d, isum, x->a[c][8 * b + j]);
-                    acc[c] = take_minima(acc[c], h.dmin, _mm256_cvtepi32_ps(msum), x->a[c][8 * b + j]);
+                    int j = 2 * p + i, at = 8 * b + j;
+                    __m256i isum = _mm256_madd_epi16(i ? high[c] : low[c], _mm256_set1_epi16(1));
+                    acc[c] = add_sub_block(acc[c], scale_of(&h, j), min_of(&h, j), isum, x->a[c][at], x->total[c][at]);
                 }
         }
     }
@@ -88,19 +81,16 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 /* Sixteen rows of one super-block, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
 typedef struct panel {
     __m256i q[64][2];               /* [four values][half]: bytes */
-    __m256i scale[8][2];            /* [sub-block][half]: pairs of sixteen bits */
-    __m256 min[8][2], d[2], dmin[2];
+    __m256 scale[8][2], min[8][2];  /* [sub-block][half] */
 } panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 8 * stride) {
         header h = read_header(w, stride);
-        to->d[half] = h.d;
-        to->dmin[half] = h.dmin;
         SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->scale[j][half] = scale_pairs(&h, j);
-            to->min[j][half] = _mm256_cvtepi32_ps(min_pairs(&h, j));
+            to->scale[j][half] = scale_of(&h, j);
+            to->min[j][half] = min_of(&h, j);
         }
         for (int p = 0; p < 4; p++)
             SL__UNROLL for (int s = 0; s < 2; s++) {
@@ -114,30 +104,23 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     }
 }
 
-/* A minimum times the sum of 32 activations is below 2^24, so as a product of floats it is the same exact number. */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     sl__sums isum[8];
     __m256 acc[SL__GROUP][2];
-    _Alignas(32) float xsum[SL__GROUP][8];
     for (int j = 0; j < 8; j++) {
         sl__sums narrow;
         sl__prefetch(ahead);
         sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], w->scale[j][h]);
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
     }
-    sl__float_sums(x, at / 32, 8, n, xsum);
-    SL__IN_MEMORY(xsum);
     sl__load_tile(tile, n, acc);
     for (int j = 0; j < 8; j++)
         SL__UNROLL for (int c = 0; c < n; c++) {
-            float a = x->a[c][at / 32 + j];
-            __m256 sum = _mm256_set1_ps(xsum[c][j]);
-            SL__UNROLL for (int h = 0; h < 2; h++) {
-                acc[c][h] = add_products(acc[c][h], w->d[h], isum[j][c][h], a);
-                acc[c][h] = take_minima(acc[c][h], w->dmin[h], _mm256_mul_ps(w->min[j][h], sum), a);
-            }
+            float a = x->a[c][at / 32 + j], total = x->total[c][at / 32 + j];
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = add_sub_block(acc[c][h], w->scale[j][h], w->min[j][h], isum[j][c][h], a, total);
         }
     sl__store_tile(tile, n, acc);
 }

@@ -9,7 +9,7 @@ SL__INLINE uint32_t largest_lane(__m256i v) {
     return (uint32_t)_mm_cvtsi128_si32(m);
 }
 
-void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_t *sum) {
+void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total) {
     const __m256i magnitude = _mm256_set1_epi32(0x7fffffff), order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (int b = 0; b < cols / 32; b++, x += 32, q += 32) {
         __m256 v[4];
@@ -23,6 +23,7 @@ void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_
         if (largest >= 0x7f800000 || a < FLT_MIN) {
             scale[b] = largest >= 0x7f800000 ? sl_bits_float(0x7fc00000) : 0.0f;
             sum[b] = 0;
+            total[b] = scale[b];
             memset(q, 0, 32);
             continue;
         }
@@ -31,11 +32,12 @@ void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_
         /* The packs work on each half apart: dwords come out in the order 0 2 4 6 1 3 5 7. */
         __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(r[0], r[1]), _mm256_packs_epi32(r[2], r[3]));
         _mm256_storeu_si256((__m256i *)(void *)q, _mm256_permutevar8x32_epi32(bytes, order));
-        __m256i total = _mm256_add_epi32(_mm256_add_epi32(r[0], r[1]), _mm256_add_epi32(r[2], r[3]));
-        __m128i t = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
+        __m256i xsum = _mm256_add_epi32(_mm256_add_epi32(r[0], r[1]), _mm256_add_epi32(r[2], r[3]));
+        __m128i t = _mm_add_epi32(_mm256_castsi256_si128(xsum), _mm256_extracti128_si256(xsum, 1));
         t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0x4e));
         t = _mm_add_epi32(t, _mm_shuffle_epi32(t, 0xb1));
         scale[b] = a;
         sum[b] = (int16_t)_mm_cvtsi128_si32(t);
+        total[b] = a * (float)sum[b];
     }
 }

@@ -4,10 +4,9 @@
 enum { BYTES = 20, BYTES_256 = 8 * BYTES };
 
 /* One block's two steps of the float order. */
-SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float a, int16_t sum) {
-    __m512 av = _mm512_set1_ps(a);
-    acc = sl__add_scaled(acc, d, av, isum);
-    return _mm512_fmadd_ps(_mm512_mul_ps(m, av), _mm512_set1_ps((float)sum), acc);
+SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float a, float total) {
+    acc = sl__add_scaled(acc, d, _mm512_set1_ps(a), isum);
+    return _mm512_fmadd_ps(m, _mm512_set1_ps(total), acc);
 }
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
@@ -28,7 +27,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 wide[c] = _mm512_dpbusd_epi32(wide[c], high, sl__four16(q + 16));
             }
         }
-        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, m, wide[c], x->a[c][b], x->sum[c][b]);
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, m, wide[c], x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
@@ -65,7 +64,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++)
                 acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], wide[c][h], x->a[c][at / 32 + j],
-                                      x->sum[c][at / 32 + j]);
+                                      x->total[c][at / 32 + j]);
     }
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);

@@ -1,5 +1,4 @@
-/* Q4_K: the block's bytes are in scalar/q4_k.c. Scales and minima are floats here: sc * isum and m * xsum are integers below
- * 2^24, so their product is the same whether it is formed before the conversion or after it. */
+/* Q4_K: the block's bytes are in scalar/q4_k.c. */
 #include "kernels/avx512/products.h"
 
 enum { BYTES = 144, BYTES_256 = BYTES };
@@ -30,18 +29,14 @@ SL__INLINE __m512 number(const __m512i bytes[2], int j) {
     return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
 }
 
-/* The sums of eight sub-blocks as floats: once a super-block, since a conversion one by one costs a scalar instruction and
- * a broadcast, where a float in memory is broadcast by the multiplication that reads it. */
-SL__INLINE void float_sums(const int16_t *sum, float to[8]) {
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)sum);
-    _mm256_storeu_ps(to, _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(v)));
-}
+/* What sub-block j's products and its activations' total are multiplied by. */
+SL__INLINE __m512 scale_of(const header *h, int j) { return _mm512_mul_ps(h->d, number(h->scale, j)); }
+SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->dmin, number(h->min, j)); }
 
 /* One sub-block's two steps of the float order. */
-SL__INLINE __m512 add_sub_block(__m512 acc, __m512 d, __m512 dmin, __m512 scale, __m512 min, __m512i isum, float a, float sum) {
-    __m512 av = _mm512_set1_ps(a);
-    acc = _mm512_fmadd_ps(_mm512_mul_ps(d, av), _mm512_mul_ps(_mm512_cvtepi32_ps(isum), scale), acc);
-    return _mm512_fnmadd_ps(_mm512_mul_ps(dmin, av), _mm512_mul_ps(_mm512_set1_ps(sum), min), acc);
+SL__INLINE __m512 add_sub_block(__m512 acc, __m512 scale, __m512 min, __m512i isum, float a, float total) {
+    acc = sl__add_scaled(acc, scale, _mm512_set1_ps(a), isum);
+    return _mm512_fnmadd_ps(min, _mm512_set1_ps(total), acc);
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
@@ -53,8 +48,6 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         header h = read_header(w, stride);
-        float sums[SL__FEW_ROWS][8];
-        SL__UNROLL for (int c = 0; c < n; c++) float_sums(x->sum[c] + 8 * b, sums[c]);
         SL__UNROLL for (int i = 0; i < 4; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
@@ -73,11 +66,9 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 }
             }
             SL__UNROLL for (int c = 0; c < n; c++) {
-                const float *a = x->a[c] + 8 * b + 2 * p;
-                const float *sum = sums[c] + 2 * p;
-                acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p), number(h.min, 2 * p), low[c], a[0], sum[0]);
-                acc[c] = add_sub_block(acc[c], h.d, h.dmin, number(h.scale, 2 * p + 1), number(h.min, 2 * p + 1), high[c], a[1],
-                                       sum[1]);
+                const float *a = x->a[c] + 8 * b + 2 * p, *total = x->total[c] + 8 * b + 2 * p;
+                acc[c] = add_sub_block(acc[c], scale_of(&h, 2 * p), min_of(&h, 2 * p), low[c], a[0], total[0]);
+                acc[c] = add_sub_block(acc[c], scale_of(&h, 2 * p + 1), min_of(&h, 2 * p + 1), high[c], a[1], total[1]);
             }
         }
     }
@@ -88,18 +79,15 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 typedef struct panel {
     __m512i q[64][2];              /* [four values][half]: bytes */
     __m512 scale[8][2], min[8][2]; /* [sub-block][half] */
-    __m512 d[2], dmin[2];
 } panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 16 * stride) {
         header h = read_header(w, stride);
-        to->d[half] = h.d;
-        to->dmin[half] = h.dmin;
         SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->scale[j][half] = number(h.scale, j);
-            to->min[j][half] = number(h.min, j);
+            to->scale[j][half] = scale_of(&h, j);
+            to->min[j][half] = min_of(&h, j);
         }
         for (int p = 0; p < 4; p++) {
             __m512i t[8];
@@ -115,8 +103,6 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     __m512 acc[6][2];
-    float sums[6][8];
-    SL__UNROLL for (int c = 0; c < n; c++) float_sums(x->sum[c] + at / 32, sums[c]);
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
     for (int j = 0; j < 8; j++) {
@@ -126,8 +112,8 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_sub_block(acc[c][h], w->d[h], w->dmin[h], w->scale[j][h], w->min[j][h], wide[c][h],
-                                          x->a[c][at / 32 + j], sums[c][j]);
+                acc[c][h] = add_sub_block(acc[c][h], w->scale[j][h], w->min[j][h], wide[c][h], x->a[c][at / 32 + j],
+                                          x->total[c][at / 32 + j]);
     }
     SL__UNROLL for (int c = 0; c < n; c++)
         SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);

@@ -5,13 +5,13 @@
 
 enum { BYTES = 20 };
 
-static float product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols) {
+static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
     float acc = 0;
     for (int b = 0; b < cols / 32; b++, w += BYTES, q += 32) {
         int isum = 0;
         for (int j = 0; j < 16; j++) isum += (w[4 + j] & 15) * q[j] + (w[4 + j] >> 4) * q[j + 16];
         acc = fmaf(sl__load_half(w) * a[b], (float)isum, acc);
-        acc = fmaf(sl__load_half(w + 2) * a[b], (float)sum[b], acc);
+        acc = fmaf(sl__load_half(w + 2), total[b], acc);
     }
     return acc;
 }

@@ -14,8 +14,8 @@ static inline void unpack(const uint8_t *w, int j, int8_t *v) {
     for (int l = 0; l < 32; l++) v[l] = (int8_t)(((low[l] >> low_shift & 15) | (high[l] >> high_shift & 3) << 4) - 32);
 }
 
-static float product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols) {
-    (void)sum;
+static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
+    (void)total;
     float acc = 0;
     for (int b = 0; b < cols / 256; b++, w += BYTES) {
         const int8_t *scale = (const int8_t *)w + 192;

@@ -5,8 +5,8 @@
 
 enum { BYTES = 34 };
 
-static float product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols) {
-    (void)sum;
+static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
+    (void)total;
     float acc = 0;
     for (int b = 0; b < cols / 32; b++, w += BYTES, q += 32) {
         int isum = 0;

@@ -4,7 +4,7 @@
 
 /* The largest magnitude is taken on the bits, where a NaN is larger than infinity, so that every order of comparing
  * finds the same one. */
-void sl__quantize_scalar(const float *x, int cols, int8_t *q, float *scale, int16_t *sum) {
+void sl__quantize_scalar(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total) {
     for (int b = 0; b < cols / 32; b++, x += 32, q += 32) {
         uint32_t largest = 0;
         for (int i = 0; i < 32; i++) {
@@ -15,16 +15,18 @@ void sl__quantize_scalar(const float *x, int cols, int8_t *q, float *scale, int1
         if (largest >= 0x7f800000 || a < FLT_MIN) {
             scale[b] = largest >= 0x7f800000 ? sl_bits_float(0x7fc00000) : 0.0f;
             sum[b] = 0;
+            total[b] = scale[b];
             memset(q, 0, 32);
             continue;
         }
         float inverse = 1.0f / a;
-        int total = 0;
+        int xsum = 0;
         for (int i = 0; i < 32; i++) {
             q[i] = (int8_t)lrintf(x[i] * inverse);
-            total += q[i];
+            xsum += q[i];
         }
         scale[b] = a;
-        sum[b] = (int16_t)total;
+        sum[b] = (int16_t)xsum;
+        total[b] = a * (float)xsum;
     }
 }

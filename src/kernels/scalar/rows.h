@@ -9,8 +9,8 @@
 
 SL__DECLARE_TIER(scalar);
 
-/* One weight row times one activation row of `cols` values: q [cols], a [cols/32] scales, sum [cols/32]. */
-typedef float sl__row_product(const uint8_t *w, const int8_t *q, const float *a, const int16_t *sum, int cols);
+/* One weight row times one activation row of `cols` values: q [cols], a [cols/32] scales, total [cols/32]. */
+typedef float sl__row_product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols);
 
 static inline void sl__each_product(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
                                     float *out, size_t out_stride, sl__row_product *product) {
@@ -20,7 +20,7 @@ static inline void sl__each_product(const sl_matrix *w, int first, int last, con
         for (int i = 0; i < n; i++) {
             size_t r = (size_t)sl__act_row(row, i);
             out[(size_t)i * out_stride + (size_t)(o - first)] =
-                product(weights, x->q + r * k, x->scale + r * (k / 32), x->sum + r * (k / 32), x->cols);
+                product(weights, x->q + r * k, x->scale + r * (k / 32), x->total + r * (k / 32), x->cols);
         }
     }
 }

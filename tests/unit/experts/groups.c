@@ -26,7 +26,8 @@ static fixture *fixture_new(void) {
     f->g = (sl_groups){.group = f->group, .row = f->row, .weight = f->weight, .next = f->next, .max_rows = ROWS, .used = USED,
                        .experts = EXPERTS, .h_room = sl_groups_h_room(&hp, ROWS)};
     f->g.h = (sl_planes){calloc(f->g.h_room, sizeof(float)), calloc(f->g.h_room, 1),
-                         calloc(f->g.h_room / 32 + 1, sizeof(float)), calloc(f->g.h_room / 32 + 1, sizeof(int16_t)), 0};
+                         calloc(f->g.h_room / 32 + 1, sizeof(float)), calloc(f->g.h_room / 32 + 1, sizeof(int16_t)),
+                         calloc(f->g.h_room / 32 + 1, sizeof(float)), 0};
     for (int i = 0; i < ROWS; i++) f->row[ROWS * USED + i] = i;
     return f;
 }
@@ -36,6 +37,7 @@ static void fixture_free(fixture *f) {
     free(f->g.h.q);
     free(f->g.h.scale);
     free(f->g.h.sum);
+    free(f->g.h.total);
     free(f);
 }
 

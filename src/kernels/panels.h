@@ -36,15 +36,20 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
 }
 
 /* What a panel asks for. A processor drops prefetches while all its miss buffers wait, which is most of the time where
- * memory is the limit. A tier that computes much faster than memory delivers therefore asks again for every line when it is
- * SL__AGAIN bytes nearer. */
+ * memory is the limit. A tier that computes much faster than memory delivers therefore asks twice for every line: from afar
+ * into the second-level cache, so that the first-level one keeps what is in use, and when it is SL__AGAIN bytes nearer into
+ * that one. */
 typedef struct sl__lines {
     const uint8_t *ahead, *again;
 } sl__lines;
 
 SL__INLINE void sl__ask(sl__lines l, int offset) {
-    _mm_prefetch((const char *)l.ahead + offset, _MM_HINT_T0);
-    if (SL__AGAIN) _mm_prefetch((const char *)l.again + offset, _MM_HINT_T0);
+    if (SL__AGAIN) {
+        _mm_prefetch((const char *)l.ahead + offset, _MM_HINT_T1);
+        _mm_prefetch((const char *)l.again + offset, _MM_HINT_T0);
+    } else {
+        _mm_prefetch((const char *)l.ahead + offset, _MM_HINT_T0);
+    }
 }
 
 SL__INLINE void sl__pass(sl__lines *l, int bytes) {

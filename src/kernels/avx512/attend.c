@@ -29,10 +29,10 @@ typedef struct head {
     int d, pairs, wide;
 } head;
 
-/* The line of the page that follows that lies where p lies in this one; and, a second time, one that is due soon: while all
- * buffers wait for memory the processor drops prefetches. */
+/* The line of the page that follows that lies where p lies in this one, to the second-level cache; and, a second time, one
+ * that is due soon: while all buffers wait for memory the processor drops prefetches. */
 SL__INLINE void prefetch(const head *h, const void *p) {
-    _mm_prefetch(h->ahead + ((const char *)p - (const char *)h->keys), _MM_HINT_T0);
+    _mm_prefetch(h->ahead + ((const char *)p - (const char *)h->keys), _MM_HINT_T1);
     _mm_prefetch((const char *)p + SOON, _MM_HINT_T0);
 }
 

@@ -3,7 +3,8 @@
  *
  * Invariants
  *   1. A page is free (count 0, on the stack) or held by `count` sequences.
- *   2. A page held by more than one sequence is full and never written again: sequences share whole pages only. */
+ *   2. A page held by more than one sequence is full when the step ends and never written again: sequences share whole
+ *      pages only, at the earliest in the step that fills them. */
 #ifndef SL_ENGINE_PAGES_H
 #define SL_ENGINE_PAGES_H
 

@@ -149,7 +149,8 @@ static void give_prompts(making *k) {
     while (oldest && oldest->state == SL__DECODE) oldest = oldest->next;
     if (!oldest) return;
     int share = affordable(k, &c->work, oldest, c->max_rows, INT_MAX) / SHARE;
-    int logits = c->work.logits + (c->max_logit_rows - c->work.logits) / SHARE;
+    int spare = c->max_logit_rows - c->work.logits; /* one is left for the oldest */
+    int logits = c->work.logits + (spare >= 2 && spare < SHARE ? 1 : spare / SHARE);
     int left = sl__sequence_tokens(oldest) - oldest->computed;
     for (; share > 0 && oldest->rows == 0 && (s = shortest(c, left)); share -= s->rows) {
         give_prompt_rows(k, s, share, logits);
@@ -161,7 +162,7 @@ static void give_prompts(making *k) {
 
 /* --- who enters --- */
 
-typedef enum entry { ENTERED, LATER, BLOCKED } entry; /* LATER: others may pass; BLOCKED: nobody may */
+typedef enum entry { ENTERED, LATER, BLOCKED } entry; /* LATER: keeps its place, others may pass; BLOCKED: nobody may */
 
 static bool siblings(const sl__sequence *a, const sl__sequence *b) { return a->request == b->request && a->prompt == b->prompt; }
 
@@ -186,10 +187,10 @@ static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL
 static entry admit(making *k, sl__sequence *s, int *free) {
     sl__scheduler *c = k->c;
     const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
-    if (from && !ready(from, s)) return LATER; /* so that the prompt is computed once */
     int need = pages_for(s) - (from ? sl__sequence_shareable(s) / SL_PAGE : 0);
     if (c->batch.count && *free < need + c->batch.count / 4) return BLOCKED;
     *free -= need;
+    if (from && !ready(from, s)) return LATER; /* so that the prompt is computed once */
     sl__scheduler_remove(s);
     if (from) sl__sequence_share(s, from, k->pages);
     s->state = SL__PREFILL;
@@ -210,13 +211,10 @@ static int unpromised(const making *k) {
 static void admit_waiting(making *k) {
     sl__scheduler *c = k->c;
     if (!c->waiting.first) return;
-    int free = unpromised(k);
-    for (sl__sequence *s = c->waiting.first, *next; s && c->batch.count < c->max_sequences; s = next) {
+    int free = unpromised(k), places = c->max_sequences - c->batch.count;
+    for (sl__sequence *s = c->waiting.first, *next; s && places > 0; s = next, places--) {
         next = s->next;
-        entry what = admit(k, s, &free);
-        if (what == BLOCKED) return;
-        if (what == LATER)
-            while (next && siblings(next, s)) next = next->next;
+        if (admit(k, s, &free) == BLOCKED) return;
     }
 }
 

@@ -15,8 +15,8 @@
  *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it).
  *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have, beside what
  *      those in the batch still need for theirs. Only choices that wait for the pages of a sibling, which computes their
- *      prompt right now, are overtaken. They enter with the step that computes the last of it, so even if the sibling ends
- *      with that step, the prompt is computed once for all that find a place.
+ *      prompt right now, are overtaken; their places and pages are kept for them. They enter with the step that computes
+ *      the last of it, so even if the sibling ends with that step, the prompt is computed once for all that have a place.
  *   5. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H

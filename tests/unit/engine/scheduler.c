@@ -334,6 +334,23 @@ START_TEST(a_short_prompt_does_not_wait_for_a_long_one) {
 }
 END_TEST
 
+/* So many decode that few rows of logits are left: a short prompt still gets one. */
+START_TEST(a_short_prompt_gets_the_last_rows_of_logits) {
+    sim *m = make(2000, 31, 512, 32);
+    for (int i = 0; i < 29; i++) add_one(m, 8, 800);
+    for (int i = 0; i < 20; i++) step(m);
+    sl__sequence *big = add_one(m, 8000, 2);
+    step(m);
+    sl__sequence *small = add_one(m, 20, 2);
+    for (int i = 0; small->state == SL__WAITING || small->state == SL__PREFILL; i++) {
+        step(m);
+        ck_assert_int_lt(i, 8);
+    }
+    ck_assert_int_eq(big->state, SL__PREFILL);
+    unmake(m);
+}
+END_TEST
+
 /* Short ones that keep coming cannot stop a long one, and prompts of one length are done one after the other. */
 START_TEST(nobody_starves) {
     sim *m = make(2000, 16, 512, 40);
@@ -408,6 +425,22 @@ START_TEST(choices_compute_their_prompt_once) {
         ck_assert_int_lt(i, 100);
     }
     ck_assert_uint_eq(m->prompt_total, 200 + 4 * (200 - 192) + 10);
+    unmake(m);
+}
+END_TEST
+
+/* Also when others want their places meanwhile. */
+START_TEST(choices_keep_their_places) {
+    sim *m = make(100, 4, 64, 40);
+    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+    int32_t prompt[1];
+    for (int i = 0; i < 4; i++) add(m, r, prompt, 200, 1, false);
+    for (int i = 0; i < 10; i++) add_one(m, 8, 40);
+    for (int i = 0; m->over < m->count; i++) {
+        step(m);
+        ck_assert_int_lt(i, 400);
+    }
+    ck_assert_uint_eq(m->prompt_total, 192 + 4 * 8 + 10 * 8);
     unmake(m);
 }
 END_TEST
@@ -503,7 +536,7 @@ int main(void) {
         alone_a_prompt_gets_the_largest_chunk, alone_a_prompt_on_a_slow_machine_is_cut, nothing_left_gets_the_least_chunk,
         a_slower_machine_is_learned_in_a_few_steps, nobody_starves,
         the_oldest_goes_on_and_the_youngest_gives_way, nobody_overtakes_one_that_waits_for_pages, choices_compute_their_prompt_once,
-        when_the_computing_choice_goes_the_next_computes, scores_keep_within_the_rows_of_logits};
+        choices_keep_their_places, a_short_prompt_gets_the_last_rows_of_logits, when_the_computing_choice_goes_the_next_computes, scores_keep_within_the_rows_of_logits};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, after_any_history_chunks_are_right, 0, 40);
     tcase_add_loop_test(t, a_short_prompt_does_not_wait_for_a_long_one, 0, 2);

@@ -15,7 +15,7 @@
 #include "kernels/kernels.h"
 
 typedef struct sl_kv {
-    uint8_t *data;     /* [pages] */
+    uint8_t *data;     /* [layers][kv heads][pages] of a head of a page */
     size_t head_bytes, plane_bytes, layer_bytes; /* of a head in a page, of a head in all pages, of a layer */
     size_t page_bytes;                           /* of a page in all layers */
     size_t mapped;

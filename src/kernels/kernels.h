@@ -17,6 +17,7 @@
  *     Q4_1  the same, then acc = fma(m, t_j, acc)
  *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)), so |q| <= 127. a_j zero or subnormal (its inverse
  *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q zero, so that every product is NaN.
+ *   From 1e37 on t_j may be infinite; then so or NaN is what it is multiplied into.
  *   Where a result is a NaN, its sign and payload may differ between tiers.
  *   Floats: 16 lanes (lane i takes elements i, i+16, … by fma in ascending order; the tail is padded with zeros), then
  *   the tree ((0+8)+(4+12))+((2+10)+(6+14)) + odd lanes likewise: lanes l and l+8, then l and l+4, l and l+2, l and l+1. */
@@ -48,7 +49,7 @@ typedef struct sl_acts {
 
 /* How keys and values are kept. A head of a page is one piece, its keys, then its values, and begins at a multiple of 64:
  *   F32  keys [SL_PAGE][d], values [SL_PAGE][d]
- *   I16  16-bit integers and a scale for each position, 0 in the place of what is missing in a pair:
+ *   I16  16-bit integers and a scale for each position, 0 in a pair of keys whose second number is missing:
  *        keys    pair [(d + 1) / 2][SL_PAGE][2]: values 2 j and 2 j + 1 of every position; float scale [SL_PAGE]
  *        values  pair [SL_PAGE / 2][d up to a multiple of 16][2]: positions l and l + 16; float scale [SL_PAGE]
  *        so that a vector of pairs times a pair in every lane adds up to scores of neighbouring positions, or to sums of

@@ -4,7 +4,7 @@
  * Pure; workers.
  *
  * A lane is an output row. Few activation rows (up to SL__FEW_ROWS): weights are transposed in registers and used at once for
- * all of them; what limits is memory, so the next panel is prefetched while this one is computed. More: twice SL__LANES weight
+ * all of them; what limits is memory, so panels some way ahead are prefetched while this one is computed. More: twice SL__LANES weight
  * rows are unpacked once, 256 values at a time, into a panel that fits the first-level cache, and used for groups of
  * activation rows, whose sums wait in a tile.
  *

@@ -3,10 +3,19 @@
 
 enum { QUERIES = 19 };
 
+/* LEVEL: every number of a vector has the same size and keys are parallel to queries, or the other way round, which makes
+ * the largest sums there can be. */
+typedef enum content { NORMAL, LEVEL } content;
+
+static float number(content c, int position, int j, float size) {
+    if (c == NORMAL) return random_normal() * size;
+    return (j * 7 % 3 == 0) == (position % 2 == 0) ? size : -size;
+}
+
 static size_t head_bytes(sl_kv_type type, int d) { return sl_kv_keys_bytes(type, d) + sl_kv_values_bytes(type, d); }
 
 /* A page whose first `seen` positions are written, by the tier and by scalar alike; the rest is anything. */
-static void *page_new(const sl_kernel_table *t, sl_kv_type type, int d, int seen, float size) {
+static void *page_new(const sl_kernel_table *t, sl_kv_type type, int d, int seen, content c, float size) {
     size_t bytes = head_bytes(type, d);
     float *k = edge((size_t)d * sizeof *k), *v = edge((size_t)d * sizeof *v);
     guarded other = guarded_new(bytes);
@@ -15,10 +24,10 @@ static void *page_new(const sl_kernel_table *t, sl_kv_type type, int d, int seen
     memcpy(other.f, page, bytes);
     for (int p = 0; p < seen; p++) {
         for (int j = 0; j < d; j++) {
-            k[j] = random_normal() * size;
-            v[j] = random_normal() * size;
+            k[j] = number(c, p, j, size);
+            v[j] = c == NORMAL ? random_normal() * size : size;
         }
-        if (random_int(0, 9) == 0) k[random_int(0, d - 1)] *= 1000; /* one number outweighs the others */
+        if (c == NORMAL && random_int(0, 9) == 0) k[random_int(0, d - 1)] *= 1000; /* one number outweighs the others */
         scalar_tier()->kv_store[type](k, v, d, p, page);
         t->kv_store[type](k, v, d, p, other.f);
     }
@@ -31,11 +40,11 @@ static void *page_new(const sl_kernel_table *t, sl_kv_type type, int d, int seen
 }
 
 /* Queries made ready by the tier and by scalar alike. */
-static void ready_new(const sl_kernel_table *t, sl_kv_type type, int d, int n, float size, void *ready, sl_query *q) {
+static void ready_new(const sl_kernel_table *t, sl_kv_type type, int d, int n, content c, float size, void *ready, sl_query *q) {
     float *x = edge((size_t)d * sizeof *x);
     guarded other = guarded_new(sl_query_bytes(d));
     for (int i = 0; i < n; i++) {
-        for (int j = 0; j < d; j++) x[j] = random_normal() * size;
+        for (int j = 0; j < d; j++) x[j] = number(c, i, j, size);
         q[i].q = (uint8_t *)ready + (size_t)i * sl_query_bytes(d);
         memset((void *)(uintptr_t)q[i].q, 0, sl_query_bytes(d));
         memset(other.f, 0, other.bytes);
@@ -50,14 +59,14 @@ static void ready_new(const sl_kernel_table *t, sl_kv_type type, int d, int n, f
 }
 
 /* Several pages, the tier beside scalar: states and accumulators after each. */
-static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, float size) {
+static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, content c, float size) {
     float *acc[2][QUERIES];
     sl_attend state[2][QUERIES];
     sl_query q[QUERIES];
     guarded out[2];
     size_t bytes = head_bytes(type, d);
     void *ready = edge((size_t)n * sl_query_bytes(d));
-    ready_new(t, type, d, n, size > 1000 ? size : 1, ready, q);
+    ready_new(t, type, d, n, c, size > 1000 ? size : 1, ready, q);
     for (int side = 0; side < 2; side++) {
         out[side] = guarded_new((size_t)(n * d) * sizeof(float));
         memset(out[side].f, 0, out[side].bytes);
@@ -72,7 +81,7 @@ static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, flo
             count[i] = round == 0 ? SL_PAGE : round == 1 ? random_int(0, SL_PAGE) : round == 2 ? 17 : random_int(0, 3);
             if (count[i] > seen) seen = count[i];
         }
-        void *page = page_new(t, type, d, seen, size);
+        void *page = page_new(t, type, d, seen, c, size);
         t->attend[type](q, count, n, d, page, state[0], acc[0], round % 2 ? NULL : page);
         scalar_tier()->attend[type](q, count, n, d, page, state[1], acc[1], NULL);
         same_floats(out[0].f, out[1].f, (size_t)(n * d), "%s attend %d: d %d n %d page %d", t->tier, (int)type, d, n, round);
@@ -160,12 +169,16 @@ void check_attend(const sl_kernel_table *t) {
             check_reference(t, (sl_kv_type)type, sizes[s], 1);
             check_reference(t, (sl_kv_type)type, sizes[s], 20);
             for (int n = 1; n <= QUERIES; n += n < 9 ? 1 : 5) {
-                compare(t, (sl_kv_type)type, sizes[s], n, 1);
-                compare(t, (sl_kv_type)type, sizes[s], n, 100);
-                compare(t, (sl_kv_type)type, sizes[s], n, 0);
-                compare(t, (sl_kv_type)type, sizes[s], n, 1e-14f); /* too small for a step */
-                compare(t, (sl_kv_type)type, sizes[s], n, 1e15f);  /* scores beyond any exponent */
-                compare(t, (sl_kv_type)type, sizes[s], n, INFINITY);
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, 1);
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, 100);
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, 0);
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, 1e-14f); /* too small for a step */
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, 1e15f);  /* scores beyond any exponent */
+                compare(t, (sl_kv_type)type, sizes[s], n, NORMAL, INFINITY);
+                compare(t, (sl_kv_type)type, sizes[s], n, LEVEL, 1);
+                compare(t, (sl_kv_type)type, sizes[s], n, LEVEL, 0.001f); /* scores so near that all positions weigh alike */
             }
         }
+    for (int type = 0; type < SL_KV_COUNT; type++)
+        for (int n = 1; n <= 9; n += 4) compare(t, (sl_kv_type)type, 4096, n, LEVEL, 1); /* the longest head that a model may have */
 }

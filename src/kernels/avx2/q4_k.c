@@ -40,8 +40,8 @@ SL__INLINE __m256 add_sub_block(__m256 acc, __m256 scale, __m256 min, __m256i is
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
- * of a vector belong to the first sub-block, the high ones to the second. The panel of the next eight rows lies right
- * behind this one; as many of its lines are prefetched as are read here. */
+ * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
+ * as are read here. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];

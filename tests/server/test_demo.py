@@ -6,7 +6,8 @@ import subprocess
 from harness import Server, checkpoint
 
 # What rounding activations to 8 bits costs on this model: transformers itself moves its logits by up to 0.3 between exact
-# and rounded activations, and the last bit of a sum decides how some of them round.
+# and rounded activations (0.57 the distance of two of them, and with it the sixth token after "The capital of France is"),
+# and the last bit of a sum decides how some of them round: another order of the same sums moved that distance by 0.25.
 ROUNDING = 0.45
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 
@@ -44,7 +45,7 @@ def test_dense_and_mixture_answer_alike_and_as_the_reference():
     dense, moe = answers(dense_file), answers(moe_file)
     for p, (a, a_logprobs), (b, b_logprobs) in zip(prompts(), dense, moe):
         clear = 0
-        while clear < len(a) and p["rounded_margins"][clear] > 0.3:
+        while clear < len(a) and p["rounded_margins"][clear] > ROUNDING:
             clear += 1
         assert a[:clear] == p["rounded_greedy"][:clear], (p["text"], a, p["rounded_greedy"])
         assert b[:clear] == a[:clear], (p["text"], a, b)

@@ -91,4 +91,37 @@ SL__INLINE void sl__add_sums(const __m256 (*d)[2], int step, sl__sums *isum, int
     sl__store_tile(tile, n, acc);
 }
 
+/* Types whose blocks have a scale d and a number m for the activations' total: a block's two steps of the float order. */
+SL__INLINE __m256 sl__add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float total) {
+    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
+    return _mm256_fmadd_ps(m, _mm256_set1_ps(total), acc);
+}
+
+/* Sixteen rows of up to eight such blocks, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
+typedef struct sl__block_panel {
+    __m256i q[64][2];        /* [four values][half]: bytes */
+    __m256 d[8][2], m[8][2]; /* [block][half] */
+} sl__block_panel;
+
+SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, const sl__columns *x, int at, int values, int n, float *tile,
+                                    sl__ahead *ahead) {
+    sl__sums isum[8];
+    __m256 acc[SL__GROUP][2];
+    for (int j = 0; j < values / 32; j++) {
+        sl__sums narrow;
+        sl__prefetch(ahead);
+        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
+    }
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < values / 32; j++)
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            float a = x->a[c][at / 32 + j], total = x->total[c][at / 32 + j];
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = sl__add_block(acc[c][h], w->d[j][h], w->m[j][h], isum[j][c][h], a, total);
+        }
+    sl__store_tile(tile, n, acc);
+}
+
 #endif

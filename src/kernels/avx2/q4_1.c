@@ -3,11 +3,6 @@
 
 enum { BYTES = 20, BYTES_256 = 8 * BYTES };
 
-SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float total) {
-    acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
-    return _mm256_fmadd_ps(m, _mm256_set1_ps(total), acc);
-}
-
 /* d and m of eight rows. */
 SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *ret_d, __m256 *ret_m) {
     sl__half_pairs8(sl__dwords8(w, stride), ret_d, ret_m);
@@ -33,16 +28,12 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            acc[c] = add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->total[c][b]);
+            acc[c] = sl__add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Sixteen rows of up to eight blocks, unpacked. Row 8 h + r is lane r of half h. */
-typedef struct panel {
-    __m256i q[64][2];        /* [four values][half]: bytes */
-    __m256 d[8][2], m[8][2]; /* [block][half] */
-} panel;
+typedef sl__block_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     for (int half = 0; half < 2; half++, w += 8 * stride)
@@ -58,22 +49,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    sl__sums isum[8];
-    __m256 acc[SL__GROUP][2];
-    for (int j = 0; j < values / 32; j++) {
-        sl__sums narrow;
-        sl__prefetch(ahead);
-        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
-    }
-    sl__load_tile(tile, n, acc);
-    for (int j = 0; j < values / 32; j++)
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], isum[j][c][h], x->a[c][at / 32 + j],
-                                      x->total[c][at / 32 + j]);
-    sl__store_tile(tile, n, acc);
+    sl__multiply_blocks(w, x, at, values, n, tile, ahead);
 }
 
 SL__GEMM(q4_1, avx2)

@@ -3,9 +3,9 @@
 
 enum { BYTES = 144, BYTES_256 = BYTES };
 
-/* Headers of eight rows: d, dmin, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+/* Headers of eight rows: d, -dmin as m, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
 typedef struct header {
-    __m256 d, dmin;
+    __m256 d, m;
     __m256i scale[2], min[2];
 } header;
 
@@ -14,7 +14,8 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     __m256i t[4];
     header h;
     sl__transpose8(w, stride, t);
-    sl__half_pairs8(t[0], &h.d, &h.dmin);
+    sl__half_pairs8(t[0], &h.d, &h.m);
+    h.m = _mm256_xor_ps(h.m, _mm256_set1_ps(-0.0f));
     h.scale[0] = _mm256_and_si256(t[1], six);
     h.min[0] = _mm256_and_si256(t[2], six);
     h.scale[1] = _mm256_or_si256(sl__low_nibbles(t[3]), _mm256_and_si256(_mm256_srli_epi16(t[1], 2), top));
@@ -31,13 +32,7 @@ SL__INLINE __m256 number(const __m256i bytes[2], int j) {
 
 /* What sub-block j's products and its activations' total are multiplied by. */
 SL__INLINE __m256 scale_of(const header *h, int j) { return _mm256_mul_ps(h->d, number(h->scale, j)); }
-SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->dmin, number(h->min, j)); }
-
-/* A sub-block's two steps of the float order. */
-SL__INLINE __m256 add_sub_block(__m256 acc, __m256 scale, __m256 min, __m256i isum, float a, float total) {
-    acc = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
-    return _mm256_fnmadd_ps(min, _mm256_set1_ps(total), acc);
-}
+SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->m, number(h->min, j)); }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
@@ -71,26 +66,22 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 SL__UNROLL for (int i = 0; i < 2; i++) {
                     int j = 2 * p + i, at = 8 * b + j;
                     __m256i isum = _mm256_madd_epi16(i ? high[c] : low[c], _mm256_set1_epi16(1));
-                    acc[c] = add_sub_block(acc[c], scale_of(&h, j), min_of(&h, j), isum, x->a[c][at], x->total[c][at]);
+                    acc[c] = sl__add_block(acc[c], scale_of(&h, j), min_of(&h, j), isum, x->a[c][at], x->total[c][at]);
                 }
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Sixteen rows of one super-block, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
-typedef struct panel {
-    __m256i q[64][2];               /* [four values][half]: bytes */
-    __m256 scale[8][2], min[8][2];  /* [sub-block][half] */
-} panel;
+typedef sl__block_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 8 * stride) {
         header h = read_header(w, stride);
         SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->scale[j][half] = scale_of(&h, j);
-            to->min[j][half] = min_of(&h, j);
+            to->d[j][half] = scale_of(&h, j);
+            to->m[j][half] = min_of(&h, j);
         }
         for (int p = 0; p < 4; p++)
             SL__UNROLL for (int s = 0; s < 2; s++) {
@@ -106,23 +97,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    sl__sums isum[8];
-    __m256 acc[SL__GROUP][2];
-    for (int j = 0; j < 8; j++) {
-        sl__sums narrow;
-        sl__prefetch(ahead);
-        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
-    }
-    sl__load_tile(tile, n, acc);
-    for (int j = 0; j < 8; j++)
-        SL__UNROLL for (int c = 0; c < n; c++) {
-            float a = x->a[c][at / 32 + j], total = x->total[c][at / 32 + j];
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_sub_block(acc[c][h], w->scale[j][h], w->min[j][h], isum[j][c][h], a, total);
-        }
-    sl__store_tile(tile, n, acc);
+    sl__multiply_blocks(w, x, at, 256, n, tile, ahead);
 }
 
 SL__GEMM(q4_k, avx2)

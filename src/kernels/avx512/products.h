@@ -121,4 +121,35 @@ SL__INLINE __m512 sl__add_scaled(__m512 acc, __m512 d, __m512 a, __m512i isum) {
     return _mm512_fmadd_ps(_mm512_mul_ps(d, a), _mm512_cvtepi32_ps(isum), acc);
 }
 
+/* Types whose blocks have a scale d and a number m for the activations' total: a block's two steps of the float order. */
+SL__INLINE __m512 sl__add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float a, float total) {
+    acc = sl__add_scaled(acc, d, _mm512_set1_ps(a), isum);
+    return _mm512_fmadd_ps(m, _mm512_set1_ps(total), acc);
+}
+
+/* Thirty-two rows of up to eight such blocks, unpacked: 10 KB. Row 16 h + r is lane r of half h. */
+typedef struct sl__block_panel {
+    __m512i q[64][2];        /* [four values][half]: bytes */
+    __m512 d[8][2], m[8][2]; /* [block][half] */
+} sl__block_panel;
+
+SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, const sl__columns *x, int at, int values, int n, float *tile,
+                                    sl__ahead *ahead) {
+    __m512 acc[6][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
+    for (int j = 0; j < values / 32; j++) {
+        __m512i wide[6][2];
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_setzero_si512();
+        sl__prefetch(ahead);
+        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = sl__add_block(acc[c][h], w->d[j][h], w->m[j][h], wide[c][h], x->a[c][at / 32 + j],
+                                          x->total[c][at / 32 + j]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+}
+
 #endif

@@ -3,12 +3,6 @@
 
 enum { BYTES = 20, BYTES_256 = 8 * BYTES };
 
-/* One block's two steps of the float order. */
-SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float a, float total) {
-    acc = sl__add_scaled(acc, d, _mm512_set1_ps(a), isum);
-    return _mm512_fmadd_ps(m, _mm512_set1_ps(total), acc);
-}
-
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
@@ -27,16 +21,12 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 wide[c] = _mm512_dpbusd_epi32(wide[c], high, sl__four16(q + 16));
             }
         }
-        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, m, wide[c], x->a[c][b], x->total[c][b]);
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = sl__add_block(acc[c], d, m, wide[c], x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Thirty-two rows of up to eight blocks, unpacked. Row 16 h + r is lane r of half h. */
-typedef struct panel {
-    __m512i q[64][2];       /* [four values][half]: bytes */
-    __m512 d[8][2], m[8][2]; /* [block][half] */
-} panel;
+typedef sl__block_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     for (int half = 0; half < 2; half++, w += 16 * stride)
@@ -53,21 +43,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    __m512 acc[6][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
-    for (int j = 0; j < values / 32; j++) {
-        __m512i wide[6][2];
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_setzero_si512();
-        sl__prefetch(ahead);
-        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_block(acc[c][h], w->d[j][h], w->m[j][h], wide[c][h], x->a[c][at / 32 + j],
-                                      x->total[c][at / 32 + j]);
-    }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+    sl__multiply_blocks(w, x, at, values, n, tile, ahead);
 }
 
 SL__GEMM(q4_1, avx512)

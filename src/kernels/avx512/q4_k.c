@@ -3,9 +3,9 @@
 
 enum { BYTES = 144, BYTES_256 = BYTES };
 
-/* Headers of sixteen rows: d, dmin, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+/* Headers of sixteen rows: d, -dmin as m, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
 typedef struct header {
-    __m512 d, dmin;
+    __m512 d, m;
     __m512i scale[2], min[2];
 } header;
 
@@ -15,7 +15,7 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     header h;
     sl__transpose16(w, stride, t);
     h.d = sl__low_halves(t[0]);
-    h.dmin = sl__high_halves(t[0]);
+    h.m = _mm512_xor_ps(sl__high_halves(t[0]), _mm512_set1_ps(-0.0f));
     h.scale[0] = _mm512_and_si512(t[1], six);
     h.min[0] = _mm512_and_si512(t[2], six);
     h.scale[1] = _mm512_or_si512(sl__low_nibbles16(t[3]), _mm512_and_si512(_mm512_srli_epi16(t[1], 2), top));
@@ -31,13 +31,7 @@ SL__INLINE __m512 number(const __m512i bytes[2], int j) {
 
 /* What sub-block j's products and its activations' total are multiplied by. */
 SL__INLINE __m512 scale_of(const header *h, int j) { return _mm512_mul_ps(h->d, number(h->scale, j)); }
-SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->dmin, number(h->min, j)); }
-
-/* One sub-block's two steps of the float order. */
-SL__INLINE __m512 add_sub_block(__m512 acc, __m512 scale, __m512 min, __m512i isum, float a, float total) {
-    acc = sl__add_scaled(acc, scale, _mm512_set1_ps(a), isum);
-    return _mm512_fnmadd_ps(min, _mm512_set1_ps(total), acc);
-}
+SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->m, number(h->min, j)); }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
@@ -67,27 +61,23 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
             SL__UNROLL for (int c = 0; c < n; c++) {
                 const float *a = x->a[c] + 8 * b + 2 * p, *total = x->total[c] + 8 * b + 2 * p;
-                acc[c] = add_sub_block(acc[c], scale_of(&h, 2 * p), min_of(&h, 2 * p), low[c], a[0], total[0]);
-                acc[c] = add_sub_block(acc[c], scale_of(&h, 2 * p + 1), min_of(&h, 2 * p + 1), high[c], a[1], total[1]);
+                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p), min_of(&h, 2 * p), low[c], a[0], total[0]);
+                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p + 1), min_of(&h, 2 * p + 1), high[c], a[1], total[1]);
             }
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Thirty-two rows of one super-block, unpacked: 10 KB. Row 16 h + r is lane r of half h. */
-typedef struct panel {
-    __m512i q[64][2];              /* [four values][half]: bytes */
-    __m512 scale[8][2], min[8][2]; /* [sub-block][half] */
-} panel;
+typedef sl__block_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 16 * stride) {
         header h = read_header(w, stride);
         SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->scale[j][half] = scale_of(&h, j);
-            to->min[j][half] = min_of(&h, j);
+            to->d[j][half] = scale_of(&h, j);
+            to->m[j][half] = min_of(&h, j);
         }
         for (int p = 0; p < 4; p++) {
             __m512i t[8];
@@ -102,21 +92,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    __m512 acc[6][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
-    for (int j = 0; j < 8; j++) {
-        __m512i wide[6][2];
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_setzero_si512();
-        sl__prefetch(ahead);
-        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = add_sub_block(acc[c][h], w->scale[j][h], w->min[j][h], wide[c][h], x->a[c][at / 32 + j],
-                                          x->total[c][at / 32 + j]);
-    }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+    sl__multiply_blocks(w, x, at, 256, n, tile, ahead);
 }
 
 SL__GEMM(q4_k, avx512)

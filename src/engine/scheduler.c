@@ -162,8 +162,6 @@ static void give_prompts(making *k) {
 
 /* --- who enters --- */
 
-typedef enum entry { ENTERED, LATER, BLOCKED } entry; /* LATER: keeps its place, others may pass; BLOCKED: nobody may */
-
 static bool siblings(const sl__sequence *a, const sl__sequence *b) { return a->request == b->request && a->prompt == b->prompt; }
 
 /* The first of its siblings (choices of the same prompt) in the batch. */
@@ -184,20 +182,22 @@ static bool ready(const sl__sequence *from, const sl__sequence *s) {
 
 static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL_PAGE + 1; }
 
-static entry admit(making *k, sl__sequence *s, int *free) {
+/* Lets s enter, or keeps a place and pages for it until its sibling has the prompt. false: pages are missing, and nobody may
+ * pass. */
+static bool admit(making *k, sl__sequence *s, int *free) {
     sl__scheduler *c = k->c;
     const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
     int need = pages_for(s) - (from ? sl__sequence_shareable(s) / SL_PAGE : 0);
-    if (c->batch.count && *free < need + c->batch.count / 4) return BLOCKED;
+    if (c->batch.count && *free < need + c->batch.count / 4) return false;
     *free -= need;
-    if (from && !ready(from, s)) return LATER; /* so that the prompt is computed once */
+    if (from && !ready(from, s)) return true; /* so that the prompt is computed once */
     sl__scheduler_remove(s);
     if (from) sl__sequence_share(s, from, k->pages);
     s->state = SL__PREFILL;
     s->rows = 0;
     insert(&c->batch, s);
     k->admitted(k->arg, s);
-    return ENTERED;
+    return true;
 }
 
 /* Free pages that nobody in the batch needs for the tokens it has. */
@@ -214,7 +214,7 @@ static void admit_waiting(making *k) {
     int free = unpromised(k), places = c->max_sequences - c->batch.count;
     for (sl__sequence *s = c->waiting.first, *next; s && places > 0; s = next, places--) {
         next = s->next;
-        if (admit(k, s, &free) == BLOCKED) return;
+        if (!admit(k, s, &free)) return;
     }
 }
 

@@ -536,7 +536,8 @@ int main(void) {
         alone_a_prompt_gets_the_largest_chunk, alone_a_prompt_on_a_slow_machine_is_cut, nothing_left_gets_the_least_chunk,
         a_slower_machine_is_learned_in_a_few_steps, nobody_starves,
         the_oldest_goes_on_and_the_youngest_gives_way, nobody_overtakes_one_that_waits_for_pages, choices_compute_their_prompt_once,
-        choices_keep_their_places, a_short_prompt_gets_the_last_rows_of_logits, when_the_computing_choice_goes_the_next_computes, scores_keep_within_the_rows_of_logits};
+        choices_keep_their_places, a_short_prompt_gets_the_last_rows_of_logits, when_the_computing_choice_goes_the_next_computes,
+        scores_keep_within_the_rows_of_logits};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, after_any_history_chunks_are_right, 0, 40);
     tcase_add_loop_test(t, a_short_prompt_does_not_wait_for_a_long_one, 0, 2);

@@ -38,6 +38,11 @@ def answers(model, *arguments):
     return out
 
 
+def agrees(p, at):
+    """Does transformers choose the same tokens up to `at` with exact and with rounded activations?"""
+    return p["greedy"][:at + 1] == p["rounded_greedy"][:at + 1]
+
+
 def test_dense_and_mixture_answer_alike_and_as_the_reference():
     """/* Promise 2 */ both against transformers on the same weights with activations rounded as ours, while its margins are
     clear, and the mixture against the dense model up to the order of float sums."""
@@ -45,7 +50,7 @@ def test_dense_and_mixture_answer_alike_and_as_the_reference():
     dense, moe = answers(dense_file), answers(moe_file)
     for p, (a, a_logprobs), (b, b_logprobs) in zip(prompts(), dense, moe):
         clear = 0
-        while clear < len(a) and p["rounded_margins"][clear] > ROUNDING:
+        while clear < len(a) and p["rounded_margins"][clear] > (0.3 if agrees(p, clear) else ROUNDING):
             clear += 1
         assert a[:clear] == p["rounded_greedy"][:clear], (p["text"], a, p["rounded_greedy"])
         assert b[:clear] == a[:clear], (p["text"], a, b)

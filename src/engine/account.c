@@ -6,6 +6,9 @@
 
 /* What the engine counts, put into the metrics between sl_metrics_begin and sl_metrics_end, which the engine's loop holds. */
 
+/* Weight of one more request in the mean time that a place is held. */
+#define LEARN 0.1
+
 static double seconds(uint64_t from, uint64_t to) { return to > from ? (double)(to - from) / (double)SL_SECOND : 0; }
 
 void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
@@ -14,7 +17,7 @@ void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
     r->started = true;
     atomic_store(&r->started_at, now);
     atomic_fetch_sub(&g->waiting, 1);
-    sl_metrics_observe(g->config.metrics, SL_METRIC_QUEUE_TIME, 0, seconds(r->submitted, now));
+    sl_metrics_observe(g->config.metrics, SL_METRIC_QUEUE_TIME, 0, seconds(r->arrived, now));
 }
 
 void sl__account_leave(sl_engine *g, sl_request *r) {
@@ -31,8 +34,35 @@ void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now) {
     if (!r->first_token) {
         r->first_token = true;
         atomic_store(&r->first_at, now);
-        sl_metrics_observe(m, SL_METRIC_TTFT, 0, seconds(r->submitted, now));
+        sl_metrics_observe(m, SL_METRIC_TTFT, 0, seconds(r->arrived, now));
     }
+}
+
+/* What a place in the batch is held for: from the first step to the end of requests that ended by themselves. Those that
+ * were cancelled say nothing about it, and time in the queue is not time in the batch. */
+static void learn_service(sl_engine *g, const sl_request *r, uint64_t now) {
+    if (!r->started) return;
+    g->place_freed = now;
+    if (r->finish != SL_FINISH_STOP && r->finish != SL_FINISH_LENGTH) return;
+    double held = seconds(atomic_load(&r->started_at), now);
+    g->mean_held = g->mean_held > 0 ? g->mean_held + LEARN * (held - g->mean_held) : held;
+}
+
+/* With `running` requests that hold their places for `mean_held` each, one ends every mean_held / running. When the clients
+ * have changed (longer answers than before, or the first ones ever) that is too little, so it is no less than the time in
+ * which nobody ended: who has waited so long for a place must expect about as long again. */
+void sl__account_wait(sl_engine *g, uint64_t now) {
+    bool full = g->scheduler.waiting.first || g->scheduler.batch.count >= g->config.max_sequences;
+    double wait = 0;
+    if (full) {
+        double idle = seconds(g->place_freed, now);
+        wait = g->running ? g->mean_held / g->running : 0;
+        if (wait < idle) wait = idle;
+    } else {
+        g->place_freed = now;
+    }
+    sl_metrics_set(g->config.metrics, SL_METRIC_EXPECTED_WAIT, 0, wait);
+    atomic_store(&g->retry_ms, (uint64_t)(wait * 1000));
 }
 
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
@@ -40,8 +70,8 @@ void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
     atomic_store(&r->ended_at, now);
     if (!r->started) atomic_fetch_sub(&g->waiting, 1);
     atomic_fetch_sub(&g->live, 1);
-    double took = seconds(r->submitted, now);
-    g->mean_seconds = g->mean_seconds > 0 ? g->mean_seconds + 0.2 * (took - g->mean_seconds) : took;
+    double took = seconds(r->arrived, now);
+    learn_service(g, r, now);
     sl_metrics_add(m, SL_METRIC_FINISHED, r->finish, 1);
     sl_metrics_observe(m, SL_METRIC_E2E, 0, took);
     sl_metrics_observe(m, SL_METRIC_REQUEST_PROMPT, 0, (double)r->prompt_tokens);
@@ -54,8 +84,6 @@ void sl__account_step(sl_engine *g, double took) {
     sl_metrics_set(m, SL_METRIC_RUNNING, 0, g->running);
     sl_metrics_set(m, SL_METRIC_WAITING, 0, atomic_load(&g->live) - g->running);
     sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, (double)(g->pages.total - g->pages.free_count) / g->pages.total);
-    double wait = g->mean_seconds * atomic_load(&g->waiting) / g->config.max_sequences;
-    atomic_store(&g->retry_ms, (uint64_t)(wait * 1000));
     sl_metrics_add(m, SL_METRIC_PREEMPTIONS, 0, g->count.preemptions);
     if (g->rows) {
         int decode = g->count.rows[SL_ROWS_DECODE];

@@ -138,6 +138,7 @@ static void *engine_main(void *arg) {
         sl_metrics_begin(g->config.metrics);
         drop_cancelled(g, stop);
         int rows = sl__scheduler_step(&g->scheduler, &g->pages, on_preempted, on_admitted, g);
+        sl__account_wait(g, sl_clock_ns());
         build(g);
         assert(rows == g->rows);
         (void)rows;
@@ -162,7 +163,7 @@ sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
         sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
         return sl_fail(e, SL_FULL, "the queue is full: %d requests are waiting", waiting);
     }
-    r->submitted = sl_clock_ns();
+    if (!r->arrived) r->arrived = sl_clock_ns();
     atomic_fetch_add(&g->waiting, 1);
     atomic_fetch_add(&g->live, 1);
     if (sl_mailbox_put(g->inbox, &r->mail) == SL_OK) return SL_OK;

@@ -57,7 +57,7 @@ int sl_engine_waiting(const sl_engine *g);
 
 /* Any thread: nanoseconds since some work item finished while there was work; 0 when idle. For /livez. */
 uint64_t sl_engine_stuck_ns(const sl_engine *g);
-/* Seconds until a place in the queue is likely to be free, 1 … 60: for Retry-After. */
+/* Seconds until a place is likely to be free for one more request, 1 … 60: for Retry-After. Any thread. */
 int sl_engine_retry_after(const sl_engine *g);
 
 const sl_engine_config *sl_engine_config_of(const sl_engine *g);

@@ -41,7 +41,7 @@ struct sl_request {
 
     /* loop → engine */
     atomic_bool cancelled;
-    uint64_t submitted; /* sl_clock_ns */
+    uint64_t arrived; /* sl_clock_ns; where the latencies that a client sees begin */
 
     /* engine */
     sl__sequence *sequence; /* [choices] */
@@ -118,8 +118,10 @@ struct sl_engine {
         int rows[SL_ROWS_COUNT];
         int prompt_tokens, generated, preemptions;
     } count;
-    double mean_seconds; /* of a finished request, moving average: for Retry-After; engine thread writes */
-    _Atomic uint64_t retry_ms;
+    /* When a place in the batch is likely to be free: sl__account_wait. */
+    double mean_held;          /* seconds from first step to end of requests that ended well, moving average; 0: none yet */
+    uint64_t place_freed;      /* sl_clock_ns when a place was last free */
+    _Atomic uint64_t retry_ms; /* engine writes, loop reads */
 
     /* for sl_engine_stuck_ns */
     _Atomic uint64_t busy_since; /* sl_clock_ns; 0: idle */
@@ -140,7 +142,7 @@ void sl__request_drop(sl_engine *g, sl_request *r, int finish);            /* en
 
 /* account.c */
 void sl__account_step(sl_engine *g, double seconds);                       /* rows 0: only the gauges */
-void sl__account_first(sl_engine *g, sl_request *r, uint64_t now);
+void sl__account_wait(sl_engine *g, uint64_t now);                         /* after the scheduler decided the step */
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now);
 void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* one of its sequences enters the batch */
 void sl__account_leave(sl_engine *g, sl_request *r);                       /* one leaves it */

@@ -181,6 +181,7 @@ sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_r
     if (!r) return no_memory(e);
     r->engine = (sl_engine *)(uintptr_t)engine;
     r->user = s->user;
+    r->arrived = s->arrived;
     r->stream = s->stream;
     r->prompts = s->prompts;
     r->n = s->n;
@@ -255,9 +256,9 @@ sl_usage sl_request_usage(const sl_request *r) {
     return (sl_usage){.prompt_tokens = r->prompt_tokens,
                       .generated_tokens = atomic_load(&r->generated_tokens),
                       .cached_tokens = atomic_load(&r->cached_tokens),
-                      .queue_seconds = seconds_between(r->submitted, atomic_load(&r->started_at)),
-                      .first_token_seconds = seconds_between(r->submitted, atomic_load(&r->first_at)),
-                      .total_seconds = seconds_between(r->submitted, atomic_load(&r->ended_at))};
+                      .queue_seconds = seconds_between(r->arrived, atomic_load(&r->started_at)),
+                      .first_token_seconds = seconds_between(r->arrived, atomic_load(&r->first_at)),
+                      .total_seconds = seconds_between(r->arrived, atomic_load(&r->ended_at))};
 }
 
 /* --- the engine's side --- */

@@ -52,6 +52,7 @@ typedef struct sl_request_spec {
     int prompt_logprobs;          /* alternatives for each prompt token (echo with logprobs); -1: none */
     bool stream;
     const char *id;               /* for the log line; copied, 128 characters at most */
+    uint64_t arrived;             /* sl_clock_ns when the client's request reached the server; 0: when it is submitted */
     void *user;                   /* the api's */
 } sl_request_spec;
 
@@ -100,7 +101,9 @@ const char *sl_request_failure(const sl_request *r);
 /* Numbers for `usage` and the log line; once over, or at any event for what is known. */
 typedef struct sl_usage {
     int64_t prompt_tokens, generated_tokens, cached_tokens; /* prompt counted once a prompt, not once a choice */
-    double queue_seconds, first_token_seconds, total_seconds; /* from submit; 0 while unknown */
+    /* From the spec's `arrived` to the first step, the first token, the end: reading the request's body and tokenising its
+     * prompt are in all three. 0 while unknown. */
+    double queue_seconds, first_token_seconds, total_seconds;
 } sl_usage;
 sl_usage sl_request_usage(const sl_request *r);
 

@@ -21,12 +21,13 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(STEP_ROWS_TOTAL, "sluice_rows_total", COUNTER, ROWS, ENGINE, "Rows computed, by kind.")                  \
     X(RUNNING, "sluice_requests_running", GAUGE, NONE, ENGINE, "Requests with a sequence in the batch.")       \
     X(WAITING, "sluice_requests_waiting", GAUGE, NONE, ENGINE, "Requests in the queue.")                       \
+    X(EXPECTED_WAIT, "sluice_expected_wait_seconds", GAUGE, NONE, ENGINE, "Time until a place in the batch is likely to be free, by how long requests that ended well held theirs; 0 while one is free.") \
     X(PROMPT_TOKENS, "sluice_prompt_tokens_total", COUNTER, SOURCE, ENGINE, "Prompt tokens, by where their keys came from.") \
     X(GENERATION_TOKENS, "sluice_generation_tokens_total", COUNTER, NONE, ENGINE, "Tokens generated.")         \
-    X(TTFT, "sluice_time_to_first_token_seconds", SECONDS, NONE, ENGINE, "From arrival to the first token.")   \
+    X(TTFT, "sluice_time_to_first_token_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first token: reading, tokenising and queueing included.")   \
     X(ITL, "sluice_inter_token_latency_seconds", SECONDS, NONE, ENGINE, "Between two tokens of a sequence.")   \
-    X(E2E, "sluice_e2e_request_latency_seconds", SECONDS, NONE, ENGINE, "From arrival to the end of a request.") \
-    X(QUEUE_TIME, "sluice_request_queue_time_seconds", SECONDS, NONE, ENGINE, "From arrival to the first step.") \
+    X(E2E, "sluice_e2e_request_latency_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its end.") \
+    X(QUEUE_TIME, "sluice_request_queue_time_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first step: reading and tokenising included.") \
     X(REQUEST_PROMPT, "sluice_request_prompt_tokens", TOKENS, NONE, ENGINE, "Prompt tokens of a request.")     \
     X(REQUEST_GENERATION, "sluice_request_generation_tokens", TOKENS, NONE, ENGINE, "Generated tokens of a request.") \
     X(STEP_SECONDS, "sluice_step_seconds", SECONDS, PHASE, ENGINE, "Duration of a step.")                      \

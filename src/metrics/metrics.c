@@ -252,6 +252,17 @@ double sl_metrics_get(sl_metrics *m, sl_metric id, int slot) {
     return x;
 }
 
+double sl_metrics_observed(sl_metrics *m, sl_metric id, int slot, double *ret_sum) {
+    int bounds = sl__kind_bounds[sl__metric_list[id].kind].count;
+    const double *p = m->cells + m->first[id] + (size_t)slot * (size_t)sl__metric_cells(id);
+    double count = 0;
+    pthread_mutex_lock(&m->lock);
+    for (int i = 0; i <= bounds; i++) count += p[i];
+    *ret_sum = p[bounds + 1];
+    pthread_mutex_unlock(&m->lock);
+    return count;
+}
+
 int sl_metrics_request_slot(const sl_metrics *m, const char *endpoint, int status) {
     if (!m) return 0;
     int row = 0, code = 0;

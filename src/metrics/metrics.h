@@ -51,7 +51,9 @@ void sl_metrics_end(sl_metrics *m);
 void sl_metrics_add(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_set(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x);
-double sl_metrics_get(sl_metrics *m, sl_metric id, int slot); /* tests; counters and gauges; not between begin and end */
+/* For tests, not between begin and end: a counter or gauge; a histogram's observations, their sum into *ret_sum. */
+double sl_metrics_get(sl_metrics *m, sl_metric id, int slot);
+double sl_metrics_observed(sl_metrics *m, sl_metric id, int slot, double *ret_sum);
 
 /* Slot of (endpoint, HTTP status) of SL_METRIC_REQUESTS; unknown ones count as "other". */
 int sl_metrics_request_slot(const sl_metrics *m, const char *endpoint, int status);

@@ -1,4 +1,5 @@
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "rig.h"
 
 #include <malloc.h>
@@ -209,6 +210,10 @@ START_TEST(a_request_says_how_it_went) {
     ck_assert(c->usage.queue_seconds >= 0 && c->usage.first_token_seconds >= c->usage.queue_seconds);
     ck_assert(c->usage.total_seconds >= c->usage.first_token_seconds && c->usage.first_token_seconds > 0);
     for (int i = 0; i < 3; i++) ck_assert_int_eq(c->choice[i].finish, SL_FINISH_LENGTH);
+    client_free(c);
+    a.spec.arrived = sl_clock_ns() - 5 * SL_SECOND; /* its body and its prompt took so long */
+    c = rig_ask(&g, &a.spec);
+    ck_assert(c->usage.queue_seconds >= 5 && c->usage.first_token_seconds > 5 && c->usage.total_seconds > 5);
     client_free(c);
     close_rig();
 }

@@ -1,0 +1,199 @@
+/* What the engine counts, at times that the test says: no thread, no model. */
+#include "base/clock.h"
+#include "engine/internal.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../run.h"
+
+static sl_engine g;
+static const sl_metrics_config mc = {.layers = 1, .experts = 1};
+
+static void open_engine(int max_sequences) {
+    sl_error e;
+    memset(&g, 0, sizeof g);
+    g.config.max_sequences = max_sequences;
+    g.pages.total = g.pages.free_count = 1;
+    ck_assert_int_eq(sl_metrics_new(&mc, &g.config.metrics, &e), SL_OK);
+}
+
+static void close_engine(void) { g.config.metrics = sl_metrics_free(g.config.metrics); }
+
+static uint64_t at(double seconds) { return (uint64_t)((1000 + seconds) * (double)SL_SECOND); }
+
+static void arrive(sl_request *r, double when) {
+    memset(r, 0, sizeof *r);
+    r->arrived = at(when);
+    r->finish = -1;
+    atomic_fetch_add(&g.waiting, 1);
+    atomic_fetch_add(&g.live, 1);
+}
+
+static void enter(sl_request *r, double when) {
+    sl_metrics_begin(g.config.metrics);
+    g.scheduler.batch.count++;
+    sl__account_enter(&g, r, at(when));
+    sl_metrics_end(g.config.metrics);
+}
+
+static void end(sl_request *r, double when, int finish) {
+    sl_metrics_begin(g.config.metrics);
+    if (r->started) {
+        sl__account_leave(&g, r);
+        g.scheduler.batch.count--;
+    }
+    r->finish = finish;
+    sl__account_end(&g, r, at(when));
+    sl_metrics_end(g.config.metrics);
+}
+
+/* The wait that is expected at a time, while somebody waits or nobody does. */
+static double expected(double when, bool somebody_waits) {
+    static sl__sequence one;
+    g.scheduler.waiting.first = somebody_waits ? &one : NULL;
+    sl_metrics_begin(g.config.metrics);
+    sl__account_wait(&g, at(when));
+    sl_metrics_end(g.config.metrics);
+    return sl_metrics_get(g.config.metrics, SL_METRIC_EXPECTED_WAIT, 0);
+}
+
+static double mean(sl_metric id) {
+    double sum, count = sl_metrics_observed(g.config.metrics, id, 0, &sum);
+    return sum / count;
+}
+
+static bool near(double x, double y) { return fabs(x - y) < 1e-6 * (1 + fabs(y)); }
+
+START_TEST(latencies_begin_at_arrival) {
+    static sl_request r;
+    static sl__sequence s;
+    open_engine(4);
+    arrive(&r, 0);
+    s.request = &r;
+    enter(&r, 3);
+    sl_metrics_begin(g.config.metrics);
+    sl__account_token(&g, &s, at(5));
+    sl__account_token(&g, &s, at(5.5));
+    sl_metrics_end(g.config.metrics);
+    end(&r, 7, SL_FINISH_STOP);
+    ck_assert(near(mean(SL_METRIC_QUEUE_TIME), 3));
+    ck_assert(near(mean(SL_METRIC_TTFT), 5));
+    ck_assert(near(mean(SL_METRIC_ITL), 0.5));
+    ck_assert(near(mean(SL_METRIC_E2E), 7));
+    sl_usage u = sl_request_usage(&r);
+    ck_assert(near(u.queue_seconds, 3) && near(u.first_token_seconds, 5) && near(u.total_seconds, 7));
+    ck_assert_int_eq(atomic_load(&g.live), 0);
+    ck_assert_int_eq(atomic_load(&g.waiting), 0);
+    close_engine();
+}
+END_TEST
+
+START_TEST(nobody_waits_for_a_place_that_is_free) {
+    open_engine(2);
+    static sl_request r;
+    ck_assert(near(expected(0, false), 0));
+    ck_assert_int_eq(sl_engine_retry_after(&g), 1);
+    arrive(&r, 10);
+    enter(&r, 10);
+    ck_assert(near(expected(11, false), 0)); /* one of two places */
+    end(&r, 500, SL_FINISH_LENGTH);
+    ck_assert(near(expected(9000, false), 0));
+    ck_assert_int_eq(sl_engine_retry_after(&g), 1);
+    close_engine();
+}
+END_TEST
+
+enum { PLACES = 64 };
+static sl_request running[PLACES], other;
+
+/* All places taken, a request of `held` seconds ends every held / PLACES and the next enters, whatever its time in the queue. */
+static double steady(double from, double held, double queued, int ends) {
+    double now = from, gap = held / PLACES;
+    for (int i = 0; i < ends; i++, now += gap) {
+        sl_request *r = &running[i % PLACES];
+        if (r->started) end(r, now, i % 2 ? SL_FINISH_STOP : SL_FINISH_LENGTH);
+        arrive(r, now - queued);
+        enter(r, now);
+    }
+    return now;
+}
+
+START_TEST(a_full_queue_moves_as_fast_as_places_are_freed) {
+    open_engine(PLACES);
+    memset(running, 0, sizeof running);
+    double now = steady(0, 10.24, 300, 400); /* a place every 0.16 s; five minutes in the queue */
+    double wait = expected(now, true);
+    ck_assert_msg(wait > 0.1 && wait < 0.3, "%f", wait);
+    ck_assert_int_eq(sl_engine_retry_after(&g), 1);
+    close_engine();
+}
+END_TEST
+
+START_TEST(a_storm_of_hang_ups_changes_nothing) {
+    open_engine(PLACES);
+    memset(running, 0, sizeof running);
+    double now = steady(0, 640, 0, 400); /* a place every 10 s */
+    double before = expected(now, true);
+    ck_assert_msg(before > 9 && before < 11, "%f", before);
+    for (int i = 0; i < 1000; i++) { /* in the queue, after nothing or after an hour there */
+        arrive(&other, now - (i % 2 ? 3600 : 0.001));
+        end(&other, now, SL_FINISH_CANCELLED_QUEUE);
+    }
+    ck_assert(near(expected(now, true), before));
+    for (int i = 0; i < 1000; i++) { /* in the batch */
+        sl_request *r = &running[i % PLACES];
+        end(r, now, i % 2 ? SL_FINISH_CANCELLED_DECODE : SL_FINISH_ERROR);
+        arrive(r, now);
+        enter(r, now);
+    }
+    ck_assert(near(expected(now, true), before));
+    ck_assert_int_eq(sl_engine_retry_after(&g), (int)ceil(before));
+    close_engine();
+}
+END_TEST
+
+START_TEST(long_ones_after_short_ones) {
+    open_engine(PLACES);
+    memset(running, 0, sizeof running);
+    double now = steady(0, 0.64, 0, 400);
+    ck_assert(expected(now, true) < 0.1);
+    /* From now on nobody ends for 40 s. */
+    double last = 0;
+    for (int i = 1; i <= 40; i++) {
+        double wait = expected(now + i, true);
+        ck_assert(wait >= last && wait <= i + 1);
+        last = wait;
+    }
+    ck_assert(last > 30);
+    now = steady(now + 40, 640, 0, 400); /* then they do, one every 10 s */
+    double wait = expected(now, true);
+    ck_assert_msg(wait > 9 && wait < 11, "%f", wait);
+    close_engine();
+}
+END_TEST
+
+START_TEST(long_ones_first_of_all) {
+    open_engine(PLACES);
+    memset(running, 0, sizeof running);
+    for (int i = 0; i < PLACES; i++) {
+        ck_assert(near(expected(0, false), 0));
+        arrive(&running[i], 0);
+        enter(&running[i], 0);
+    }
+    ck_assert(expected(0.1, true) < 0.2); /* nothing is known yet */
+    ck_assert(expected(30, true) >= 29);
+    ck_assert(expected(3000, true) > 60);
+    ck_assert_int_eq(sl_engine_retry_after(&g), 60);
+    double now = steady(3001, 0.64, 0, PLACES); /* they end, short ones follow */
+    now = steady(now, 0.64, 0, 400);
+    ck_assert(expected(now, true) < 0.1);
+    close_engine();
+}
+END_TEST
+
+int main(void) {
+    return RUN_TESTS("engine/account", 20, latencies_begin_at_arrival, nobody_waits_for_a_place_that_is_free,
+                     a_full_queue_moves_as_fast_as_places_are_freed, a_storm_of_hang_ups_changes_nothing, long_ones_after_short_ones,
+                     long_ones_first_of_all);
+}

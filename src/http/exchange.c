@@ -29,7 +29,7 @@ void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *m
     x->mhd = mhd;
     x->c = sl__connection_of(mhd);
     x->target = sl_strdup(target);
-    x->started = sl_clock_ns();
+    x->arrived = sl_clock_ns();
     if (!x->c || !x->target) {
         sl_free(x->target);
         sl_free(x);

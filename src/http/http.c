@@ -37,7 +37,7 @@ static void tell_ended(sl_http *h) {
         if (x->begun) {
             sl__answer_count(x, status);
             if (h->config.answered)
-                h->config.answered(h->config.arg, x, status, (double)(sl_clock_ns() - x->started) / (double)SL_SECOND);
+                h->config.answered(h->config.arg, x, status, (double)(sl_clock_ns() - x->arrived) / (double)SL_SECOND);
         }
         h->live -= x->counted;
         if (x->hooks) x->hooks->done(x->ctx);

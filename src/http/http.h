@@ -93,6 +93,9 @@ const char *sl_http_path_rest(const sl_http_exchange *x); /* what stands for the
 char *sl_http_query(const sl_http_exchange *x, const char *name); /* decoded, the caller frees with sl_free; NULL: absent */
 const char *sl_http_request_header(const sl_http_exchange *x, const char *name); /* NULL: absent; valid until the reply */
 const char *sl_http_request_id(const sl_http_exchange *x); /* X-Request-Id taken or made; returned in the answer too */
+/* When the request began to arrive, in sl_clock_ns: when its request line had been read, which clients send in one piece with
+ * the rest of the head. Time that a kept-alive connection was idle before is not in it, reading the body is. */
+uint64_t sl_http_arrived(const sl_http_exchange *x);
 const char *sl_http_body(const sl_http_exchange *x, size_t *ret_len); /* valid until the reply or until taken */
 char *sl_http_take_body(sl_http_exchange *x, size_t *ret_len); /* the caller frees with sl_free: for the text thread */
 

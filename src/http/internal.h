@@ -81,7 +81,7 @@ struct sl_http_exchange {
     char *target, *query, *rest; /* target is owned: the path, query behind it; rest is owned, or NULL */
     char method[16];
     char id[SL__HTTP_ID_MAX + 1];
-    uint64_t started; /* ns */
+    uint64_t arrived; /* sl_clock_ns, see sl_http_arrived */
     sl_buffer body;
     size_t received; /* bytes of the body, also those that were not kept */
     bool begun;      /* the headers are complete */

@@ -100,6 +100,7 @@ const char *sl_http_method(const sl_http_exchange *x) { return x->method; }
 const char *sl_http_path(const sl_http_exchange *x) { return x->target; }
 const char *sl_http_path_rest(const sl_http_exchange *x) { return x->rest ? x->rest : ""; }
 const char *sl_http_request_id(const sl_http_exchange *x) { return x->id; }
+uint64_t sl_http_arrived(const sl_http_exchange *x) { return x->arrived; }
 char *sl_http_query(const sl_http_exchange *x, const char *name) { return sl__query_value(x->query, name); }
 
 const char *sl_http_request_header(const sl_http_exchange *x, const char *name) {

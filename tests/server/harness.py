@@ -148,7 +148,7 @@ class Server:
     def open_stream(self, **fields):
         """A socket that has sent a streamed request and reads nothing yet."""
         body = json.dumps({**fields, "stream": True}).encode()
-        return self.raw(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        return self.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
     def raw(self, data):
         s = socket.create_connection(("127.0.0.1", self.port), timeout=60)

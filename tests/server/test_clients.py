@@ -13,7 +13,7 @@ LONG = {"prompt": [1], "max_tokens": 20000, "ignore_eos": True}
 
 def body(fields):
     data = json.dumps(fields).encode()
-    return b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+    return b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data
 
 
 def idle(s):

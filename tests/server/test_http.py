@@ -30,7 +30,7 @@ def test_huge_headers_are_refused_without_a_key():
     with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
         for head in (b"X: " + b"x" * (8 << 20), b"\r\n".join(b"X%d: y" % i for i in range(20000))):
             try:
-                c = s.raw(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n")
+                c = s.raw(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n")
                 c.sendall(head + b"\r\n\r\n")
                 assert status_of(answer_of(c)) in (0, 431)
             except OSError:
@@ -50,7 +50,7 @@ def test_no_path_goes_round_the_key():
                 status, _, data = s.request(method, path)
                 assert status in (400, 401, 404, 405), (method, path, status)
                 assert b"qwen3" not in data
-        c = s.raw(b"GET http://a/v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+        c = s.raw(b"GET http://a/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert status_of(c.recv(4096)) == 400
         good = {"Authorization": "Bearer secret"}
         assert s.get("/v1/models", headers=good)[0] == 200
@@ -61,7 +61,7 @@ def test_no_path_goes_round_the_key():
 def test_a_body_of_10_megabytes():
     big = json.dumps({"prompt": "x" * (10 << 20)}).encode()
     with Server(MODEL) as s:
-        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(big))
+        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(big))
         sender = threading.Thread(target=lambda: send_quietly(c, big))
         sender.start()
         assert status_of(c.recv(4096)) == 413
@@ -121,8 +121,8 @@ def test_large_bodies_do_not_stall_the_loop():
 def test_slow_loris():
     """Clients that send a byte now and then are cut at --header-seconds; others are served."""
     with Server(MODEL, "--header-seconds", 1) as s:
-        drips = [s.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ") for _ in range(100)]
-        drips += [s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n") for _ in range(100)]
+        drips = [s.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ") for _ in range(100)]
+        drips += [s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n") for _ in range(100)]
         began, left = time.monotonic(), list(drips)
         while left and time.monotonic() - began < 15:
             for c in list(left):
@@ -146,7 +146,7 @@ def test_a_storm_of_connections():
             for i in range(300):
                 c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
                 if i % 3 == 0:
-                    c.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+                    c.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 if i % 3 == 1:
                     c.sendall(b"GET /li")
                 crowd.append(c)
@@ -166,7 +166,7 @@ def test_waiting_costs_nothing():
                 return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
         crowd = []
         for _ in range(500):
-            c = s.raw(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            c = s.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert c.recv(4096).startswith(b"HTTP/1.1 200")
             crowd.append(c)
         before = ticks()
@@ -178,7 +178,7 @@ def test_waiting_costs_nothing():
 
 def test_head_and_options():
     with Server(MODEL) as s:
-        c = s.raw(b"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: a\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n"
+        c = s.raw(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n"
                   b"Connection: close\r\n\r\n")
         data = answer_of(c)
         assert data.count(b"HTTP/1.1 200") == 3 and data.endswith(b"\r\n\r\nok\n"), data

@@ -59,7 +59,7 @@ def test_events_are_whole_characters():
     with Server(MODEL) as s:
         c = s.raw(b"")
         body = json.dumps({"prompt": "a", "max_tokens": 100, "seed": 4, "temperature": 2, "ignore_eos": True, "stream": True})
-        c.sendall(f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        c.sendall(f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         data = b""
         while part := c.recv(65536):
             data += part

@@ -57,6 +57,7 @@ typedef struct server {
     atomic_int handled, holds, gones, dones, answers;
     atomic_int answered[600]; /* by status */
     char last_id[SL__HTTP_ID_MAX + 1];
+    uint64_t arrived; /* of the last echo */
     bool closed;
 } server;
 
@@ -126,6 +127,7 @@ static void do_hello(void *arg, sl_http_exchange *x) {
 
 static void do_echo(void *arg, sl_http_exchange *x) {
     size_t len;
+    ((server *)arg)->arrived = sl_http_arrived(x);
     atomic_fetch_add(&((server *)arg)->handled, 1);
     const char *body = sl_http_body(x, &len);
     reply(x, 200, body, len);

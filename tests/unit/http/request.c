@@ -81,7 +81,30 @@ START_TEST(other_origins_only_if_asked_for) {
 }
 END_TEST
 
+START_TEST(arrival_is_before_the_body_and_after_the_idle_time) {
+    static server s;
+    client c;
+    answer a;
+    ck_assert_int_eq(start(&s), SL_OK);
+    dial(&c, s.port);
+    for (int i = 0; i < 2; i++) { /* the second on the same connection */
+        uint64_t before = sl_clock_ns();
+        say(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n");
+        heard(&s, &c);
+        uint64_t head = sl_clock_ns();
+        usleep(1000);
+        say(&c, "abc");
+        listen_for(&c, &a, false);
+        ck_assert_int_eq(a.status, 200);
+        ck_assert(s.arrived >= before && s.arrived <= head);
+        forget(&a);
+    }
+    hang_up(&c);
+    stop(&s);
+}
+END_TEST
+
 int main(void) {
     return RUN_TESTS("http/request", 30, paths_and_methods, head_has_the_headers_alone, request_ids_are_taken_or_made,
-                     other_origins_only_if_asked_for);
+                     other_origins_only_if_asked_for, arrival_is_before_the_body_and_after_the_idle_time);
 }

@@ -1,6 +1,7 @@
 #include "cli/limits.h"
 
 #include "base/clock.h"
+#include "forward/kv.h"
 
 #include <stdatomic.h>
 
@@ -96,12 +97,11 @@ static double ffn_values(const sl_ffn_weights *w) { return values(&w->gate) + va
 
 sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     const sl_hparams *hp = &m->hp;
-    double heads = (double)hp->heads * hp->head_dim;
-    size_t page = sl_kv_keys_bytes(t, hp->head_dim) + sl_kv_values_bytes(t, hp->head_dim); /* of a head */
+    sl_kv_cost kv = sl_kv_cost_of(hp, t);
     sl_cost c = {.dense_bytes = (double)bytes_of(&m->output),
                  .output_multiplies = values(&m->output),
-                 .kv_bytes = (double)page / SL_PAGE * hp->kv_heads * hp->layers,
-                 .kv_multiplies = 2 * heads * hp->layers};
+                 .kv_bytes = kv.position_bytes,
+                 .kv_multiplies = kv.row_multiplies};
     int routed = 0;
     for (int i = 0; i < hp->layers; i++) {
         const sl_layer *l = &m->layer[i];

@@ -133,7 +133,7 @@ static void place_all(sl_forward *f, space *s) {
     for (int i = 0; i < f->participants; i++) place_worker(f, s, f->worker ? &f->worker[i] : NULL, gemm);
 }
 
-size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_layout(&m->hp, t, 1).page_bytes; }
+size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_cost_of(&m->hp, t).page_bytes; }
 
 size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
     sl_forward f = {.c = *c, .m = c->model, .participants = c->threads};

@@ -3,7 +3,11 @@
 #ifndef SL_BASE_INTERNAL_H
 #define SL_BASE_INTERNAL_H
 
+#include "base/error.h"
+
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SL__ESCAPE_MAX 8 /* bytes that one call of sl__json_escape can write */
 
@@ -14,5 +18,19 @@ size_t sl__utf8_char(const char *s, size_t n);
 /* Writes the next character of s (n > 0 bytes) as it stands inside a JSON string; a byte that is not UTF-8 becomes
  * U+FFFD. Returns how many bytes of s it used. */
 size_t sl__json_escape(const char *s, size_t n, char ret[SL__ESCAPE_MAX], size_t *ret_len);
+
+/* json_text.c: a JSON text on its way to jansson. */
+typedef struct sl__json_text {
+    const char *text; /* [len] the caller's; afterwards what jansson may read */
+    size_t len;
+    uint64_t most;    /* bytes that reading it may cost */
+    uint64_t cost;    /* afterwards: bytes that it may cost at most */
+    bool deep;        /* afterwards: nests deeper than SL_JSON_DEPTH; it must not be read */
+    char *copy;       /* afterwards: to be freed, NULL when none was needed */
+} sl__json_text;
+
+/* python: what Python's json writes beyond JSON (NaN, Infinity) is read as well. Where the text is too deep or costs more
+ * than t->most nothing else is done. SL_NOMEM: no memory for the copy. */
+sl_status sl__json_prepare(sl__json_text *t, bool python);
 
 #endif

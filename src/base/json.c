@@ -1,44 +1,48 @@
 /* json.c */
 #include "base/json.h"
+#include "base/internal.h"
 
+#include "base/alloc.h"
+
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* jansson recurses; this counts brackets outside strings first. In text that is not JSON the count may be off, but not
- * before the place where jansson stops. */
-static bool too_deep(const char *text, size_t len) {
-    int depth = 0;
-    bool string = false;
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        if (string) {
-            if (c == '\\') i++;
-            else if (c == '"') string = false;
-        } else if (c == '"') {
-            string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > SL_JSON_DEPTH) return true;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return false;
-}
+/* jansson gives a number beyond int64 back as a real of that size, and json_text.c one beyond double as 1e308. */
+#define PAST_INT 0x1p63
+#define PAST_REAL 1e308
 
-sl_status sl_json_parse(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e) {
+static sl_status parse(sl__json_text *t, const char *origin, bool python, sl_json *ret, sl_error *e) {
     sl_json top = {.origin = origin};
-    if (too_deep(text, len)) return sl_json_fail(&top, e, "JSON nests deeper than %d", SL_JSON_DEPTH);
+    const char *between = *origin ? ": " : "";
+    if (sl__json_prepare(t, python) != SL_OK) return sl_fail(e, SL_NOMEM, "%s%sout of memory", origin, between);
+    if (t->deep) return sl_json_fail(&top, e, "JSON nests deeper than %d", SL_JSON_DEPTH);
+    if (t->cost > t->most)
+        return sl_fail(e, SL_TOO_LONG, "%s%stoo many values: reading them may take %" PRIu64 " bytes, at most %" PRIu64 " are allowed",
+                       *origin ? origin : "the body has", *origin ? ": " : " ", t->cost, t->most);
     json_error_t error;
-    top.v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    top.v = json_loadb(t->text, t->len, (python ? 0 : JSON_REJECT_DUPLICATES) | JSON_ALLOW_NUL, &error);
+    sl_free(t->copy);
     if (!top.v) {
-        if (json_error_code(&error) == json_error_out_of_memory)
-            return sl_fail(e, SL_NOMEM, "%s%sout of memory", origin, *origin ? ": " : "");
+        if (json_error_code(&error) == json_error_out_of_memory) return sl_fail(e, SL_NOMEM, "%s%sout of memory", origin, between);
         return sl_json_fail(&top, e, "is not valid JSON: line %d, column %d: %s", error.line, error.column, error.text);
     }
     *ret = top;
     return SL_OK;
+}
+
+sl_status sl_json_parse(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e) {
+    return sl_json_parse_within(text, len, origin, UINT64_MAX, ret, e);
+}
+
+sl_status sl_json_parse_within(const char *text, size_t len, const char *origin, uint64_t most, sl_json *ret, sl_error *e) {
+    return parse(&(sl__json_text){.text = text, .len = len, .most = most}, origin, false, ret, e);
+}
+
+sl_status sl_json_parse_python(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e) {
+    return parse(&(sl__json_text){.text = text, .len = len, .most = UINT64_MAX}, origin, true, ret, e);
 }
 
 /* "config.json: rope_scaling.factor: must be …" */
@@ -87,8 +91,13 @@ static sl_status wrong(const sl_json *at, sl_error *e, const char *what) {
     return at->v ? sl_json_fail(at, e, "must be %s", what) : sl_json_fail(at, e, "is missing (must be %s)", what);
 }
 
-static sl_status wrong_range(const sl_json *at, sl_error *e, const char *type, double lo, double hi) {
+/* past: how large a number this type cannot hold. */
+static sl_status wrong_range(const sl_json *at, sl_error *e, const char *type, double lo, double hi, double past) {
     char what[128];
+    double x = json_is_real(at->v) ? json_real_value(at->v) : 0;
+    if (fabs(x) >= past && hi < 9e15)
+        return sl_json_fail(at, e, "is too %s (must be %s from %.16g to %.16g)", x < 0 ? "small" : "large", type, lo, hi);
+    if (fabs(x) >= past) return sl_json_fail(at, e, "is too %s", x < 0 ? "small" : "large");
     if (hi >= 9e15) snprintf(what, sizeof what, "%s of at least %.16g", type, lo);
     else snprintf(what, sizeof what, "%s from %.16g to %.16g", type, lo, hi);
     return wrong(at, e, what);
@@ -101,17 +110,18 @@ sl_status sl_json_int(const sl_json *at, int64_t lo, int64_t hi, int64_t *ret, s
         x = json_integer_value(at->v);
     } else {
         double r = json_real_value(at->v); /* 0 when it is no real */
-        whole = json_is_real(at->v) && fabs(r) <= 0x1p53 && floor(r) == r;
+        whole = json_is_real(at->v) && fabs(r) < PAST_INT && floor(r) == r;
         x = whole ? (int64_t)r : 0;
     }
-    if (!whole || x < lo || x > hi) return wrong_range(at, e, "an integer", (double)lo, (double)hi);
+    if (!whole || x < lo || x > hi) return wrong_range(at, e, "an integer", (double)lo, (double)hi, PAST_INT);
     *ret = x;
     return SL_OK;
 }
 
 sl_status sl_json_float(const sl_json *at, double lo, double hi, double *ret, sl_error *e) {
     double x = json_number_value(at->v);
-    if (!json_is_number(at->v) || !(x >= lo && x <= hi)) return wrong_range(at, e, "a number", lo, hi);
+    if (!json_is_number(at->v) || !(x >= lo && x <= hi) || fabs(x) >= PAST_REAL)
+        return wrong_range(at, e, "a number", lo, hi, PAST_REAL);
     *ret = x;
     return SL_OK;
 }

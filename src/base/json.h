@@ -3,9 +3,13 @@
  *
  * Invariants
  *   1. Depth is at most SL_JSON_DEPTH (checked before jansson parses: no recursion follows input further than that).
- *   2. Duplicate keys, trailing bytes, bad UTF-8 and numbers out of range are errors.
- *   3. null is the same as absent for every optional getter. Booleans and strings are never numbers. An integral
- *      real (16.0) is accepted where an integer is wanted. */
+ *   2. Every number that JSON can spell is readable, however large; only a getter that wants a number complains, by name,
+ *      that it is too large. Half of a surrogate pair ("\ud83d", which Python and JavaScript send when they cut a text in
+ *      two) is U+FFFD; U+0000 in a member's name is U+FFFF, since names are C strings here; a byte order mark is skipped.
+ *   3. Trailing bytes and bad UTF-8 are errors. So are a member's name that occurs twice and NaN or Infinity, but for
+ *      files that Python wrote (sl_json_parse_python): there the last of two members counts, as it does for Python.
+ *   4. null is the same as absent for every optional getter. Booleans and strings are never numbers. An integral
+ *      real (16.0, 1e3) is accepted where an integer is wanted. */
 #ifndef SL_BASE_JSON_H
 #define SL_BASE_JSON_H
 
@@ -26,8 +30,17 @@ typedef struct sl_json {
     const char *origin;           /* at the top: a file's path, or "" for a request body */
 } sl_json;
 
-/* Parses and fills the top cursor; *ret->v is owned by the caller: json_decref(ret->v). */
+/* Parses and fills the top cursor; ret->v is owned by the caller: json_decref(ret->v). */
 sl_status sl_json_parse(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e);
+/* The same for what Python's json reads and writes, where that is more than JSON: a model's config.json and its like.
+ * Infinity is a number that is too large for every getter, NaN is none. */
+sl_status sl_json_parse_python(const char *text, size_t len, const char *origin, sl_json *ret, sl_error *e);
+/* As sl_json_parse; SL_TOO_LONG ("too many values …") before anything is allocated if sl_json_cost() is above `most`. */
+sl_status sl_json_parse_within(const char *text, size_t len, const char *origin, uint64_t most, sl_json *ret, sl_error *e);
+
+/* An upper bound of the heap that parsing this text takes, in bytes with malloc's own, while it is parsed and as a document:
+ * 10 to 130 bytes for a byte of text. Walks over the text once. */
+uint64_t sl_json_cost(const char *text, size_t len);
 
 bool sl_json_get(const sl_json *obj, const char *key, sl_json *ret); /* false: absent, null, or obj is no object; ret->v is NULL then */
 bool sl_json_at(const sl_json *array, size_t i, sl_json *ret); /* false: beyond the end, or no array; null is a value here */

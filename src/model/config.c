@@ -245,7 +245,7 @@ sl_status sl__config_parse(const char *text, size_t len, const char *origin, con
     sl_hparams hp;
     sl__declared declared = {0};
     const sl_family *family = NULL;
-    sl_status s = sl_json_parse(text, len, origin, &top, e);
+    sl_status s = sl_json_parse_python(text, len, origin, &top, e);
     if (s != SL_OK) return s;
     s = sl_json_object(&top, e);
     sl_json_get(&top, "model_type", &at);

@@ -88,7 +88,7 @@ static sl_status open_index(sl__open *o, const char *folder, const char *text, s
     char *path = join(folder, "model.safetensors.index.json");
     sl_json top, map;
     if (!path) return sl_fail(e, SL_NOMEM, "%s: out of memory", folder);
-    sl_status s = sl_json_parse(text, len, path, &top, e);
+    sl_status s = sl_json_parse_python(text, len, path, &top, e);
     if (s == SL_OK) {
         sl_json_get(&top, "weight_map", &map);
         s = sl_json_object(&map, e);

@@ -33,7 +33,7 @@ typedef struct reader {
 
 static sl_status parse(const char *text, size_t len, const char *origin, const char *name, sl_json *ret, sl_error *e) {
     if (!text) return SL_OK;
-    sl_status s = sl_json_parse(text, len, name, ret, e);
+    sl_status s = sl_json_parse_python(text, len, name, ret, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", origin);
 }
 

@@ -102,6 +102,16 @@ START_TEST(refusals) {
 }
 END_TEST
 
+/* What Python's json reads is read, wherever it matters to nobody; of two members the last counts. */
+START_TEST(odd_json) {
+    good("llama", ",\"x\":1000000000000000019884624838656,\"y\":[NaN,{\"z\":-Infinity}],\"w\":1e400,\"v\":\"\\ud800\"");
+    ck_assert_int_eq(good("llama", ",\"vocab_size\":101").hp.vocab, 101);
+    refused("llama", ",\"vocab_size\":18446744073709551615", "config.json: vocab_size: is too large (must be an integer from 1 to ");
+    refused("llama", ",\"rms_norm_eps\":Infinity", "config.json: rms_norm_eps: is too large");
+    refused("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":1e400}", "config.json: rope_scaling.factor: is too large");
+}
+END_TEST
+
 START_TEST(hostile_values) {
     const char *const more[] = {
         ",\"num_key_value_heads\":0", ",\"num_key_value_heads\":3", ",\"num_key_value_heads\":8", ",\"num_key_value_heads\":\"4\"",
@@ -109,7 +119,7 @@ START_TEST(hostile_values) {
         ",\"rms_norm_eps\":0", ",\"rms_norm_eps\":-1e-5", ",\"rms_norm_eps\":\"NaN\"", ",\"rms_norm_eps\":NaN", ",\"rms_norm_eps\":1e999",
         ",\"max_position_embeddings\":0", ",\"max_position_embeddings\":9223372036854775807", ",\"max_position_embeddings\":1e300",
         ",\"partial_rotary_factor\":0", ",\"partial_rotary_factor\":2", ",\"tie_word_embeddings\":1", ",\"attention_bias\":\"yes\"",
-        ",\"layer_types\":7", ",\"vocab_size\":1", /* the last: twice the same key */
+        ",\"layer_types\":7", ",\"vocab_size\":NaN", ",\"vocab_size\":Infinity",
     };
     for (size_t i = 0; i < sizeof more / sizeof *more; i++) refused("llama", more[i], "");
     refused("mixtral", ",\"num_key_value_heads\":4,\"num_local_experts\":513", "the number of experts is 513");
@@ -141,6 +151,7 @@ int main(void) {
     tcase_add_test(c, dense_layers);
     tcase_add_test(c, rope);
     tcase_add_test(c, refusals);
+    tcase_add_test(c, odd_json);
     tcase_add_test(c, hostile_values);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

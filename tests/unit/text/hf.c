@@ -73,7 +73,6 @@ START_TEST(test_refused) {
     refuse("\"ab\":2", "\"ab\":99999999", SL_FORMAT, "no id from 0");
     refuse("\"ab\":2", "\"ab\":2.5", SL_FORMAT, "no id from 0");
     refuse("\"ab\":2", "\"ab\":4", SL_FORMAT, "embedding has 4 rows");
-    refuse("\"ab\":2", "\"ab\":2,\"ab\":2", SL_FORMAT, "duplicate");
     refuse("\"id\":3", "\"id\":2", SL_FORMAT, "another token's");
     refuse("\"id\":3", "\"id\":4", SL_FORMAT, "embedding has 4 rows");
     refuse("\"<e>\"", "\"ab\"", SL_FORMAT, "the vocabulary has \"ab\" as 2");

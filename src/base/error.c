@@ -6,9 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Messages quote names and bytes from files: control characters become spaces and bad bytes '?', and what vsnprintf
- * cut inside a character loses that character. */
-static void tidy(char *text, size_t size) {
+/* Messages quote names and bytes from files. */
+void sl__tidy(char *text, size_t size) {
     size_t len = strlen(text), i = 0;
     while (i < len) {
         size_t n = sl__utf8_char(text + i, len - i);
@@ -24,9 +23,9 @@ static void fill(sl_error *e, sl_status code, const char *param, const char *fmt
     if (!e) return;
     e->code = code;
     vsnprintf(e->message, sizeof e->message, fmt, args);
-    tidy(e->message, sizeof e->message);
+    sl__tidy(e->message, sizeof e->message);
     snprintf(e->param, sizeof e->param, "%s", param);
-    tidy(e->param, sizeof e->param);
+    sl__tidy(e->param, sizeof e->param);
 }
 
 sl_status sl_fail(sl_error *e, sl_status code, const char *fmt, ...) {
@@ -53,12 +52,12 @@ sl_status sl_error_prefix(sl_error *e, const char *fmt, ...) {
     va_start(args, fmt);
     vsnprintf(prefix, sizeof prefix, fmt, args);
     va_end(args);
-    tidy(prefix, sizeof prefix);
+    sl__tidy(prefix, sizeof prefix);
     memcpy(old, e->message, sizeof old);
     size_t used = strlen(prefix), room = sizeof e->message - 1;
     memcpy(e->message, prefix, used);
     used += (size_t)snprintf(e->message + used, room + 1 - used, ": %s", old);
-    if (used > room) tidy(e->message, sizeof e->message);
+    if (used > room) sl__tidy(e->message, sizeof e->message);
     return e->code;
 }
 

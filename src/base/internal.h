@@ -15,6 +15,13 @@
  * numbers over U+10FFFF are not well-formed. */
 size_t sl__utf8_char(const char *s, size_t n);
 
+/* Makes a text in a buffer of `size` bytes fit to be shown: control characters become spaces, bytes that are no UTF-8 '?',
+ * and a character that the buffer's end has cut goes. */
+void sl__tidy(char *text, size_t size);
+
+/* SipHash-1-3 under a key. */
+uint64_t sl__siphash(const void *data, size_t len, uint64_t key0, uint64_t key1);
+
 /* Writes the next character of s (n > 0 bytes) as it stands inside a JSON string; a byte that is not UTF-8 becomes
  * U+FFFD. Returns how many bytes of s it used. */
 size_t sl__json_escape(const char *s, size_t n, char ret[SL__ESCAPE_MAX], size_t *ret_len);

@@ -248,6 +248,7 @@ int sl_bench(sl_settings *s) {
     bench *b = sl_calloc(1, sizeof *b);
     sl_status st = b ? sl_model_open(s->model, &m, &err) : sl_fail(&err, SL_NOMEM, "out of memory");
     if (!st) {
+        sl_loaded_warn(&(sl_loaded){.model = m}, "bench");
         b->s = s;
         b->m = m;
         b->random = 88172645463325252u;

@@ -85,6 +85,7 @@ int sl_inspect(sl_settings *s) {
         fprintf(stderr, "sluice inspect: %s\n", err.message);
         return 1;
     }
+    sl_loaded_warn(&(sl_loaded){.model = m}, "inspect");
     sl_status planned = sl_plan_make(s, m, &plan, &err);
     sl_buffer out = {0};
     if (s->json) print_json(s, m, &plan, planned ? &err : NULL, &out);

@@ -1,5 +1,8 @@
 #include "cli/load.h"
 
+#include <stdint.h>
+#include <stdio.h>
+
 /* model/ knows the container, text/ knows tokens; neither may include the other, so the vocabulary is handed over here. */
 
 static void token_of(const void *arg, int i, const char **ret_text, uint32_t *ret_len, float *ret_score, int *ret_type) {
@@ -49,6 +52,17 @@ sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e) {
     if (st) sl_unload(&l);
     else *ret = l;
     return st;
+}
+
+void sl_loaded_notes(const sl_loaded *l, void (*show)(void *arg, const char *text), void *arg) {
+    if (l->model) sl_notes_show(sl_model_notes(l->model), show, arg);
+    if (l->tokenizer) sl_notes_show(sl_tokenizer_notes(l->tokenizer), show, arg);
+}
+
+static void to_stderr(void *arg, const char *text) { fprintf(stderr, "sluice %s: warning: %s\n", (const char *)arg, text); }
+
+void sl_loaded_warn(const sl_loaded *l, const char *command) {
+    sl_loaded_notes(l, to_stderr, (void *)(uintptr_t)command);
 }
 
 void sl_unload(sl_loaded *l) {

@@ -15,4 +15,9 @@ typedef struct sl_loaded {
 sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e);
 void sl_unload(sl_loaded *l);
 
+/* Calls show with each warning about the model and its tokenizer; either may be NULL. */
+void sl_loaded_notes(const sl_loaded *l, void (*show)(void *arg, const char *text), void *arg);
+/* The same, to stderr, as `sluice COMMAND: warning: …`. */
+void sl_loaded_warn(const sl_loaded *l, const char *command);
+
 #endif

@@ -93,7 +93,9 @@ int sl_run(sl_settings *s) {
     s->engine.token_gap_ms = 500;
     s->engine.wake = wake;
     s->engine.wake_arg = &news;
-    if (st || (st = sl_load(s->model, &loaded, &err)) || (st = sl_plan_make(s, loaded.model, &plan, &err)) ||
+    if (st || (st = sl_load(s->model, &loaded, &err))) goto fail;
+    sl_loaded_warn(&loaded, "run");
+    if ((st = sl_plan_make(s, loaded.model, &plan, &err)) ||
         (st = sl_tokenizer_encode(loaded.tokenizer, s->prompt, strlen(s->prompt), SL_MARKUP, true, strlen(s->prompt) + 16, &ids,
                                   &err)))
         goto fail;

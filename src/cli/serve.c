@@ -156,12 +156,17 @@ static sl_status open_http(server *v, sl_error *e) {
     return sl_http_new(&v->loop, c, &v->http, e);
 }
 
+static void warn(void *arg, const char *text) {
+    (void)arg;
+    sl_log(SL_LOG_WARN, "%s", text);
+}
+
 static sl_status start(server *v, sl_error *e) {
     sl_settings *s = v->s;
     sl_status st;
-    if ((st = sl_load(s->model, &v->loaded, e)) || (st = sl_plan_make(s, v->loaded.model, &v->plan, e)) ||
-        (st = open_metrics(v, e)))
-        return st;
+    if ((st = sl_load(s->model, &v->loaded, e))) return st;
+    sl_loaded_notes(&v->loaded, warn, NULL);
+    if ((st = sl_plan_make(s, v->loaded.model, &v->plan, e)) || (st = open_metrics(v, e))) return st;
     const sl_model *m = v->loaded.model;
     s->api.model = (sl_api_model){m->name,           m->family->name, m->type,       m->hp.layers,
                                   m->hp.experts,     m->hp.experts_used, m->hp.vocab, m->parameters,

@@ -61,7 +61,19 @@ static sl_status read_merges(const sl__gguf *g, sl_arena *arena, sl_vocab_source
     return SL_OK;
 }
 
-static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_error *e) {
+/* A token id that stands under a key; -1 if the key is absent, says "none" (-1, or 2^32 - 1 as some converters write it), or
+ * names no token, which is noted: files with such padding and unknown ids are common, and nothing depends on them. */
+static sl_status read_id(const sl__gguf *g, const char *key, int count, int *ret, sl_notes *notes, sl_error *e) {
+    int64_t id = -1;
+    sl_status s = sl__gguf_int(g, key, false, INT64_MIN, INT64_MAX, &id, e);
+    if (s != SL_OK) return s;
+    *ret = id >= 0 && id < count ? (int)id : -1;
+    if (*ret < 0 && id != -1 && id != UINT32_MAX)
+        sl_notes_add(notes, "%s: %s is %" PRId64 ", but there are %d tokens: it is ignored", g->origin, key, id, count);
+    return SL_OK;
+}
+
+static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
     const struct {
         const char *key;
         int *to;
@@ -71,12 +83,8 @@ static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_error *e) 
         {"tokenizer.ggml.eom_token_id", &ret->eom},     {"tokenizer.ggml.padding_token_id", &ret->pad},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-        int64_t id = -1;
-        sl_status s = sl__gguf_int(g, ids[i].key, false, -1, UINT32_MAX, &id, e);
+        sl_status s = read_id(g, ids[i].key, ret->count, ids[i].to, notes, e);
         if (s != SL_OK) return s;
-        if (id == UINT32_MAX) id = -1; /* written for "none" by some converters */
-        if (id >= ret->count) return sl_fail(e, SL_FORMAT, "%s is %" PRId64 ", but there are %d tokens", ids[i].key, id, ret->count);
-        *ids[i].to = (int)id;
     }
     const struct {
         const char *key;
@@ -96,7 +104,7 @@ static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_error *e) 
     return SL_OK;
 }
 
-sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_error *e) {
+sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
     sl_vocab_source v = {
         .pre = "", .bos = -1, .eos = -1, .unk = -1, .eot = -1, .eom = -1, .pad = -1,
         .add_bos = -1, .add_eos = -1, .add_space_prefix = -1, .origin = g->origin,
@@ -107,7 +115,7 @@ sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_
     bool none = s == SL_OK && (strcmp(v.model, "none") == 0 || strcmp(v.model, "no_vocab") == 0);
     if (s == SL_OK && !none) s = read_tokens(g, arena, rows, &v, e);
     if (s == SL_OK && !none) s = read_merges(g, arena, &v, e);
-    if (s == SL_OK && !none) s = read_ids(g, &v, e);
+    if (s == SL_OK && !none) s = read_ids(g, &v, notes, e);
     if (s == SL_OK) *ret = v;
     return s;
 }

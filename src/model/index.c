@@ -1,27 +1,16 @@
 /* Names to numbers by open addressing. The hash is seeded by the process, so that a file can't choose its collisions. */
 #include "model/internal.h"
 
-#include "base/checked.h"
+#include "base/hash.h"
 
 #include <string.h>
-#include <sys/auxv.h>
-
-static uint64_t hash(const char *text, size_t len) {
-    uint64_t h;
-    memcpy(&h, (const void *)getauxval(AT_RANDOM), sizeof h); /* 16 random bytes that the kernel gave */
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (uint8_t)text[i]) * UINT64_C(0x9E3779B97F4A7C15);
-        h ^= h >> 29;
-    }
-    return h;
-}
 
 static bool same(const sl__name *n, const char *text, size_t len) {
     return n->len == len && memcmp(n->text, text, len) == 0;
 }
 
 static void place(sl__index *x, uint32_t number) {
-    uint32_t i = (uint32_t)hash(x->name[number].text, x->name[number].len) & x->mask;
+    uint32_t i = (uint32_t)sl_hash_bytes(x->name[number].text, x->name[number].len) & x->mask;
     while (x->slot[i]) i = (i + 1) & x->mask;
     x->slot[i] = number + 1;
 }
@@ -42,7 +31,7 @@ static sl_status grow(sl__index *x) {
 
 int64_t sl__index_find(const sl__index *x, const char *text, size_t len) {
     if (x->count == 0) return -1;
-    uint32_t i = (uint32_t)hash(text, len) & x->mask;
+    uint32_t i = (uint32_t)sl_hash_bytes(text, len) & x->mask;
     for (; x->slot[i]; i = (i + 1) & x->mask)
         if (same(&x->name[x->slot[i] - 1], text, len)) return x->slot[i] - 1;
     return -1;

@@ -68,7 +68,7 @@ static sl_status open_gguf(sl__open *o, const char *path, sl_error *e) {
     if (s != SL_OK) return s;
     o->model.container = "gguf";
     s = sl__gguf_hparams(&g, o, e);
-    if (s == SL_OK) s = sl__gguf_vocab(&g, o->arena, o->model.hp.vocab, &o->vocab, e);
+    if (s == SL_OK) s = sl__gguf_vocab(&g, o->arena, o->model.hp.vocab, &o->vocab, &o->notes, e);
     if (s == SL_OK) s = sl__bind(o, true, e);
     if (s == SL_OK) s = sl__gguf_string(&g, "general.name", false, o->arena, SL_MEM_METADATA, &o->model.name, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", path);
@@ -121,6 +121,8 @@ sl_model *sl_model_close(sl_model *m) {
     sl_free(o);
     return NULL;
 }
+
+const sl_notes *sl_model_notes(const sl_model *m) { return &((const sl__open *)m)->notes; }
 
 bool sl_model_tensor(const sl_model *m, int i, sl_tensor_entry *ret) {
     const sl__open *o = (const sl__open *)m;

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/notes.h"
 #include "families/family.h"
 #include "kernels/types.h"
 
@@ -60,6 +61,9 @@ typedef struct sl_model {
  * Errors name the file and the key or tensor. */
 sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e);
 sl_model *sl_model_close(sl_model *m); /* NULL is fine; returns NULL */
+
+/* What was odd about the files and was passed over, for the user to read. The model owns it. */
+const sl_notes *sl_model_notes(const sl_model *m);
 
 /* Tensors as the file has them, for inspect: entry i, false past the last. */
 typedef struct sl_tensor_entry {

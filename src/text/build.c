@@ -16,6 +16,7 @@ sl_status sl__tokenizer_new(const char *origin, sl_tokenizer **ret, sl_error *e)
     memset(t->byte_id, 0xFF, sizeof t->byte_id);
     memset(t->before.root, 0xFF, sizeof t->before.root);
     memset(t->after.root, 0xFF, sizeof t->after.root);
+    memset(t->special.root, 0xFF, sizeof t->special.root);
     *ret = t;
     return SL_OK;
 }
@@ -126,6 +127,22 @@ static bool crosses_space(const char *text, size_t len) {
     return false;
 }
 
+static sl_status name_special(sl_tokenizer *t, sl_error *e) {
+    const sl__vocabulary *v = &t->vocabulary;
+    size_t bytes = 0;
+    int count = 0;
+    for (int i = 0; i < v->count; i++) {
+        if (!(v->flags[i] & SL__SPECIAL) || !v->piece[i].len) continue;
+        bytes += v->piece[i].len;
+        count++;
+    }
+    sl_status s = sl__trie_make(t->arena, &t->special, count, bytes, e);
+    for (int i = 0; i < v->count && s == SL_OK; i++)
+        if ((v->flags[i] & SL__SPECIAL) && v->piece[i].len)
+            s = sl__trie_add(&t->special, sl__vocabulary_text(v, v->piece[i]), v->piece[i].len, &(sl__added){.id = i, .special = true}, e);
+    return s;
+}
+
 sl_status sl__build_seal(sl_tokenizer *t, sl_error *e) {
     sl__vocabulary *v = &t->vocabulary;
     t->words_at_spaces = t->kind != SL__BYTES && sl__vocabulary_find(v, SL__LOW_LINE, 3) >= 0;
@@ -139,6 +156,7 @@ sl_status sl__build_seal(sl_tokenizer *t, sl_error *e) {
     t->longest += 9; /* three bytes held back that turn out to be no character */
     if (t->kind == SL__BYTES)
         for (int byte = 0; byte < 256; byte++) t->byte_id[byte] = sl__vocabulary_find(v, &(char){(char)byte}, 1);
-    if (!t->prefix) return sl__build_around(t, NULL, 0, NULL, 0, e);
-    return SL_OK;
+    sl_status s = name_special(t, e);
+    if (s == SL_OK && !t->prefix) s = sl__build_around(t, NULL, 0, NULL, 0, e);
+    return s;
 }

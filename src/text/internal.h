@@ -132,6 +132,7 @@ typedef struct sl__trie {
 } sl__trie;
 sl_status sl__trie_make(sl_arena *a, sl__trie *t, int tokens, size_t bytes, sl_error *e);
 sl_status sl__trie_add(sl__trie *t, const char *text, size_t len, const sl__added *token, sl_error *e);
+const sl__added *sl__trie_find(const sl__trie *t, const char *text, size_t len); /* of exactly this text; NULL: none */
 
 /* Cuts the text at the trie's tokens: `between` gets what lies between two (never empty), ids are emitted. */
 typedef sl_status sl__between(struct sl__encoder *en, const char *text, size_t len, bool first);
@@ -202,6 +203,7 @@ struct sl_tokenizer {
     int unk;              /* -1: characters without a token are dropped */
 
     sl__trie before, after; /* added tokens matched before and after normalising */
+    sl__trie special;       /* special tokens by their text, for finding one by name */
     sl__normalizer normalizer[SL__NORMALIZERS];
     int normalizers;
     sl__splitter splitter[SL__SPLITTERS];
@@ -215,6 +217,7 @@ struct sl_tokenizer {
     bool decode_bytes; /* CHARS: <0xNN> stands for a byte */
     bool repair_bytes; /* an ill-formed byte is one U+FFFD each (byte tokens), else one per maximal part */
     size_t longest;
+    sl_notes notes;
 };
 
 /* build.c: what opening from either container shares */

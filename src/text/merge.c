@@ -9,18 +9,14 @@
 #include "text/internal.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <string.h>
 
 #define SHORT_WORD 24 /* symbols; walking is faster up to about here */
 
-static uint32_t pair_slot(uint64_t ids, uint32_t mask) {
-    ids *= 0x9E3779B97F4A7C15u;
-    return (uint32_t)(ids >> 32 ^ ids >> 15) & mask;
-}
-
 static sl__pair *pair_find(const sl__merges *m, uint64_t ids) {
-    uint32_t i = pair_slot(ids, m->mask);
+    uint32_t i = (uint32_t)sl_hash_number(ids) & m->mask;
     while (m->slots[i].ids != SL__NO_PAIR && m->slots[i].ids != ids) i = (i + 1) & m->mask;
     return &m->slots[i];
 }

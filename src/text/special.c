@@ -61,6 +61,17 @@ static const sl__added *match_at(const sl__trie *t, const char *text, size_t len
     return found;
 }
 
+const sl__added *sl__trie_find(const sl__trie *t, const char *text, size_t len) {
+    int32_t node = -1, next = len ? t->root[(uint8_t)text[0]] : -1;
+    for (size_t i = 0; i < len; i++) {
+        while (next >= 0 && t->node[next].byte != (uint8_t)text[i]) next = t->node[next].sibling;
+        if (next < 0) return NULL;
+        node = next;
+        next = t->node[node].child;
+    }
+    return node >= 0 && t->node[node].token >= 0 ? &t->added[t->node[node].token] : NULL;
+}
+
 static bool is_word(uint32_t c) {
     return uc_is_property_alphabetic(c) || uc_is_property_join_control(c) ||
            uc_is_general_category_withtable(c, UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_Nd | UC_CATEGORY_MASK_Pc);

@@ -97,4 +97,11 @@ bool sl_tokenizer_special(const sl_tokenizer *t, int id) {
     return in_range(t, id) && (t->vocabulary.flags[id] & SL__SPECIAL) != 0;
 }
 
+int sl_tokenizer_special_id(const sl_tokenizer *t, const char *text, size_t len) {
+    const sl__added *a = sl__trie_find(&t->special, text, len);
+    return a ? a->id : -1;
+}
+
+const sl_notes *sl_tokenizer_notes(const sl_tokenizer *t) { return &t->notes; }
+
 bool sl_tokenizer_adds_bos(const sl_tokenizer *t) { return t->prefix_count && t->bos >= 0 && t->prefix[0] == t->bos; }

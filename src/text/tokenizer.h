@@ -15,6 +15,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/notes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +49,9 @@ sl_status sl_tokenizer_from_hf(const sl_hf_vocab *v, sl_tokenizer **ret, sl_erro
 
 sl_tokenizer *sl_tokenizer_free(sl_tokenizer *t);
 
+/* What was odd about the vocabulary and was passed over, for the user to read. The tokenizer owns it. */
+const sl_notes *sl_tokenizer_notes(const sl_tokenizer *t);
+
 /* What encode does with text that spells a special token. */
 typedef enum sl_markup {
     SL_CONTENT, /* special tokens are ordinary text */
@@ -71,6 +75,9 @@ int sl_tokenizer_eos(const sl_tokenizer *t);            /* the main one; -1: non
 bool sl_tokenizer_ends(const sl_tokenizer *t, int id);  /* end of generation: eos, eot, and the like */
 bool sl_tokenizer_special(const sl_tokenizer *t, int id); /* control token: not shown in text unless asked */
 bool sl_tokenizer_adds_bos(const sl_tokenizer *t);
+/* The special token whose text is exactly this, or -1: a stop string that is one has to match the token, since special
+ * tokens are not shown in an answer's text. */
+int sl_tokenizer_special_id(const sl_tokenizer *t, const char *text, size_t len);
 size_t sl_tokenizer_memory(const sl_tokenizer *t);        /* bytes of its tables, for the memory plan */
 
 /* The bytes that id stands for inside a text (a byte token is one byte, perhaps part of a character). Special tokens give

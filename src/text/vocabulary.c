@@ -1,25 +1,10 @@
 #include "text/internal.h"
 
-#include "base/checked.h"
+#include "base/hash.h"
 
 #include <string.h>
 
-/* Multiplies eight bytes at a time; good enough for the top bits that the slot number is made of. */
-static uint32_t hash_of(const char *text, size_t len) {
-    const uint64_t k = 0x9E3779B97F4A7C15u;
-    uint64_t h = (len + 1) * k, word;
-    for (; len >= 8; text += 8, len -= 8) {
-        memcpy(&word, text, 8);
-        h = (h ^ word) * k;
-        h ^= h >> 29;
-    }
-    word = 0;
-    memcpy(&word, text, len);
-    h = (h ^ word) * k;
-    h ^= h >> 32;
-    h *= k;
-    return (uint32_t)(h >> 32);
-}
+static uint32_t hash_of(const char *text, size_t len) { return (uint32_t)sl_hash_bytes(text, len); }
 
 sl_status sl__vocabulary_make(sl_arena *a, sl__vocabulary *v, int count, size_t bytes, sl_error *e) {
     uint32_t slots = 16;

@@ -67,6 +67,9 @@ START_TEST(test_content_is_never_control) {
         ids.count = 0;
         ck_assert_int_eq(sl_tokenizer_encode(t, text.data, text.len, SL_MARKUP, false, 999, &ids, NULL), SL_OK);
         ck_assert(ids.id[0] == id || ids.id[1] == id);
+        ck_assert_int_eq(sl_tokenizer_special_id(t, text.data, (text.len - 5) / 2), id);
+        ck_assert_int_eq(sl_tokenizer_special_id(t, text.data, text.len), -1);
+        ck_assert_int_eq(sl_tokenizer_special_id(t, text.data, 1), -1);
         sl_free(ids.id);
         sl_buffer_done(&text);
     }

@@ -1,0 +1,67 @@
+/* The vocabulary's keys, from bytes: what files in the wild get wrong. */
+#include "model/internal.h"
+
+#include <stdlib.h>
+#include "writer.h"
+
+typedef struct outcome {
+    sl_arena *arena;
+    sl_vocab_source v;
+    sl_notes notes;
+    sl_error e;
+} outcome;
+
+/* A file of two tokens and what `more` adds (`keys` more keys), read for an embedding of `rows` rows. */
+static sl_status read_vocab(const sl_buffer *more, int keys, int rows, outcome *r) {
+    sl_buffer b = {0};
+    sl__gguf g = {0};
+    sl__tensors t = {0};
+    *r = (outcome){.arena = sl_arena_new()};
+    t.index.arena = r->arena;
+    sl_buffer_puts(&b, "GGUF");
+    put_u32(&b, 3), put_u64(&b, 0), put_u64(&b, 2 + (uint64_t)keys);
+    put_kv_text(&b, "tokenizer.ggml.model", "gpt2");
+    put_text(&b, "tokenizer.ggml.tokens"), put_u32(&b, 9), put_u32(&b, 8), put_u64(&b, 2), put_text(&b, "a"), put_text(&b, "b");
+    sl_buffer_append(&b, more->data, more->len);
+    char *kept = sl_arena_copy(r->arena, SL_MEM_OTHER, b.data, b.len);
+    ck_assert_msg(sl__gguf_parse((const uint8_t *)kept, b.len, "x.gguf", 0, r->arena, &g, &t, &r->e) == SL_OK, "%s", r->e.message);
+    sl_buffer_done(&b);
+    return sl__gguf_vocab(&g, r->arena, rows, &r->v, &r->notes, &r->e);
+}
+
+/* Ids of special tokens that name no token are noted and left out, whichever they are. */
+START_TEST(test_ids_past_the_end) {
+    static const char *const keys[] = {"bos", "eos", "unknown", "eot", "eom", "padding"};
+    static const struct { uint32_t type; int64_t value; bool noted; } ids[] = {
+        {4, 2, true}, {4, UINT32_MAX, false}, {4, UINT32_MAX - 1, true}, {5, -1, false}, {5, -100, true}, {11, INT64_MAX, true}, {4, 1, false},
+    };
+    outcome r;
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+            char key[80];
+            sl_buffer more = {0};
+            snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", keys[k]);
+            put_text(&more, key), put_u32(&more, ids[i].type);
+            sl_buffer_append(&more, &ids[i].value, ids[i].type == 11 ? 8 : 4);
+            ck_assert_msg(read_vocab(&more, 1, 2, &r) == SL_OK, "%s", r.e.message);
+            const int of[] = {r.v.bos, r.v.eos, r.v.unk, r.v.eot, r.v.eom, r.v.pad};
+            ck_assert_int_eq(of[k], ids[i].value == 1 ? 1 : -1);
+            ck_assert_int_eq(r.notes.count, ids[i].noted);
+            if (ids[i].noted) ck_assert_msg(strstr(r.notes.text[0], key) && strstr(r.notes.text[0], "there are 2 tokens"), "%s", r.notes.text[0]);
+            sl_arena_free(r.arena);
+            sl_buffer_done(&more);
+        }
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("gguf_vocab");
+    TCase *c = tcase_create("gguf_vocab");
+    tcase_add_test(c, test_ids_past_the_end);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

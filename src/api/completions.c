@@ -27,13 +27,13 @@ sl_usage sl__completion_usage(const sl__completion *c) { return c->request ? sl_
 
 static void write_log(const sl__completion *c) {
     sl_usage u = sl__completion_usage(c);
-    static const char *const reasons[SL_FINISH_COUNT] = {"stop", "length", "error", "slow_client", "cancelled_queue",
-                                                         "cancelled_prefill", "cancelled_decode"};
     int finish = c->request ? sl_request_finish(c->request) : -1;
     const sl_log_field fields[] = {
         {.key = "id", .kind = SL_LOG_STRING, .s = c->id},
         {.key = "status", .kind = SL_LOG_INT, .i = c->answered ? c->http_status : 499},
-        {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 && finish < SL_FINISH_COUNT ? reasons[finish] : c->answered ? "refused" : reasons[SL_FINISH_CANCELLED_QUEUE]},
+        {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 ? sl_finish_names[finish]
+                                                        : c->timed_out ? sl_finish_names[SL_FINISH_TIMEOUT_QUEUE]
+                                                        : c->answered ? "refused" : sl_finish_names[SL_FINISH_CANCELLED_QUEUE]},
         {.key = "choices", .kind = SL_LOG_INT, .i = c->choices},
         {.key = "prompt_tokens", .kind = SL_LOG_INT, .i = c->prompt_tokens},
         {.key = "generated_tokens", .kind = SL_LOG_INT, .i = u.generated_tokens},
@@ -59,21 +59,21 @@ static void retire(sl__completion *c) {
     sl_free(c);
 }
 
-static void cancel(sl__completion *c) {
+static void cancel(sl__completion *c, sl_cancel why) {
     atomic_store(&c->job.cancelled, true);
-    if (c->request) sl_request_cancel(c->request);
+    if (c->request) sl_request_cancel(c->request, why);
 }
 
 static void on_gone(void *ctx) {
     sl__completion *c = ctx;
     c->gone = true;
-    cancel(c);
+    cancel(c, SL_CANCEL_CLIENT);
 }
 
 static void on_done(void *ctx) {
     sl__completion *c = ctx;
     c->x = NULL;
-    cancel(c);
+    cancel(c, SL_CANCEL_CLIENT);
     retire(c);
 }
 
@@ -357,7 +357,7 @@ void sl__completions_tick(sl_api *a) {
         uint64_t limit = (uint64_t)a->config.request_timeout * SL_SECOND;
         if (limit && now - c->arrived > limit && !c->timed_out) {
             c->timed_out = true;
-            cancel(c);
+            cancel(c, SL_CANCEL_TIMEOUT);
             if (!c->answered) fail(c);
             else if (sl_http_streaming(c->x)) sl_http_resume(c->x);
             continue;
@@ -375,5 +375,5 @@ void sl__completions_tick(sl_api *a) {
 }
 
 void sl__completions_cancel(sl_api *a) {
-    for (sl__completion *c = a->completions; c; c = c->next) cancel(c);
+    for (sl__completion *c = a->completions; c; c = c->next) cancel(c, SL_CANCEL_SHUTDOWN);
 }

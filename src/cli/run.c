@@ -23,7 +23,7 @@ static void print_json(const sl_settings *s, const sl_buffer *text, const sl_usa
     sl_buffer_json(&out, text->data ? text->data : "", text->len);
     sl_buffer_printf(&out, ",\"finish_reason\":\"%s\",\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
                            "\"first_token_seconds\":%.6f,\"total_seconds\":%.6f}",
-                     finish == SL_FINISH_STOP ? "stop" : finish == SL_FINISH_LENGTH ? "length" : "error",
+                     sl_finish_names[finish],
                      (long long)u->prompt_tokens, (long long)u->generated_tokens, u->first_token_seconds, u->total_seconds);
     printf("%s\n", sl_buffer_text(&out));
     sl_buffer_done(&out);

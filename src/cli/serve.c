@@ -114,6 +114,8 @@ static sl_status open_metrics(server *v, sl_error *e) {
                            .routed = m->hp.sparse,
                            .endpoints = paths,
                            .endpoint_count = count,
+                           .finish = sl_finish_names,
+                           .finish_count = SL_FINISH_COUNT,
                            .experts_in_metrics = !strcmp(v->s->metrics_experts, "on") ||
                                                  (!strcmp(v->s->metrics_experts, "auto") && few),
                            .model = m->name,

@@ -43,7 +43,7 @@ void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now) {
 static void learn_service(sl_engine *g, const sl_request *r, uint64_t now) {
     if (!r->started) return;
     g->place_freed = now;
-    if (r->finish != SL_FINISH_STOP && r->finish != SL_FINISH_LENGTH) return;
+    if (!sl_finish_good(r->finish)) return;
     double held = seconds(atomic_load(&r->started_at), now);
     g->mean_held = g->mean_held > 0 ? g->mean_held + LEARN * (held - g->mean_held) : held;
 }
@@ -65,6 +65,13 @@ void sl__account_wait(sl_engine *g, uint64_t now) {
     atomic_store(&g->retry_ms, (uint64_t)(wait * 1000));
 }
 
+/* Does its life tell how long requests take and how large they are? Not if it never ran, or its client or a shutdown ended
+ * it before its time: storms of hang-ups would flatter the latencies. One that ran into the server's limit does. */
+static bool ran(const sl_request *r) {
+    return r->started && (sl_finish_good(r->finish) || r->finish == SL_FINISH_ERROR || r->finish == SL_FINISH_TIMEOUT_PREFILL ||
+                          r->finish == SL_FINISH_TIMEOUT_DECODE);
+}
+
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
     sl_metrics *m = g->config.metrics;
     atomic_store(&r->ended_at, now);
@@ -73,6 +80,7 @@ void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
     double took = seconds(r->arrived, now);
     learn_service(g, r, now);
     sl_metrics_add(m, SL_METRIC_FINISHED, r->finish, 1);
+    if (!ran(r)) return;
     sl_metrics_observe(m, SL_METRIC_E2E, 0, took);
     sl_metrics_observe(m, SL_METRIC_REQUEST_PROMPT, 0, (double)r->prompt_tokens);
     sl_metrics_observe(m, SL_METRIC_REQUEST_GENERATION, 0, (double)atomic_load(&r->generated_tokens));

@@ -73,14 +73,20 @@ static void on_admitted(void *arg, sl__sequence *s) {
     sl__account_enter(g, s->request, sl_clock_ns());
 }
 
-static int cancel_reason(const sl_request *r) {
-    return !r->started ? SL_FINISH_CANCELLED_QUEUE : r->first_token ? SL_FINISH_CANCELLED_DECODE : SL_FINISH_CANCELLED_PREFILL;
+static int cancel_reason(const sl_request *r, int why) {
+    if (why == SL_CANCEL_SHUTDOWN) return SL_FINISH_SHUTDOWN;
+    bool late = why == SL_CANCEL_TIMEOUT;
+    if (!r->started) return late ? SL_FINISH_TIMEOUT_QUEUE : SL_FINISH_CANCELLED_QUEUE;
+    if (!r->first_token) return late ? SL_FINISH_TIMEOUT_PREFILL : SL_FINISH_CANCELLED_PREFILL;
+    return late ? SL_FINISH_TIMEOUT_DECODE : SL_FINISH_CANCELLED_DECODE;
 }
 
 static void drop_cancelled(sl_engine *g, bool all) {
     for (sl_request *r = g->requests, *next; r; r = next) {
         next = r->next;
-        if (all || atomic_load(&r->cancelled)) sl__request_drop(g, r, cancel_reason(r));
+        int why = atomic_load(&r->cancelled);
+        if (!why && all) why = SL_CANCEL_SHUTDOWN;
+        if (why) sl__request_drop(g, r, cancel_reason(r, why));
     }
 }
 

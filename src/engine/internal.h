@@ -40,7 +40,7 @@ struct sl_request {
     char id[160];
 
     /* loop → engine */
-    atomic_bool cancelled;
+    atomic_int cancelled; /* sl_cancel; 0: no */
     uint64_t arrived; /* sl_clock_ns; where the latencies that a client sees begin */
 
     /* engine */

@@ -239,8 +239,9 @@ bool sl_request_next(sl_request *r, sl_event *ret) {
     return true;
 }
 
-void sl_request_cancel(sl_request *r) {
-    atomic_store(&r->cancelled, true);
+void sl_request_cancel(sl_request *r, sl_cancel why) {
+    int no = 0;
+    if (!atomic_compare_exchange_strong(&r->cancelled, &no, (int)why)) return;
     sl_mailbox_poke(r->engine->inbox);
 }
 

@@ -18,6 +18,7 @@
 #define SL_ENGINE_REQUEST_H
 
 #include "base/error.h"
+#include "engine/finish.h"
 #include "sampling/sampling.h"
 
 #include <stdbool.h>
@@ -86,8 +87,9 @@ typedef struct sl_event {
 /* Loop: the next event, oldest first; pointers stay valid until the next call. false: nothing more for now. */
 bool sl_request_next(sl_request *r, sl_event *ret);
 
-/* Loop: the client is gone or the deadline passed. Idempotent; takes effect within one step. */
-void sl_request_cancel(sl_request *r);
+/* Loop: ends the request within one step; `why` gives its finish. Only the first call counts. */
+typedef enum sl_cancel { SL_CANCEL_CLIENT = 1, SL_CANCEL_TIMEOUT, SL_CANCEL_SHUTDOWN } sl_cancel;
+void sl_request_cancel(sl_request *r, sl_cancel why);
 
 /* Loop: the engine has let go; no further event will come. Only true after the entry that says so was taken from the
  * ready list. */

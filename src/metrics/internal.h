@@ -59,9 +59,17 @@ typedef struct sl__bounds {
 
 extern const sl__bounds sl__kind_bounds[SL__KIND_COUNT];
 
-/* Statuses that have a label value of their own; the last one is "other". */
-extern const char *const sl__code_text[];
-extern const int sl__code_count;
+/* The values of the label code: every status that is answered, by us or by the HTTP library for us; beside them "other".
+ * 499: the client was gone before there was an answer. */
+#define SL__CODE_LIST(X)                                                                                               \
+    X(200) X(204) X(400) X(401) X(403) X(404) X(405) X(406) X(408) X(409) X(411) X(413) X(414) X(415) X(417) X(421)    \
+    X(422) X(429) X(431) X(499) X(500) X(501) X(503) X(504) X(505) X(507)
+enum {
+#define X(code) +1
+    SL__CODES = 1 SL__CODE_LIST(X)
+#undef X
+};
+extern const char *const sl__code_text[SL__CODES];
 
 /* A counter or gauge has one cell a slot. A histogram has count + 2 cells a slot: observations up to each bound (not yet
  * summed up), those beyond the last, the sum of what was observed.
@@ -79,6 +87,8 @@ struct sl_metrics {
     int endpoints;               /* with "other" */
     const char **endpoint;       /* [endpoints] as given */
     const char **endpoint_label; /* [endpoints] escaped, in quotes */
+    int finishes;
+    const char **finish_label;   /* [finishes] escaped, in quotes */
     const char *info[SL_METRIC_COUNT]; /* labels of the INFO gauges, ready to print */
     int slots[SL_METRIC_COUNT];
     size_t first[SL_METRIC_COUNT]; /* first cell */

@@ -3,9 +3,8 @@
 #ifndef SL_METRICS_LIST_H
 #define SL_METRICS_LIST_H
 
-/* Label sets, and the order of their values where these are fixed (slots are row-major over them). */
-enum { SL_FINISH_STOP, SL_FINISH_LENGTH, SL_FINISH_ERROR, SL_FINISH_SLOW_CLIENT, SL_FINISH_CANCELLED_QUEUE,
-       SL_FINISH_CANCELLED_PREFILL, SL_FINISH_CANCELLED_DECODE, SL_FINISH_COUNT };
+/* Label sets, and the order of their values where these are fixed (slots are row-major over them). Endpoints, and the
+ * reasons why a request ended, come with the configuration. */
 enum { SL_REJECT_QUEUE_FULL, SL_REJECT_TOO_LONG, SL_REJECT_DRAINING, SL_REJECT_AUTH, SL_REJECT_BAD_REQUEST, SL_REJECT_COUNT };
 enum { SL_ROWS_PREFILL, SL_ROWS_DECODE, SL_ROWS_RECOMPUTED, SL_ROWS_COUNT };
 enum { SL_SOURCE_COMPUTED, SL_SOURCE_CACHED, SL_SOURCE_COUNT };
@@ -16,7 +15,7 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
  * labels: NONE, ENDPOINT_CODE, FINISH, REJECT, ROWS, SOURCE, PHASE, LAYER, LAYER_EXPERT, CONFIG */
 #define SL_METRIC_LIST(X)                                                                                      \
     X(REQUESTS, "sluice_requests_total", COUNTER, ENDPOINT_CODE, LOOP, "HTTP requests answered, by endpoint and status code.") \
-    X(FINISHED, "sluice_requests_finished_total", COUNTER, FINISH, ENGINE, "Accepted requests that ended, by reason.") \
+    X(FINISHED, "sluice_requests_finished_total", COUNTER, FINISH, ENGINE, "Accepted requests that ended, by reason: cancelled_ by their client, timeout_ by the limit of the server, in the phase that follows; shutdown by the end of a drain.") \
     X(REJECTED, "sluice_requests_rejected_total", COUNTER, REJECT, ANY, "Requests refused, by reason.")        \
     X(STEP_ROWS_TOTAL, "sluice_rows_total", COUNTER, ROWS, ENGINE, "Rows computed, by kind.")                  \
     X(RUNNING, "sluice_requests_running", GAUGE, NONE, ENGINE, "Requests with a sequence in the batch.")       \
@@ -24,13 +23,13 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(EXPECTED_WAIT, "sluice_expected_wait_seconds", GAUGE, NONE, ENGINE, "Time until a place in the batch is likely to be free, by how long requests that ended well held theirs; 0 while one is free.") \
     X(PROMPT_TOKENS, "sluice_prompt_tokens_total", COUNTER, SOURCE, ENGINE, "Prompt tokens, by where their keys came from.") \
     X(GENERATION_TOKENS, "sluice_generation_tokens_total", COUNTER, NONE, ENGINE, "Tokens generated.")         \
-    X(TTFT, "sluice_time_to_first_token_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first token: reading, tokenising and queueing included.")   \
-    X(ITL, "sluice_inter_token_latency_seconds", SECONDS, NONE, ENGINE, "Between two tokens of a sequence.")   \
-    X(E2E, "sluice_e2e_request_latency_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its end.") \
-    X(QUEUE_TIME, "sluice_request_queue_time_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first step: reading and tokenising included.") \
-    X(REQUEST_PROMPT, "sluice_request_prompt_tokens", TOKENS, NONE, ENGINE, "Prompt tokens of a request.")     \
-    X(REQUEST_GENERATION, "sluice_request_generation_tokens", TOKENS, NONE, ENGINE, "Generated tokens of a request.") \
-    X(STEP_SECONDS, "sluice_step_seconds", SECONDS, PHASE, ENGINE, "Duration of a step.")                      \
+    X(TTFT, "sluice_time_to_first_token_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first token, reading, tokenising and queueing included; of requests that got one.")   \
+    X(ITL, "sluice_inter_token_latency_seconds", SECONDS, NONE, ENGINE, "Between two tokens of a sequence; one observation for each token but the first.")   \
+    X(E2E, "sluice_e2e_request_latency_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its end; of requests that ran and were not given up: ended by stop, length, error or timeout.") \
+    X(QUEUE_TIME, "sluice_request_queue_time_seconds", SECONDS, NONE, ENGINE, "From the arrival of a request to its first step, reading and tokenising included; of requests that got there.") \
+    X(REQUEST_PROMPT, "sluice_request_prompt_tokens", TOKENS, NONE, ENGINE, "Prompt tokens of a request; of those in sluice_e2e_request_latency_seconds.")     \
+    X(REQUEST_GENERATION, "sluice_request_generation_tokens", TOKENS, NONE, ENGINE, "Generated tokens of a request, all choices; of those in sluice_e2e_request_latency_seconds.") \
+    X(STEP_SECONDS, "sluice_step_seconds", SECONDS, PHASE, ENGINE, "Duration of a step that computed rows, sampling included.")                      \
     X(STEP_ROWS, "sluice_step_rows", ROWS, NONE, ENGINE, "Rows of a step.")                                    \
     X(KV_USAGE, "sluice_kv_cache_usage_ratio", GAUGE, NONE, ENGINE, "Share of the KV pages in use.")           \
     X(CACHE_CONFIG, "sluice_cache_config_info", INFO, CONFIG, READ, "Layout of the KV cache.")                 \

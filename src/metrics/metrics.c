@@ -40,12 +40,17 @@ const sl__bounds sl__kind_bounds[SL__KIND_COUNT] = {
     [SL__KIND_ROWS] = {bounds_rows, COUNT_OF(bounds_rows)},
 };
 
-/* 499: the client was gone before there was an answer. */
-static const int code_value[] = {200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 417, 422, 429, 499, 500, 501, 503};
-const char *const sl__code_text[] = {"200", "204", "400", "401", "403", "404", "405", "408", "411",
-                                     "413", "417", "422", "429", "499", "500", "501", "503", "other"};
-const int sl__code_count = COUNT_OF(sl__code_text);
-_Static_assert(sizeof(code_value) / sizeof(int) + 1 == sizeof(sl__code_text) / sizeof(char *), "a text for each code");
+static const int code_value[SL__CODES - 1] = {
+#define X(code) code,
+    SL__CODE_LIST(X)
+#undef X
+};
+const char *const sl__code_text[SL__CODES] = {
+#define X(code) #code,
+    SL__CODE_LIST(X)
+#undef X
+    "other"
+};
 
 int sl__metric_cells(sl_metric id) {
     sl__kind kind = sl__metric_list[id].kind;
@@ -56,8 +61,8 @@ static int slots_of(const sl_metrics *m, sl__labels labels) {
     switch (labels) {
     case SL__LABELS_NONE:
     case SL__LABELS_CONFIG: return 1;
-    case SL__LABELS_ENDPOINT_CODE: return m->endpoints * sl__code_count;
-    case SL__LABELS_FINISH: return SL_FINISH_COUNT;
+    case SL__LABELS_ENDPOINT_CODE: return m->endpoints * SL__CODES;
+    case SL__LABELS_FINISH: return m->finishes;
     case SL__LABELS_REJECT: return SL_REJECT_COUNT;
     case SL__LABELS_ROWS: return SL_ROWS_COUNT;
     case SL__LABELS_SOURCE: return SL_SOURCE_COUNT;
@@ -122,8 +127,9 @@ static bool keep_infos(sl_metrics *m, const sl_metrics_config *c) {
 static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
     m->endpoint = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(char *));
     m->endpoint_label = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(char *));
+    m->finish_label = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->finishes + 1, sizeof(char *));
     bool *routed = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->layers + 1, sizeof(bool));
-    if (!m->endpoint || !m->endpoint_label || !routed) return false;
+    if (!m->endpoint || !m->endpoint_label || !m->finish_label || !routed) return false;
     sl_buffer b = {0};
     bool ok = true;
     for (int i = 0; i < m->endpoints && ok; i++) {
@@ -132,6 +138,11 @@ static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
         put_label(&b, NULL, path);
         m->endpoint_label[i] = keep(m, &b);
         ok = m->endpoint[i] && m->endpoint_label[i];
+    }
+    for (int i = 0; i < m->finishes && ok; i++) {
+        put_label(&b, NULL, c->finish[i]);
+        m->finish_label[i] = keep(m, &b);
+        ok = m->finish_label[i] != NULL;
     }
     sl_buffer_done(&b);
     for (int i = 0; i < m->layers; i++) routed[i] = !c->routed || c->routed[i];
@@ -151,7 +162,7 @@ static size_t place(sl_metrics *m, sl__writer writer, bool experts, size_t at) {
 }
 
 sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error *e) {
-    if (c->layers < 0 || c->experts < 0 || c->endpoint_count < 0 || c->layers > 4096 || c->experts > 65536)
+    if (c->layers < 0 || c->experts < 0 || c->endpoint_count < 0 || c->finish_count < 0 || c->layers > 4096 || c->experts > 65536)
         return sl_fail(e, SL_INVALID, "metrics: %d layers of %d experts are out of range", c->layers, c->experts);
     sl_arena *arena = sl_arena_new();
     sl_metrics *m = arena ? sl_arena_alloc(arena, SL_MEM_METRICS, sizeof *m) : NULL;
@@ -161,6 +172,7 @@ sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error 
     m->experts = c->experts;
     m->experts_in_metrics = c->experts_in_metrics;
     m->endpoints = c->endpoint_count + 1;
+    m->finishes = c->finish_count;
     if (!keep_labels(m, c)) goto fail;
     m->step_cells = place(m, SL__WRITER_ENGINE, false, 0);
     size_t at = place(m, SL__WRITER_LOOP, false, m->step_cells);
@@ -267,6 +279,6 @@ int sl_metrics_request_slot(const sl_metrics *m, const char *endpoint, int statu
     if (!m) return 0;
     int row = 0, code = 0;
     while (row + 1 < m->endpoints && (!endpoint || strcmp(m->endpoint[row], endpoint) != 0)) row++;
-    while (code < COUNT_OF(code_value) && code_value[code] != status) code++;
-    return row * sl__code_count + code;
+    while (code < SL__CODES - 1 && code_value[code] != status) code++;
+    return row * SL__CODES + code;
 }

@@ -33,6 +33,8 @@ typedef struct sl_metrics_config {
     const bool *routed;           /* [layers] a layer that does not route has no expert series; NULL: all route */
     const char *const *endpoints; /* [endpoint_count] values of the label endpoint, without "other", which is added last */
     int endpoint_count;
+    const char *const *finish;    /* [finish_count] values of the label reason of SL_METRIC_FINISHED; a slot is an index */
+    int finish_count;
     bool experts_in_metrics;      /* --metrics-experts: per-expert series in the main page too */
     /* Label values of the gauges that are always 1. */
     const char *model, *family, *type, *version, *tier, *kv_type;

@@ -98,15 +98,6 @@ static void put_text_label(sl_buffer *out, const char *name, const char *value) 
     sl_buffer_puts(out, "\"");
 }
 
-static const char *const finish_text[SL_FINISH_COUNT] = {
-    [SL_FINISH_STOP] = "stop",
-    [SL_FINISH_LENGTH] = "length",
-    [SL_FINISH_ERROR] = "error",
-    [SL_FINISH_SLOW_CLIENT] = "slow_client",
-    [SL_FINISH_CANCELLED_QUEUE] = "cancelled_queue",
-    [SL_FINISH_CANCELLED_PREFILL] = "cancelled_prefill",
-    [SL_FINISH_CANCELLED_DECODE] = "cancelled_decode",
-};
 static const char *const reject_text[SL_REJECT_COUNT] = {
     [SL_REJECT_QUEUE_FULL] = "queue_full", [SL_REJECT_TOO_LONG] = "too_long",
     [SL_REJECT_DRAINING] = "draining",     [SL_REJECT_AUTH] = "auth",
@@ -135,11 +126,14 @@ static void put_labels(sl_buffer *out, const sl_metrics *m, int id, int slot) {
     case SL__LABELS_CONFIG: sl_buffer_puts(out, m->info[id]); break;
     case SL__LABELS_ENDPOINT_CODE:
         sl_buffer_puts(out, "endpoint=");
-        sl_buffer_puts(out, m->endpoint_label[slot / sl__code_count]);
+        sl_buffer_puts(out, m->endpoint_label[slot / SL__CODES]);
         sl_buffer_puts(out, ",");
-        put_text_label(out, "code", sl__code_text[slot % sl__code_count]);
+        put_text_label(out, "code", sl__code_text[slot % SL__CODES]);
         break;
-    case SL__LABELS_FINISH: put_text_label(out, "reason", finish_text[slot]); break;
+    case SL__LABELS_FINISH:
+        sl_buffer_puts(out, "reason=");
+        sl_buffer_puts(out, m->finish_label[slot]);
+        break;
     case SL__LABELS_REJECT: put_text_label(out, "reason", reject_text[slot]); break;
     case SL__LABELS_ROWS: put_text_label(out, "kind", rows_text[slot]); break;
     case SL__LABELS_SOURCE: put_text_label(out, "source", source_text[slot]); break;

@@ -63,6 +63,7 @@ def test_hang_up_in_the_queue():
             c.close()
         s.until(lambda: s.value("sluice_requests_waiting") == 0, what="the queue is empty")
         assert s.value("sluice_requests_finished_total", reason="cancelled_queue") == 5
+        assert s.value("sluice_e2e_request_latency_seconds_count") == 0 and s.value("sluice_request_prompt_tokens_count") == 0
         assert s.value("sluice_requests_running") == 1
         first.close()
         s.until(lambda: idle(s))
@@ -146,8 +147,12 @@ def test_drain_is_bounded():
 def test_request_timeout():
     with Server(MODEL, "--request-timeout", 1, "--threads", 1) as s:
         status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 8, "ignore_eos": True})
-        assert status in (200, 504), answer
+        assert status == 504, answer
         s.until(lambda: idle(s))
+        assert s.value("sluice_requests_finished_total", reason="timeout_decode") == 1
+        assert s.value("sluice_requests_total", endpoint="/v1/completions", code="504") == 1
+        assert s.value("sluice_requests_total", code="other") == 0 and cancelled(s) == 0
+        assert s.value("sluice_e2e_request_latency_seconds_count") == 1
 
 
 def test_kill_leaves_nothing_behind():

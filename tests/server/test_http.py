@@ -197,3 +197,4 @@ def test_a_cancelled_stream_says_why_at_the_end_of_a_drain():
     data = answer_of(c)
     assert b"the server is stopping" in data and data.rstrip().endswith(b"[DONE]\n\n\r\n0"), data[-300:]
     assert s.process.wait(30) == 0
+    assert "shutdown" in s.text() and "cancelled_" not in s.text(), s.text()

@@ -31,7 +31,8 @@ def test_every_metric_is_there_from_the_start():
         assert not missing, missing
         assert all(x.value == 0 for x in page["sluice_expert_tokens"].samples)
         reasons = {x.labels["reason"] for x in page["sluice_requests_finished"].samples}
-        assert reasons == {"stop", "length", "error", "slow_client", "cancelled_queue", "cancelled_prefill", "cancelled_decode"}
+        assert reasons == {"stop", "length", "error", "slow_client", "cancelled_queue", "cancelled_prefill", "cancelled_decode",
+                           "timeout_queue", "timeout_prefill", "timeout_decode", "shutdown"}
         info = page["sluice_model_info"].samples[0].labels
         assert info["family"] == "qwen3_moe" and int(info["experts"]) == 8
 

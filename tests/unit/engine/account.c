@@ -8,7 +8,7 @@
 #include "../run.h"
 
 static sl_engine g;
-static const sl_metrics_config mc = {.layers = 1, .experts = 1};
+static const sl_metrics_config mc = {.layers = 1, .experts = 1, .finish = sl_finish_names, .finish_count = SL_FINISH_COUNT};
 
 static void open_engine(int max_sequences) {
     sl_error e;
@@ -104,6 +104,33 @@ START_TEST(nobody_waits_for_a_place_that_is_free) {
 }
 END_TEST
 
+/* What a request must have gone through to be in the histograms, and the only reason that is counted. */
+START_TEST(only_what_ran_is_observed) {
+    static const struct { int finish; bool ran, observed; } cases[] = {
+        {SL_FINISH_STOP, true, true}, {SL_FINISH_LENGTH, true, true}, {SL_FINISH_ERROR, true, true}, {SL_FINISH_ERROR, false, false},
+        {SL_FINISH_SLOW_CLIENT, true, false}, {SL_FINISH_CANCELLED_QUEUE, false, false}, {SL_FINISH_CANCELLED_PREFILL, true, false},
+        {SL_FINISH_CANCELLED_DECODE, true, false}, {SL_FINISH_TIMEOUT_QUEUE, false, false}, {SL_FINISH_TIMEOUT_PREFILL, true, true},
+        {SL_FINISH_TIMEOUT_DECODE, true, true}, {SL_FINISH_SHUTDOWN, true, false}, {SL_FINISH_SHUTDOWN, false, false}};
+    static const sl_metric ids[] = {SL_METRIC_E2E, SL_METRIC_REQUEST_PROMPT, SL_METRIC_REQUEST_GENERATION};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static sl_request r;
+        double sum;
+        open_engine(1);
+        arrive(&r, 0);
+        if (cases[i].ran) enter(&r, 1);
+        end(&r, 2, cases[i].finish);
+        for (size_t k = 0; k < sizeof ids / sizeof *ids; k++)
+            ck_assert(sl_metrics_observed(g.config.metrics, ids[k], 0, &sum) == cases[i].observed);
+        ck_assert(sl_metrics_observed(g.config.metrics, SL_METRIC_QUEUE_TIME, 0, &sum) == cases[i].ran);
+        ck_assert(sl_metrics_observed(g.config.metrics, SL_METRIC_TTFT, 0, &sum) == 0);
+        for (int k = 0; k < SL_FINISH_COUNT; k++)
+            ck_assert(sl_metrics_get(g.config.metrics, SL_METRIC_FINISHED, k) == (k == cases[i].finish));
+        ck_assert_int_eq(atomic_load(&g.waiting), 0);
+        close_engine();
+    }
+}
+END_TEST
+
 enum { PLACES = 64 };
 static sl_request running[PLACES], other;
 
@@ -193,7 +220,7 @@ START_TEST(long_ones_first_of_all) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("engine/account", 20, latencies_begin_at_arrival, nobody_waits_for_a_place_that_is_free,
+    return RUN_TESTS("engine/account", 20, latencies_begin_at_arrival, only_what_ran_is_observed, nobody_waits_for_a_place_that_is_free,
                      a_full_queue_moves_as_fast_as_places_are_freed, a_storm_of_hang_ups_changes_nothing, long_ones_after_short_ones,
                      long_ones_first_of_all);
 }

@@ -47,7 +47,8 @@ static void ask_all(client **c, int count) {
 START_TEST(one_answer) {
     rig_load(&g, checkpoints[_i]);
     int count = _i == 0 ? CLIENTS : 16, vocab = sl_tokenizer_count(g.l.tokenizer);
-    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts};
+    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts, .finish = sl_finish_names,
+                            .finish_count = SL_FINISH_COUNT};
     client *alone[CLIENTS], *c[CLIENTS];
     g.config.max_sequences = 1;
     rig_start(&g);
@@ -265,7 +266,8 @@ START_TEST(cancelled_at_any_time) {
     g.config.max_sequences = 8;
     g.config.kv_pages = 30;
     g.dawdle = 300;
-    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts};
+    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts, .finish = sl_finish_names,
+                            .finish_count = SL_FINISH_COUNT};
     ck_assert_int_eq(sl_metrics_new(&mc, &g.config.metrics, &e), SL_OK);
     rig_start(&g);
     client *alone[CLIENTS], *c[CLIENTS];
@@ -279,14 +281,14 @@ START_TEST(cancelled_at_any_time) {
         bool left[CLIENTS] = {0};
         for (int i = 0; i < CLIENTS; i++) {
             c[i] = client_new(&g, a[i].spec);
-            if (rand() % 16 == 0) sl_request_cancel(c[i]->r), left[i] = true;
+            if (rand() % 16 == 0) sl_request_cancel(c[i]->r, SL_CANCEL_CLIENT), left[i] = true;
             ck_assert_int_eq(client_submit(&g, c[i]), SL_OK);
         }
         int ended = 0;
         while (ended < CLIENTS / 2) {
             ended += rig_take(&g);
             int k = rand() % CLIENTS;
-            if (c[k]->r && k % 2) sl_request_cancel(c[k]->r), left[k] = true;
+            if (c[k]->r && k % 2) sl_request_cancel(c[k]->r, SL_CANCEL_CLIENT), left[k] = true;
             usleep((unsigned)rand() % 500);
         }
         rig_wait(&g, CLIENTS - ended);
@@ -307,6 +309,39 @@ START_TEST(cancelled_at_any_time) {
     for (int i = 0; i < CLIENTS; i++) client_free(alone[i]);
     rig_stop(&g);
     sl_metrics_free(m);
+    rig_unload(&g);
+}
+END_TEST
+
+/* Who ended a request, and in which phase. The first who cancels it gives the reason. */
+START_TEST(a_cancelled_request_says_who_ended_it) {
+    static const sl_cancel whys[] = {SL_CANCEL_CLIENT, SL_CANCEL_TIMEOUT, SL_CANCEL_SHUTDOWN};
+    static const int in_queue[] = {SL_FINISH_CANCELLED_QUEUE, SL_FINISH_TIMEOUT_QUEUE, SL_FINISH_SHUTDOWN},
+                     in_decode[] = {SL_FINISH_CANCELLED_DECODE, SL_FINISH_TIMEOUT_DECODE, SL_FINISH_SHUTDOWN};
+    rig_load(&g, "mixtral-gqa");
+    g.config.max_sequences = 1;
+    for (int i = 0; i < 3; i++) {
+        rig_start(&g);
+        ask(&a[0], 10, 200);
+        a[0].spec.stream = true;
+        client *running = client_new(&g, a[0].spec), *queued = client_new(&g, a[0].spec);
+        while (!sem_trywait(&g.news)) {}
+        atomic_store(&g.hold, true);
+        ck_assert_int_eq(client_submit(&g, running), SL_OK);
+        sem_wait(&g.news); /* its first token */
+        ck_assert_int_eq(client_submit(&g, queued), SL_OK);
+        sl_request_cancel(queued->r, whys[i]);
+        sl_request_cancel(queued->r, whys[(i + 1) % 3]);
+        sl_request_cancel(running->r, whys[i]);
+        sl_request_cancel(running->r, whys[(i + 2) % 3]);
+        atomic_store(&g.hold, false);
+        rig_wait(&g, 2);
+        ck_assert_int_eq(queued->finish, in_queue[i]);
+        ck_assert_int_eq(running->finish, in_decode[i]);
+        client_free(queued);
+        client_free(running);
+        rig_stop(&g);
+    }
     rig_unload(&g);
 }
 END_TEST
@@ -419,7 +454,8 @@ START_TEST(the_hot_path_allocates_nothing) {
     g.config.threads = 2;
     g.config.max_sequences = 8;
     g.config.kv_pages = 20;
-    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts};
+    sl_metrics_config mc = {.layers = g.l.model->hp.layers, .experts = g.l.model->hp.experts, .finish = sl_finish_names,
+                            .finish_count = SL_FINISH_COUNT};
     ck_assert_int_eq(sl_metrics_new(&mc, &g.config.metrics, &e), SL_OK);
     rig_start(&g);
     client *c[CLIENTS];
@@ -506,7 +542,7 @@ int main(void) {
     tcase_add_loop_test(t, the_plan_is_honest, 0, CHECKPOINTS);
     const TTest *const tests[] = {
         scores_of_a_prompt_are_those_of_its_generation, stop_strings_cut_the_text_wherever_tokens_end, ends_and_stop_tokens,
-        cancelled_at_any_time, news_while_the_loop_is_slow, a_slow_client_ends_and_costs_nobody_else,
+        cancelled_at_any_time, a_cancelled_request_says_who_ended_it, news_while_the_loop_is_slow, a_slow_client_ends_and_costs_nobody_else,
         a_full_queue_and_a_drain_are_said_at_once, no_finite_logit_is_an_error, the_hot_path_allocates_nothing,
         every_allocation_of_the_start_may_fail, an_idle_engine_is_not_stuck};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);

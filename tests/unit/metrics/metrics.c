@@ -65,6 +65,10 @@ START_TEST(request_slots_are_distinct) {
     ck_assert_int_ne(ok, other_path);
     ck_assert_int_ne(ok, other_code);
     ck_assert_int_eq(other_path, sl_metrics_request_slot(m, "/y", 200));
+    static const int answered[] = {200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 422, 429, 431, 499, 500, 501,
+                                   503, 504, 505};
+    for (size_t i = 0; i < sizeof answered / sizeof *answered; i++)
+        ck_assert_int_ne(sl_metrics_request_slot(m, "/livez", answered[i]), other_code);
     ck_assert_int_eq(other_path, sl_metrics_request_slot(m, NULL, 200));
     ck_assert_int_eq(other_code, sl_metrics_request_slot(m, "/livez", 798));
     sl_metrics_add(m, SL_METRIC_REQUESTS, ok, 1);

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *const finish[] = {"stop", "cancelled_prefill", "timeout_queue"};
 static const char *const endpoints[] = {"/v1/completions", "/od\"d\\\n"};
 
 static sl_metrics_config config_of(int layers, int experts) {
     return (sl_metrics_config){
         .layers = layers, .experts = experts, .endpoints = endpoints, .endpoint_count = 2,
+        .finish = finish, .finish_count = 3,
         .model = "a \"model\"\\\n\x01\xff", .family = "f", .type = "Q4_K", .version = "1", .tier = "scalar",
         .kv_type = "f16", .experts_per_token = 2, .kv_block_size = 32, .kv_blocks = 7,
     };
@@ -53,6 +55,7 @@ START_TEST(every_series_is_there_at_zero) {
     has(t, "\nsluice_requests_total{endpoint=\"/od\\\"d\\\\\\n\",code=\"429\"} 0\n");
     has(t, "\nsluice_requests_total{endpoint=\"other\",code=\"other\"} 0\n");
     has(t, "\nsluice_requests_finished_total{reason=\"cancelled_prefill\"} 0\n");
+    has(t, "\nsluice_requests_finished_total{reason=\"timeout_queue\"} 0\n");
     has(t, "\nsluice_requests_rejected_total{reason=\"too_long\"} 0\n");
     has(t, "\nsluice_rows_total{kind=\"recomputed\"} 0\n");
     has(t, "\nsluice_prompt_tokens_total{source=\"cached\"} 0\n");

@@ -206,7 +206,7 @@ void sl__answer_usage_chunk(sl__completion *c, sl_buffer *out) {
 
 void sl__answer_error_chunk(int status, const char *message, sl_buffer *out) {
     sl_buffer_puts(out, "data: ");
-    sl_http_error_json(out, status, NULL, NULL, message);
+    sl_api_error_json(out, status, NULL, NULL, message);
     sl_buffer_puts(out, "\n\n");
 }
 

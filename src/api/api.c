@@ -43,8 +43,8 @@ sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_e
     a->config = *c;
     a->loop = loop;
     a->created = sl_clock_unix();
-    sl_status st = take_names(a, e);
-    if (st) goto fail;
+    a->doing = "starting";
+    sl_status st = SL_OK;
     if (uv_async_init(loop, &a->news, on_news)) {
         st = sl_fail(e, SL_IO, "the event loop takes no more handles");
         goto fail;
@@ -66,14 +66,19 @@ fail_open:
     uv_close((uv_handle_t *)&a->tick, NULL);
     uv_run(loop, UV_RUN_NOWAIT);
 fail:
-    sl_free(a->names);
     sl_free(a);
     return st;
 }
 
-void sl_api_start(sl_api *a, sl_engine *g) {
-    a->engine = g;
+void sl_api_loading(sl_api *a, const char *doing) { a->doing = doing; }
+
+sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e) {
+    a->config = *c;
+    sl_status st = take_names(a, e);
+    if (st) return st;
     a->ctx = sl_engine_config_of(g)->ctx;
+    a->engine = g;
+    return SL_OK;
 }
 
 void sl_api_drain(sl_api *a) {

@@ -38,8 +38,12 @@ typedef struct sl_api_config {
 /* The endpoints, for http's and the metrics' configuration; handlers take the sl_api as their argument. */
 const sl_http_endpoint *sl_api_endpoints(int *ret_count);
 
+/* Without model, tokenizer and metrics: until sl_api_start only the public endpoints may be asked, and /readyz is 503. */
 sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_error *e);
-void sl_api_start(sl_api *a, sl_engine *g); /* before the first exchange; from now on /readyz is 200 */
+/* What /readyz and /health say that the server is doing before sl_api_start, "opening the model"; the text is constant. */
+void sl_api_loading(sl_api *a, const char *doing);
+/* The model is there: takes the whole configuration again; from now on /readyz is 200. */
+sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e);
 
 void sl_api_wake(void *api); /* any thread: the engine has news; the config of the engine takes it */
 
@@ -51,8 +55,12 @@ void sl_api_cancel_all(sl_api *a); /* end of the drain: what is left is cancelle
 void sl_api_close(sl_api *a, void (*closed)(void *), void *arg);
 void sl_api_free(sl_api *a);
 
-/* The name under which the model is served. */
+/* The name under which the model is served; after sl_api_start. */
 const char *sl_api_model_name(const sl_api *a);
+
+/* http's `write_error`: {"error":{"message","type","param","code"}} with the type that goes with the status; param and code
+ * may be NULL. */
+void sl_api_error_json(sl_buffer *out, int status, const char *param, const char *code, const char *message);
 
 /* http's `answered` hook: one log line for what is no completion (those log when they end). */
 void sl_api_answered(void *api, const sl_http_exchange *x, int status, double seconds);

@@ -1,5 +1,6 @@
 #include "api/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* livez: the loop turns (it answers) and the engine is not stuck. readyz: takes work; a full queue stays ready, its answer
@@ -17,8 +18,8 @@ static bool stuck(const sl_api *a) {
 }
 
 static const char *state(const sl_api *a) {
-    if (!a->engine) return "loading";
     if (a->draining) return "draining";
+    if (!a->engine) return "loading";
     return stuck(a) ? "stuck" : "ok";
 }
 
@@ -28,18 +29,24 @@ void sl__livez_get(void *api, sl_http_exchange *x) {
 }
 
 void sl__readyz_get(void *api, sl_http_exchange *x) {
-    const char *s = state(api);
-    plain(x, strcmp(s, "ok") ? 503 : 200, s);
+    const sl_api *a = api;
+    const char *s = state(a);
+    char loading[80];
+    if (!a->engine && !a->draining) snprintf(loading, sizeof loading, "loading: %s", a->doing);
+    plain(x, strcmp(s, "ok") ? 503 : 200, a->engine || a->draining ? s : loading);
 }
 
 void sl__health_get(void *api, sl_http_exchange *x) {
     const sl_api *a = api;
     const char *s = state(a);
     sl_buffer out = {0};
-    sl_buffer_printf(&out, "{\"status\":\"%s\",\"running\":%d,\"waiting\":%d,\"model\":", s,
+    sl_buffer_printf(&out, "{\"status\":\"%s\",", s);
+    if (!a->engine) sl_buffer_printf(&out, "\"doing\":\"%s\",", a->doing);
+    sl_buffer_printf(&out, "\"running\":%d,\"waiting\":%d,\"model\":",
                      a->engine ? sl_engine_live(a->engine) - sl_engine_waiting(a->engine) : 0,
                      a->engine ? sl_engine_waiting(a->engine) : 0);
-    sl_buffer_json(&out, a->name[0], strlen(a->name[0]));
+    if (a->engine) sl_buffer_json(&out, a->name[0], strlen(a->name[0]));
+    else sl_buffer_puts(&out, "null");
     sl_buffer_puts(&out, "}");
     sl_http_add_header(x, "Cache-Control", "no-store");
     sl__reply_json(x, strcmp(s, "ok") ? 503 : 200, &out);

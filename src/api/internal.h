@@ -32,6 +32,7 @@ struct sl_api {
     sl_api_config config;
     uv_loop_t *loop;
     sl_engine *engine; /* NULL until sl_api_start */
+    const char *doing; /* until then: what the server does, see sl_api_loading */
     int ctx;           /* positions of the longest sequence; the text thread reads it too */
     uv_async_t news;   /* the engine or the text thread has something */
     uv_timer_t tick;   /* once a second: pings, deadlines */

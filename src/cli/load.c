@@ -42,9 +42,11 @@ static sl_status open_tokenizer(const sl_model *m, sl_tokenizer **ret, sl_error 
     return sl_tokenizer_from_hf(&h, ret, e);
 }
 
-sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e) {
+sl_status sl_load_told(const char *path, void (*tell)(void *arg, const char *doing), void *arg, sl_loaded *ret, sl_error *e) {
     sl_loaded l = {0};
+    if (tell) tell(arg, "opening the model");
     sl_status st = sl_model_open(path, &l.model, e);
+    if (!st && tell) tell(arg, "building the tokenizer");
     if (!st) st = open_tokenizer(l.model, &l.tokenizer, e);
     if (!st && sl_tokenizer_count(l.tokenizer) > l.model->hp.vocab)
         st = sl_fail(e, SL_FORMAT, "%s: the tokenizer has %d tokens, the embedding only %d rows", path,
@@ -53,6 +55,8 @@ sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e) {
     else *ret = l;
     return st;
 }
+
+sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e) { return sl_load_told(path, NULL, NULL, ret, e); }
 
 void sl_loaded_notes(const sl_loaded *l, void (*show)(void *arg, const char *text), void *arg) {
     if (l->model) sl_notes_show(sl_model_notes(l->model), show, arg);

@@ -1,5 +1,5 @@
 /* load.h: a model and its tokenizer, opened together.
- * The main thread, before others start; const afterwards. */
+ * Any one thread; const afterwards. */
 #ifndef SL_CLI_LOAD_H
 #define SL_CLI_LOAD_H
 
@@ -12,6 +12,8 @@ typedef struct sl_loaded {
     sl_tokenizer *tokenizer;
 } sl_loaded;
 
+/* tell(arg, "opening the model") before each step, if it is not NULL; the texts are constant. */
+sl_status sl_load_told(const char *path, void (*tell)(void *arg, const char *doing), void *arg, sl_loaded *ret, sl_error *e);
 sl_status sl_load(const char *path, sl_loaded *ret, sl_error *e);
 void sl_unload(sl_loaded *l);
 

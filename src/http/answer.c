@@ -41,11 +41,11 @@ static bool answerable(const sl_http_exchange *x) {
     return x->status == 0 && x->mhd && !x->cut;
 }
 
-/* The one answer that takes no memory of ours. */
+/* The one answer whose body was written at start. */
 static struct MHD_Response *no_memory(sl_http_exchange *x) {
-    static char text[] = "{\"error\":{\"message\":\"out of memory\",\"type\":\"overloaded_error\",\"param\":null,\"code\":null}}";
-    x->length = sizeof text - 1;
-    return MHD_create_response_from_buffer(sizeof text - 1, text, MHD_RESPMEM_PERSISTENT);
+    const sl_buffer *b = &x->h->no_memory;
+    x->length = b->len;
+    return MHD_create_response_from_buffer(b->len, b->data, MHD_RESPMEM_PERSISTENT);
 }
 
 void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body) {
@@ -70,7 +70,7 @@ void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl
 
 void sl_http_reply_error(sl_http_exchange *x, int status, const char *param, const char *code, const char *message) {
     sl_buffer b = {0};
-    sl_http_error_json(&b, status, param, code, message);
+    x->h->config.write_error(&b, status, param, code, message);
     sl_http_reply(x, status, "application/json", &b);
 }
 
@@ -147,7 +147,7 @@ ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
 }
 
 void sl__answer_count(const sl_http_exchange *x, int status) {
-    sl_metrics *m = x->h->config.metrics;
+    sl_metrics *m = x->h->metrics;
     if (!m) return;
     sl_metrics_add(m, SL_METRIC_REQUESTS,
                    sl_metrics_request_slot(m, x->endpoint ? x->endpoint->path : NULL, status), 1);

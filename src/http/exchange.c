@@ -3,7 +3,7 @@
  *   request line [sl__exchange_begin] ─► headers [access, first call: refused here or taken] ─► body [access, upload calls]
  *   ─► complete [access, last call: the endpoint's handle()] ─► answered: queued at once
  *                                                           └─► held: suspended ─► resumed with an answer: queued
- *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► ended list ─► done() ─► freed
+ *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► ended list ─► over() ─► freed
  *
  * Trap: an answer queued in the first call closes the connection, so one without a body waits for the second call. */
 #include "http/internal.h"
@@ -65,7 +65,7 @@ static enum MHD_Result queue(sl_http_exchange *x) {
 static void refuse_large(sl_http_exchange *x) {
     char message[96];
     snprintf(message, sizeof message, "The body is larger than the %zu bytes that this server takes.", x->h->config.body_limit);
-    sl_metrics_add(x->h->config.metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
+    sl_metrics_add(x->h->metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
     sl_http_reply_error(x, 413, NULL, NULL, message);
 }
 

@@ -40,7 +40,7 @@ static void tell_ended(sl_http *h) {
                 h->config.answered(h->config.arg, x, status, (double)(sl_clock_ns() - x->arrived) / (double)SL_SECOND);
         }
         h->live -= x->counted;
-        if (x->hooks) x->hooks->done(x->ctx);
+        if (x->hooks) x->hooks->over(x->ctx);
         sl__exchange_free(x);
     }
 }
@@ -158,7 +158,9 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     h->ended_tail = &h->ended;
     set_defaults(&h->config);
     for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1};
-    if (c->api_key_file) status = sl__keys_read(c->api_key_file, &h->keys, e);
+    c->write_error(&h->no_memory, 503, NULL, NULL, "out of memory");
+    if (h->no_memory.failed || h->no_memory.len == 0) status = sl_fail(e, SL_NOMEM, "no memory for the front end");
+    if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, &h->keys, e);
     int connections = h->config.connections;
     if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
     if (status == SL_OK && c->admin_host)
@@ -179,13 +181,18 @@ fail:
         uv_run(loop, UV_RUN_NOWAIT);
     }
     for (int i = 0; i < 2; i++) sl__listener_stop(&h->listeners[i]);
-    sl__keys_free(h->keys);
-    sl_free(h);
+    sl_http_free(h);
     return status;
+}
+
+void sl_http_serve(sl_http *h, sl_metrics *m) {
+    h->metrics = m;
+    h->serving = true;
 }
 
 int sl_http_port(const sl_http *h) { return h->listeners[0].port; }
 int sl_http_admin_port(const sl_http *h) { return h->listeners[1].port; }
+int sl_http_connections(const sl_http *h) { return h->config.connections; }
 int sl_http_live(const sl_http *h) { return h->live; }
 
 sl_status sl_http_reload(sl_http *h, sl_error *e) {
@@ -247,5 +254,6 @@ void sl_http_close(sl_http *h, void (*closed)(void *), void *arg) {
 void sl_http_free(sl_http *h) {
     if (!h) return;
     sl__keys_free(h->keys);
+    sl_buffer_done(&h->no_memory);
     sl_free(h);
 }

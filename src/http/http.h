@@ -11,16 +11,15 @@
  *   the request is complete ──► endpoint's handle() ──► either sl_http_reply() at once,
  *                                                   or sl_http_hold(), and later sl_http_reply() or sl_http_stream().
  *   A streamed exchange pulls: whenever the socket can take more, hooks->fill() appends whole events; when there is nothing
- *   it sleeps until sl_http_resume(). hooks->done() is called exactly once for every held exchange, last; after it the
- *   exchange is gone.
- *   The client hangs up (in any state) ──► hooks->gone(), then soon hooks->done().
+ *   it sleeps until sl_http_resume(). hooks->over() is called exactly once for every held exchange, last; after it the
+ *   exchange is freed.
+ *   The client hangs up (in any state) ──► hooks->gone(), then soon hooks->over().
  *   Half a close counts as a hang-up. So does an answer that is not taken: a stream has idle_seconds to catch up, an answer
  *   in one piece idle_seconds and a second for each 16 KiB.
  *
  * Invariants
- *   1. No callback of the api is called from inside another call of this module into libmicrohttpd that could not bear
- *      sl_http_reply, sl_http_resume or sl_http_stream.
- *   2. Framing errors, limits, keys and unknown paths are answered here (JSON error bodies) and never reach a handler.
+ *   1. Every function below may be called from inside every callback: what it sets off happens later in the loop's turn.
+ *   2. Framing errors, limits, keys and unknown paths are answered here and never reach a handler; config.write_error writes their bodies.
  *   3. Pending output of an exchange is bounded: fill() is called only when nothing is pending, and for
  *      32 KiB in one turn of the loop, so that a long page holds up nobody else. */
 #ifndef SL_HTTP_HTTP_H
@@ -65,13 +64,17 @@ typedef struct sl_http_config {
     const sl_http_endpoint *endpoints; /* [endpoint_count] */
     int endpoint_count;
     void *arg;                /* handed to every handler */
-    sl_metrics *metrics;      /* may be NULL: SL_METRIC_REQUESTS and rejections by key or framing are counted here */
-    /* Called once for each exchange when it is over, before done(), for logging; may be NULL. The status is 499 when the
+    /* Appends an error's body, in JSON; param and code may be NULL. */
+    void (*write_error)(sl_buffer *out, int status, const char *param, const char *code, const char *message);
+    /* Called once for each exchange when it is over, before hooks->over(), for logging; may be NULL. The status is 499 when the
      * client was gone before there was one, 408 when its body did not come in time. Method, path and id can be read. */
     void (*answered)(void *arg, const sl_http_exchange *x, int status, double seconds);
 } sl_http_config;
 
 sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e);
+/* Until then only public endpoints are served, so that /readyz can say what is being loaded; others are a 503. m may be NULL:
+ * SL_METRIC_REQUESTS and rejections by key or framing are counted there. */
+void sl_http_serve(sl_http *h, sl_metrics *m);
 int sl_http_port(const sl_http *h);       /* the bound port */
 int sl_http_admin_port(const sl_http *h); /* 0: none */
 sl_status sl_http_reload(sl_http *h, sl_error *e); /* reads the key file again; on error the old keys stay */
@@ -81,8 +84,9 @@ void sl_http_drain(sl_http *h);
 /* No new connections on the main listener; answers from now on say `Connection: close`. The admin listener goes on, so that
  * a drain can be watched. */
 void sl_http_quiesce(sl_http *h);
+int sl_http_connections(const sl_http *h); /* the limit: config.connections, less if the descriptor limit says so */
 int sl_http_live(const sl_http *h); /* exchanges of the main listener that are held or not yet sent */
-/* Cancels what is left (gone + done for each), closes everything; `closed` is called when all handles are closed. */
+/* Cancels what is left (gone and over for each), closes everything; `closed` is called when all handles are closed. */
 void sl_http_close(sl_http *h, void (*closed)(void *), void *arg);
 void sl_http_free(sl_http *h); /* after closed; may be called in it */
 
@@ -102,14 +106,12 @@ char *sl_http_take_body(sl_http_exchange *x, size_t *ret_len); /* the caller fre
 /* The answer. Headers are added before reply or stream. */
 void sl_http_add_header(sl_http_exchange *x, const char *name, const char *value);
 void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body); /* takes body's memory */
-/* {"error":{"message","type","param","code"}} with type and code from the status; param and code may be NULL. */
 void sl_http_reply_error(sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
-void sl_http_error_json(sl_buffer *out, int status, const char *param, const char *code, const char *message);
 
 typedef struct sl_http_hooks {
     void (*gone)(void *ctx);                          /* the client hung up or was cut off; may be NULL */
     bool (*fill)(void *ctx, sl_buffer *out);          /* streaming: append what there is; false: that was all */
-    void (*done)(void *ctx);                          /* exactly once, last */
+    void (*over)(void *ctx);                          /* exactly once, last */
 } sl_http_hooks;
 
 void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx); /* in handle() only; hooks are static */

@@ -10,7 +10,7 @@
  * Two rules keep libmicrohttpd's callbacks simple:
  *   1. Nothing resumes a connection at once: it goes on the resume list, and the kick (an idle handle, next in the loop's
  *      turn) resumes all, then runs the daemons. So every function of http.h can be called from every callback.
- *   2. gone(), answered() and done() are called outside libmicrohttpd only: by the hang-up watch and from the ended list. */
+ *   2. gone(), answered() and over() are called outside libmicrohttpd only: by the hang-up watch and from the ended list. */
 #ifndef SL_HTTP_INTERNAL_H
 #define SL_HTTP_INTERNAL_H
 
@@ -42,9 +42,6 @@ bool sl__request_id_good(const char *id);
 void sl__request_id_make(char ret[SL__HTTP_ID_MAX + 1]);
 bool sl__percent_decode(char *text, bool plus);              /* in place; false: a bad escape or %00 */
 char *sl__query_value(const char *query, const char *name); /* decoded, owned by the caller; NULL: absent, malformed */
-
-/* errors.c */
-const char *sl__error_type(int status);
 
 typedef struct sl__listener {
     sl_http *h;
@@ -114,6 +111,9 @@ struct sl_http {
     sl_http_config config;
     uv_loop_t *loop;
     sl__keys *keys; /* NULL: none needed */
+    sl_metrics *metrics; /* NULL: nothing is counted */
+    bool serving;        /* since sl_http_serve */
+    sl_buffer no_memory; /* the body of the 503 that needs no memory */
     sl__listener listeners[2]; /* main, admin */
     sl__connection *connections;
     sl_http_exchange *resume, *ended;

@@ -79,18 +79,23 @@ void sl__request_check(sl_http_exchange *x, const char *version) {
     const char *wrong = sl__head_check(&head, version, x->target);
     if (wrong) {
         x->close = true;
-        sl_metrics_add(h->config.metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
+        sl_metrics_add(h->metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
         sl_http_reply_error(x, 400, NULL, NULL, wrong);
         return;
     }
     route(x);
     if (x->status != 0) return;
     if (h->keys && !(x->endpoint->flags & SL_HTTP_PUBLIC) && !sl__keys_match(h->keys, head.authorization)) {
-        sl_metrics_add(h->config.metrics, SL_METRIC_REJECTED, SL_REJECT_AUTH, 1);
+        sl_metrics_add(h->metrics, SL_METRIC_REJECTED, SL_REJECT_AUTH, 1);
         sl_http_add_header(x, "WWW-Authenticate", "Bearer");
         sl_http_reply_error(x, 401, NULL, "invalid_api_key",
                             head.authorization ? "The API key is not valid."
                                                : "An API key is needed: Authorization: Bearer KEY.");
+        return;
+    }
+    if (!h->serving && !(x->endpoint->flags & SL_HTTP_PUBLIC)) {
+        sl_http_add_header(x, "Retry-After", "1");
+        sl_http_reply_error(x, 503, NULL, "loading", "The model is being loaded; /readyz says when it is there.");
         return;
     }
     if (head.length > h->config.body_limit) x->too_large = true;

@@ -54,11 +54,15 @@ class Server:
         self.log.seek(0)
         return self.log.read()
 
-    def wait_ready(self, seconds=60):
+    def wait_listening(self):
+        """The sockets are open; the model may not be there yet."""
+        self.wait_ready(word="listen")
+
+    def wait_ready(self, seconds=60, word="ready"):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             text = self.text()
-            found = re.search(r"ready +http://[^ ]*:(\d+) ", text)
+            found = re.search(word + r" +http://[^ ]*:(\d+) ", text)
             if found:
                 self.port = int(found.group(1))
                 admin = re.search(r"admin port (\d+)", text)

@@ -144,6 +144,25 @@ def test_drain_is_bounded():
     assert time.monotonic() - began < 20
 
 
+def test_a_second_signal_cuts_the_drain_short():
+    """/* Promise 3 */ however long the machine has been up and however long the drain may take."""
+    s = Server(MODEL, "--drain-seconds", 86400)
+    c = s.open_stream(**LONG)
+    c.recv(100)
+    s.process.send_signal(signal.SIGTERM)
+    s.until(lambda: s.get("/readyz")[0] == 503, what="readyz")
+    time.sleep(0.3)
+    assert s.process.poll() is None
+    began = time.monotonic()
+    s.process.send_signal(signal.SIGTERM)
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    assert b"the server is stopping" in data and data.rstrip().endswith(b"[DONE]\n\n\r\n0"), data[-300:]
+    assert s.process.wait(30) == 0
+    assert time.monotonic() - began < 10
+
+
 def test_request_timeout():
     with Server(MODEL, "--request-timeout", 1, "--threads", 1) as s:
         status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 8, "ignore_eos": True})

@@ -1,7 +1,9 @@
 """What has been attacked in servers like this one: headers, bodies, slow clients, storms. Promise 3."""
+import contextlib
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 
@@ -19,6 +21,21 @@ def answer_of(c):
 
 def status_of(data):
     return int(data.split(b" ", 2)[1]) if data.startswith(b"HTTP/1.1 ") else 0
+
+
+@contextlib.contextmanager
+def slow_model():
+    """The tiny checkpoint with a tokenizer.json that takes a while to read."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in os.listdir(MODEL):
+            if file != "tokenizer.json":
+                os.symlink(os.path.join(os.path.abspath(MODEL), file), os.path.join(folder, file))
+        with open(os.path.join(MODEL, "tokenizer.json")) as f:
+            text = f.read().rstrip()
+        assert text.endswith("}")
+        with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+            f.write(text[:-1] + ', "nobody_reads_this": [' + "0," * 8000000 + "0]}")
+        yield folder
 
 
 def alive(s):
@@ -56,6 +73,46 @@ def test_no_path_goes_round_the_key():
         assert s.get("/v1/models", headers=good)[0] == 200
         for path in ("/livez", "/readyz", "/health"):
             assert s.get(path)[0] == 200
+
+
+def test_loading_can_be_seen():
+    """The sockets open before the model does: probes get an honest 503 with the step, everything else a 503 too."""
+    with slow_model() as model:
+        s = Server(model, wait=False)
+        s.wait_listening()
+        status, _, data = s.get("/readyz")
+        assert status == 503 and data.startswith(b"loading: "), (status, data)
+        assert data.split(b": ", 1)[1].strip() in (b"starting", b"opening the model", b"building the tokenizer")
+        assert s.get("/livez")[0] == 200
+        status, answer = s.post("/v1/completions", {"prompt": [1]})
+        assert status == 503 and answer["error"]["code"] == "loading", answer
+        status, headers, data = s.get("/health")
+        answer = json.loads(data)
+        assert status == 503 and answer["status"] == "loading" and answer["doing"] and answer["model"] is None
+        for path in ("/metrics", "/v1/models"):
+            assert s.get(path)[0] == 503
+        s.until(lambda: s.get("/readyz")[0] == 200, seconds=60, what="ready")
+        alive(s)
+        assert s.stop() == 0
+        s = Server(model, wait=False)
+        s.wait_listening()
+        began = time.monotonic()
+        assert s.stop() == 0 and "while loading" in s.text()
+        assert time.monotonic() - began < 10
+        s = Server(model, wait=False)
+        s.wait_listening()
+        s.process.terminate()
+        time.sleep(0.05)
+        assert s.stop() == 0
+
+
+def test_a_load_that_fails_ends_the_process():
+    for model, status in (("/nowhere/at/all", 1), (os.path.dirname(checkpoint("x")), 1)):
+        s = Server(model, wait=False)
+        assert s.process.wait(30) == status, s.text()
+        assert model in s.text(), s.text()
+    s = Server(MODEL, "--kv-memory", "1", wait=False)
+    assert s.process.wait(30) == 1 and "--kv-memory" in s.text(), s.text()
 
 
 def test_a_body_of_10_megabytes():

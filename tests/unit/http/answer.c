@@ -21,7 +21,7 @@ START_TEST(a_stream_sleeps_and_wakes) {
         ck_assert_str_eq(header(&a, "X-Accel-Buffering"), "no");
         ck_assert_int_eq(headers(&a, "Cache-Control") + headers(&a, "X-Accel-Buffering") + headers(&a, "Content-Type"), 3);
         forget(&a);
-        ck_assert(reaches(&s.dones, round + 1));
+        ck_assert(reaches(&s.overs, round + 1));
         ck_assert(!d->gone);
     }
     hang_up(&c);
@@ -103,13 +103,13 @@ START_TEST(a_reader_that_never_catches_up_is_cut) { /* a byte now and then resta
     say(&c, "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n");
     ck_assert(reaches(&s.holds, 1));
     stalled();
-    ck_assert_int_eq(atomic_load(&s.dones), 0);
-    for (int i = 0; i < 100 && !atomic_load(&s.dones); i++) { /* 32 KiB, what it must take in 1000 s, takes 4800 s */
+    ck_assert_int_eq(atomic_load(&s.overs), 0);
+    for (int i = 0; i < 100 && !atomic_load(&s.overs); i++) { /* 32 KiB, what it must take in 1000 s, takes 4800 s */
         char some[4096];
         recv(c.fd, some, sizeof some, MSG_DONTWAIT);
         pass(&s, 600);
     }
-    ck_assert(reaches(&s.dones, 1) && s.held[0].gone);
+    ck_assert(reaches(&s.overs, 1) && s.held[0].gone);
     hang_up(&c);
     stop(&s);
 }

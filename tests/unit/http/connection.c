@@ -143,7 +143,7 @@ START_TEST(waiting_costs_nothing) { /* held ones, sleeping streams and idle conn
     }
     ck_assert(rests);
     for (int i = 0; i < 300; i++) hang_up(&c[i]);
-    ck_assert(reaches(&s.dones, 200));
+    ck_assert(reaches(&s.overs, 200));
     stop(&s);
 }
 END_TEST

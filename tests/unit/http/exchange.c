@@ -15,7 +15,7 @@ START_TEST(hang_up_while_held) { /* Promise 3 */
         if (i == 0) hang_up(&c);
         else if (i == 1) reset(&c);
         else shutdown(c.fd, SHUT_WR); /* half a close counts as a hang-up */
-        ck_assert(reaches(&s.dones, i + 1));
+        ck_assert(reaches(&s.overs, i + 1));
         ck_assert_int_eq(atomic_load(&s.gones), i + 1);
         ck_assert(s.held[i].gone);
         on_loop(&s, do_reply, &s.held[i]); /* a late answer finds nobody */
@@ -57,14 +57,14 @@ START_TEST(hang_up_while_streaming) { /* Promise 3: asleep between events, and b
         ck_assert_int_lt(i, 100);
     }
     hang_up(&c);
-    ck_assert(reaches(&s.dones, 1) && s.held[0].gone);
+    ck_assert(reaches(&s.overs, 1) && s.held[0].gone);
 
     dial(&c, s.port);
     say(&c, "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n");
     ck_assert(reaches(&s.holds, 2));
     usleep(100 * 1000);
     hang_up(&c);
-    ck_assert(reaches(&s.dones, 2) && s.held[1].gone);
+    ck_assert(reaches(&s.overs, 2) && s.held[1].gone);
     stop(&s);
 }
 END_TEST
@@ -85,7 +85,7 @@ START_TEST(answers_that_come_later_and_at_once) {
         listen_for(&c, &a, false);
         ck_assert_str_eq(sl_buffer_text(&a.body), "both");
         forget(&a);
-        ck_assert(reaches(&s.dones, 2 * i + 2));
+        ck_assert(reaches(&s.overs, 2 * i + 2));
     }
     ck_assert_int_eq(atomic_load(&s.gones), 0);
     hang_up(&c);

@@ -33,7 +33,7 @@
 
 typedef struct held {
     sl_http_exchange *x;
-    bool gone, done;
+    bool gone, over;
     size_t left;   /* bytes that the stream may still give */
     bool last;     /* and then it ends */
     size_t filled; /* bytes that fill() gave */
@@ -49,12 +49,14 @@ typedef struct server {
     void (*function)(struct server *s, void *arg);
     void *arg;
     sl_http_config config;
+    sl_metrics *metrics; /* may be NULL */
+    bool loading;        /* sl_http_serve is not called at the start */
     sl_http *h;
     sl_error error;
     sl_status status; /* of sl_http_new */
     int port, admin_port;
     held held[HELD_MAX];
-    atomic_int handled, holds, gones, dones, answers;
+    atomic_int handled, holds, gones, overs, answers;
     atomic_int answered[600]; /* by status */
     char last_id[SL__HTTP_ID_MAX + 1];
     uint64_t arrived; /* of the last echo */
@@ -72,7 +74,7 @@ typedef struct server {
 
 static void hook_gone(void *ctx) {
     held *d = ctx;
-    must(!d->gone && !d->done);
+    must(!d->gone && !d->over);
     d->gone = true;
     server *s = d->x->h->config.arg;
     atomic_fetch_add(&s->gones, 1);
@@ -80,7 +82,7 @@ static void hook_gone(void *ctx) {
 
 static bool hook_fill(void *ctx, sl_buffer *out) {
     held *d = ctx;
-    must(!d->done);
+    must(!d->over);
     char text[1024];
     memset(text, 'x', sizeof text);
     size_t n = d->left < sizeof text ? d->left : sizeof text;
@@ -93,16 +95,16 @@ static bool hook_fill(void *ctx, sl_buffer *out) {
     return d->left > 0 || !d->last;
 }
 
-static void hook_done(void *ctx) {
+static void hook_over(void *ctx) {
     held *d = ctx;
-    must(!d->done);
+    must(!d->over);
     server *s = d->x->h->config.arg;
-    d->done = true;
+    d->over = true;
     d->x = NULL;
-    atomic_fetch_add(&s->dones, 1);
+    atomic_fetch_add(&s->overs, 1);
 }
 
-static const sl_http_hooks fixture_hooks = {hook_gone, hook_fill, hook_done};
+static const sl_http_hooks fixture_hooks = {hook_gone, hook_fill, hook_over};
 
 static void reply(sl_http_exchange *x, int status, const char *data, size_t len) {
     sl_buffer b = {0};
@@ -194,6 +196,13 @@ static void on_answered(void *arg, const sl_http_exchange *x, int status, double
     atomic_fetch_add(&s->answers, 1);
 }
 
+static void write_error(sl_buffer *out, int status, const char *param, const char *code, const char *message) {
+    (void)param;
+    sl_buffer_printf(out, "{\"error\":\"%d %s ", status, code ? code : "-");
+    for (const char *p = message; *p; p++) sl_buffer_append(out, *p == '"' ? "'" : p, 1);
+    sl_buffer_puts(out, "\"}");
+}
+
 static void on_call(uv_async_t *a) {
     server *s = a->data;
     s->function(s, s->arg);
@@ -209,8 +218,10 @@ static void *server_main(void *arg) {
     s->config.endpoint_count = sizeof fixture_endpoints / sizeof *fixture_endpoints;
     s->config.arg = s;
     s->config.answered = on_answered;
+    s->config.write_error = write_error;
     s->status = sl_http_new(&s->loop, &s->config, &s->h, &s->error);
     if (s->status == SL_OK) {
+        if (!s->loading) sl_http_serve(s->h, s->metrics);
         s->port = sl_http_port(s->h);
         s->admin_port = sl_http_admin_port(s->h);
     } else {
@@ -224,9 +235,8 @@ static void *server_main(void *arg) {
 
 /* Fill in s->config first; what an earlier test of the same process left in s is cleared. */
 static inline sl_status start(server *s) {
-    sl_http_config config = s->config;
-    memset(s, 0, sizeof *s);
-    s->config = config;
+    server given = {.config = s->config, .metrics = s->metrics, .loading = s->loading};
+    *s = given;
     if (!s->config.host) s->config.host = "127.0.0.1";
     sem_init(&s->up, 0, 0);
     sem_init(&s->called, 0, 0);
@@ -235,6 +245,8 @@ static inline sl_status start(server *s) {
     if (s->status == SL_OK) return SL_OK;
     pthread_join(s->thread, NULL);
     s->config = (sl_http_config){0};
+    s->metrics = NULL;
+    s->loading = false;
     return s->status;
 }
 
@@ -262,10 +274,12 @@ static inline void stop(server *s) {
     on_loop(s, do_close, NULL);
     pthread_join(s->thread, NULL);
     ck_assert(s->closed);
-    ck_assert_int_eq(atomic_load(&s->holds), atomic_load(&s->dones));
+    ck_assert_int_eq(atomic_load(&s->holds), atomic_load(&s->overs));
     sem_destroy(&s->up);
     sem_destroy(&s->called);
     s->config = (sl_http_config){0};
+    s->metrics = NULL;
+    s->loading = false;
 }
 
 /* Waits until *counter is at least n; false after half a minute. */

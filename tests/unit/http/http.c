@@ -24,7 +24,7 @@ START_TEST(closes_with_whatever_is_open) { /* in every state; the library aborts
     }
     ck_assert(reaches(&s.holds, 24));
     usleep(50 * 1000);
-    stop(&s); /* every done() was called once, or it fails */
+    stop(&s); /* every over() was called once, or it fails */
     ck_assert_int_eq(atomic_load(&s.gones), 24);
     for (int i = 0; i < 40; i++) hang_up(&c[i]);
 }
@@ -142,7 +142,7 @@ START_TEST(a_storm_of_clients) { /* Promise 3: 400 come and go in every way whil
     hang_up(&quiet);
     for (int i = 0; i < 30000 && look(&s).live > 0; i++) usleep(1000);
     ck_assert_int_eq(look(&s).live, 0);
-    ck_assert_int_eq(atomic_load(&s.gones), atomic_load(&s.dones) - 1);
+    ck_assert_int_eq(atomic_load(&s.gones), atomic_load(&s.overs) - 1);
     stop(&s);
 }
 END_TEST

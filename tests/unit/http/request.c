@@ -42,7 +42,7 @@ START_TEST(head_has_the_headers_alone) {
         if (!strcmp(*p, "/hello")) ck_assert_str_eq(header(&a, "Content-Length"), "5");
     }
     hang_up(&c);
-    ck_assert(reaches(&s.dones, 2));
+    ck_assert(reaches(&s.overs, 2));
     ck_assert_int_eq(atomic_load(&s.gones), 0);
     stop(&s);
 }

@@ -1,5 +1,5 @@
 /* errors.c: error bodies as OpenAI's clients expect them. */
-#include "http/internal.h"
+#include "api/api.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static const struct {
     {429, "rate_limit_error"},     {503, "overloaded_error"},
 };
 
-const char *sl__error_type(int status) {
+static const char *type_of(int status) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (types[i].status == status) return types[i].type;
     }
@@ -24,9 +24,9 @@ static void put(sl_buffer *out, const char *name, const char *text) {
     else sl_buffer_puts(out, "null");
 }
 
-void sl_http_error_json(sl_buffer *out, int status, const char *param, const char *code, const char *message) {
+void sl_api_error_json(sl_buffer *out, int status, const char *param, const char *code, const char *message) {
     put(out, "{\"error\":{\"message\":", message);
-    put(out, ",\"type\":", sl__error_type(status));
+    put(out, ",\"type\":", type_of(status));
     put(out, ",\"param\":", param && *param ? param : NULL);
     put(out, ",\"code\":", code && *code ? code : NULL);
     sl_buffer_puts(out, "}}");

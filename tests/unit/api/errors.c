@@ -1,6 +1,10 @@
-#include "fixture.h"
+#include "api/api.h"
+
+#include <string.h>
 
 #include <jansson.h>
+
+#include "../run.h"
 
 START_TEST(body_of_an_error) {
     static const struct {
@@ -11,7 +15,7 @@ START_TEST(body_of_an_error) {
                  {504, "server_error"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         sl_buffer b = {0};
-        sl_http_error_json(&b, types[i].status, i ? "field" : NULL, i ? NULL : "code", "a \"message\" with \xff and \n");
+        sl_api_error_json(&b, types[i].status, i ? "field" : NULL, i ? NULL : "code", "a \"message\" with \xff and \n");
         json_error_t e;
         json_t *doc = json_loadb(b.data, b.len, 0, &e), *error = json_object_get(doc, "error");
         ck_assert_msg(doc != NULL, "%s", e.text);
@@ -26,4 +30,4 @@ START_TEST(body_of_an_error) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("http/errors", 10, body_of_an_error); }
+int main(void) { return RUN_TESTS("api/errors", 10, body_of_an_error); }

@@ -13,82 +13,80 @@ static int rows_at_once(int range) {
 static int least(int a, int b) { return a < b ? a : b; }
 
 bool sl_ffn_quantised(const sl_ffn_weights *w) {
-    return sl_types[w->gate.type].quantised || sl_types[w->up.type].quantised;
+    return sl_matrix_quantised(&w->gate) || sl_matrix_quantised(&w->up);
 }
 
-int sl_ffn_range(size_t total, int participants) {
-    size_t wanted = (size_t)participants * 8;
-    for (int range = 16 * SL_PANEL; range > SL_PANEL; range -= SL_PANEL) {
-        if (total / (size_t)range >= wanted) return range;
-    }
-    return SL_PANEL;
+/* The length of ranges of `total` output rows in all, when the largest group has `most` rows: as long as can be, since
+ * weights stream best in long runs, but so short that the results of as many rows as use a panel of weights together fit
+ * half of the scratch. */
+static int range_length(size_t total, int threads, int most) {
+    int fits = (int)(SL_FFN_SCRATCH / 2) / least(most, SL_FFN_ROWS) / SL_PANEL * SL_PANEL;
+    return least(sl_range_length(total, threads), fits);
 }
 
-/* As long as can be, since weights stream best in long runs; but so short that the results of as many rows as use a panel
- * of weights together fit the scratch. */
-static int range_for(size_t total, int participants, int most) {
-    int range = sl_ffn_range(total, participants);
-    return least(range, (int)(SL_FFN_SCRATCH / 2) / least(most, SL_FFN_ROWS) / SL_PANEL * SL_PANEL);
-}
-
-void sl_ffn_plan(sl_ffn *f, sl_groups *groups, int participants) {
+void sl_ffn_plan(sl_ffn *f) {
+    const sl_groups *groups = f->groups;
     size_t total = 0;
     int most = 1;
     for (int i = 0; i < groups->count; i++) {
         total += (size_t)groups->group[i].h.cols;
         if (groups->group[i].n > most) most = groups->group[i].n;
     }
-    f->groups = groups;
-    f->participants = participants;
-    f->up_range = range_for(total, participants, most);
+    f->up_range = range_length(total, f->threads, most);
     /* An item of down goes through all groups: with many rows it is long enough for half as many, and an expert's weights
      * are read in longer runs. */
-    f->down_range = range_for((size_t)f->width * (most > SL_PANEL ? 2 : 1), participants, most);
-    f->down_items = (f->width + f->down_range - 1) / f->down_range;
-    groups->items = 0;
+    f->down_range = range_length((size_t)f->width * (most > SL_PANEL ? 2 : 1), f->threads, most);
+    int items = 0;
     for (int i = 0; i < groups->count; i++) {
-        sl_group *g = &groups->group[i];
-        g->first_item = groups->items;
-        groups->items += (g->h.cols + f->up_range - 1) / f->up_range;
+        const sl_group *g = &groups->group[i];
+        f->first_item[i] = items;
+        items += sl_range_count(g->h.cols, f->up_range);
         if (g->expert >= 0) sl_expert_stats_group(f->stats, f->layer, g->expert, g->n);
     }
+    f->first_item[groups->count] = items;
 }
 
-/* The group that has the item: the last one whose first item is not beyond it. */
-static const sl_group *group_of(const sl_groups *groups, int item) {
-    int lo = 0, hi = groups->count - 1;
+/* The number of the group that has the item of the gate and up phase: the last one whose first item is not beyond it. */
+static int group_of(const sl_ffn *f, int item) {
+    int lo = 0, hi = f->groups->count - 1;
     while (lo < hi) {
         int mid = (lo + hi + 1) / 2;
-        if (groups->group[mid].first_item <= item) lo = mid;
+        if (f->first_item[mid] <= item) lo = mid;
         else hi = mid - 1;
     }
-    return &groups->group[lo];
+    return lo;
+}
+
+/* The range of group i's ff that the item has. */
+static sl_range up_range_of(const sl_ffn *f, int i, int item) {
+    return sl_range_at(f->groups->group[i].h.cols, f->up_range, item - f->first_item[i]);
 }
 
 static const uint8_t *row_of(const sl_matrix *w, int row) { return w->data + (size_t)row * w->stride; }
 
 /* Where the item's gate rows begin; NULL: there is no such item. */
 static const uint8_t *gate_of(const sl_ffn *f, int item) {
-    if (item >= f->groups->items) return NULL;
-    const sl_group *g = group_of(f->groups, item);
-    return row_of(&g->w->gate, (item - g->first_item) * f->up_range);
+    if (item >= sl_ffn_up_items(f)) return NULL;
+    int i = group_of(f, item);
+    return row_of(&f->groups->group[i].w->gate, up_range_of(f, i, item).first);
 }
 
 void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
     const sl_kernel_table *k = sl_kernels();
-    const sl_group *g = group_of(f->groups, item);
+    int number = group_of(f, item);
+    const sl_group *g = &f->groups->group[number];
     const sl_ffn_weights *w = g->w;
     uint64_t began = f->stats ? sl_clock_ns() : 0;
-    int first = (item - g->first_item) * f->up_range, last = least(first + f->up_range, g->h.cols);
-    int range = last - first, block = rows_at_once(range);
-    bool quantised = sl_types[w->down.type].quantised;
+    sl_range of_ff = up_range_of(f, number, item);
+    int first = of_ff.first, last = of_ff.last, range = last - first, block = rows_at_once(range);
+    bool quantised = sl_matrix_quantised(&w->down);
     sl_acts x = sl_planes_acts(f->x, 0);
     float *gate = scratch, *up = scratch + SL_FFN_SCRATCH / 2; /* [block][range] */
-    const uint8_t *likely = gate_of(f, item + f->participants);
+    const uint8_t *likely = gate_of(f, item + f->threads); /* where this thread probably goes on */
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
         k->gemm[w->gate.type](&w->gate, first, last, &x, g->row + r, n, gate, (size_t)range, gemm_scratch,
-                                row_of(&w->up, first));
+                              row_of(&w->up, first));
         k->gemm[w->up.type](&w->up, first, last, &x, g->row + r, n, up, (size_t)range, gemm_scratch,
                             r + n < g->n ? row_of(&w->gate, first) : likely);
         for (int i = 0; i < n; i++) {
@@ -119,7 +117,8 @@ static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, f
 }
 
 void sl_ffn_down(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
-    int first = item * f->down_range, last = least(first + f->down_range, f->width);
+    sl_range of_width = sl_range_at(f->width, f->down_range, item);
+    int first = of_width.first, last = of_width.last;
     for (int r = 0; r < f->rows; r++) {
         memset(f->y + (size_t)r * (size_t)f->width + first, 0, (size_t)(last - first) * sizeof *f->y);
     }

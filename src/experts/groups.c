@@ -10,12 +10,11 @@ static sl_planes take_h(sl_groups *g, int rows, int ff) {
     size_t at = g->h_used;
     g->h_used += padded((size_t)rows * (size_t)ff);
     assert(g->h_used <= g->h_room);
-    return (sl_planes){g->h.f + at, g->h.q + at, g->h.scale + at / 32, g->h.sum + at / 32, g->h.total + at / 32, ff};
+    return sl_planes_part(&g->h, at, ff);
 }
 
 void sl_groups_reset(sl_groups *g) {
     g->count = 0;
-    g->items = 0;
     g->h_used = 0;
 }
 

@@ -1,16 +1,16 @@
 /* groups.h: the rows of a step by expert: one group for each expert that got rows.
- * Built by one participant between two barriers, const to all until the next layer; memory is the step's workspace.
+ * Workers: one participant builds the groups between two barriers, then they are const to all until the next layer. The
+ * memory is the step's workspace.
  *
- * A slot is one (group, row): slots of a group stand together, its rows in ascending order, groups in ascending expert
- * number, a shared expert last. A dense feed-forward layer is one group of all rows.
+ * A slot is one (group, row). The slots of a group stand together, its rows in ascending order; groups stand in ascending
+ * expert number, a shared expert last. A dense feed-forward layer is one group of all rows. Example: two experts a row, row
+ * 0 chose 1 and 4, row 1 chose 1 and 2: group of expert 1 with rows 0 1, of 2 with row 1, of 4 with row 0; four slots.
  *
- * Invariants
- *   1. Every (row, chosen expert) has exactly one slot.
- *   2. A group's items follow those of the group before it: item first_item … of the gate and up phase. */
+ * Invariant: every (row, chosen expert) has exactly one slot. */
 #ifndef SL_EXPERTS_GROUPS_H
 #define SL_EXPERTS_GROUPS_H
 
-#include "experts/planes.h"
+#include "kernels/planes.h"
 #include "model/model.h"
 
 #include <stdbool.h>
@@ -22,34 +22,33 @@ typedef struct sl_group {
     const int32_t *row;  /* [n] ascending */
     const float *weight; /* [n] on its output; NULL: 1 */
     sl_planes h;         /* [n][ff]: silu(gate) * up, input of down */
-    int first_item;
 } sl_group;
 
 typedef struct sl_groups {
     sl_group *group; /* [experts + 1] */
-    int count;
-    int items;       /* of the gate and up phase, set by sl_ffn_plan */
-    int32_t *row;    /* [max_rows * used + max_rows] of all slots; the last max_rows are 0, 1, 2 …, for all-row groups */
-    float *weight;   /* [max_rows * used] */
-    int32_t *next;   /* [experts]: scratch of the sort */
-    int max_rows, used, experts;
-    sl_planes h;     /* room for the groups' h; cols is 0 */
-    size_t h_room;   /* values in it */
-    size_t h_used;
+    int count;       /* groups in this layer */
+    int32_t *row;    /* [max_rows * used] rows of the slots, then [max_rows] 0, 1, 2 …: the rows of a group of all rows */
+    float *weight;   /* [max_rows * used] of the slots */
+    int32_t *next;   /* [experts] scratch of the sort */
+    int max_rows;    /* of a step */
+    int used;        /* experts a row */
+    int experts;
+    sl_planes h;     /* [h_room] values, of which each group gets a part */
+    size_t h_room, h_used;
 } sl_groups;
+
+/* Values that the h of a step's groups need at most. */
+size_t sl_groups_h_room(const sl_hparams *hp, int max_rows);
 
 /* Empties the list: before a layer. */
 void sl_groups_reset(sl_groups *g);
 
-/* Counting sort of a routed layer.
- *   expert, weight  [rows][used], experts of a row ascending
- *   experts         [g->experts] */
+/* Adds the groups of a routed layer, by a counting sort.
+ *   experts         [g->experts] weights
+ *   expert, weight  [rows][g->used], experts of a row ascending */
 void sl_groups_route(sl_groups *g, const sl_ffn_weights *experts, int rows, const int32_t *expert, const float *weight);
 
-/* One group of all rows: a dense layer (weight NULL), or the shared expert. */
+/* Adds one group of all rows: a dense layer, or the shared expert. weight [rows] on its output; NULL: 1. */
 void sl_groups_all(sl_groups *g, const sl_ffn_weights *w, int rows, const float *weight);
-
-/* Values of h that a step of max_rows needs at most. */
-size_t sl_groups_h_room(const sl_hparams *hp, int max_rows);
 
 #endif

@@ -1,17 +1,19 @@
-/* Attention over the sequences' pages.
+/* attention.c: attention over the sequences' pages.
  *
- * Result of one (row, head), whatever shares the step: the row sees positions 0 … p. They are cut into spans of
- * SL_SPAN_PAGES pages; each span has an online softmax with one update a page, beginning from nothing; the spans are merged
- * in ascending order:
+ * The result of one (row, head) is the same whatever shares the step. A row at position p sees positions 0 … p. They are cut
+ * into spans of SL_SPAN_PAGES pages. Each span has an online softmax of its own, which begins from nothing and is updated
+ * once a page: its maximum m, its sum s of weights 2^(score - m), its vector a of weighted values. The spans are merged in
+ * ascending order:
  *
- *     (M, S, A) = span 0;   then for each span (m, s, a):
+ *     (M, S, A) = span 0;   then for each further span (m, s, a):
  *     T = max(M, m);  S = fma(s, exp2(m - T), S * exp2(M - T));  A = fma(exp2(m - T), a, A * exp2(M - T));  M = T
  *     result = A * (1 / S)
  *
  * Rows of a sequence that stand next to each other are cut into chunks, so that a page is read once for all their queries.
- * An item is a chunk, a KV head, and all spans or a part of them. One that has all spans merges as it goes. When a chunk is
- * a large share of the step (a long context, few rows) its spans become items of their own, leave their (m, s, a) in the
- * partial results, and who ends the last one merges them: in the same order, so the bits are the same. */
+ * An item is a chunk, a KV head, and all spans or a part of them. An item that has all spans merges as it goes. When a chunk
+ * is a large share of the step (a long context, few rows), its spans are cut into parts, an item each. These leave each
+ * span's (m, s, a) in the partial results, and whoever ends the last part merges them: in the same order, so the bits are
+ * the same. */
 #include "base/fmath.h"
 #include "forward/internal.h"
 
@@ -22,31 +24,36 @@ enum { QUERIES = 64, MOST_PARTIAL_BYTES = 64 << 20 };
 
 static const float LOG2_E = 0x1.715476p+0f; /* softmax is computed to the base 2 */
 
-/* Parts a chunk may be cut into follow from its share of the step: see sl__attention_plan. */
-static int most_split(const sl_forward_config *c) {
-    return 4 * c->threads / c->model->hp.kv_heads + 1;
-}
+/* Most chunks of a step that are cut into parts. sl__attention_plan cuts a chunk when each KV head of it is more than a
+ * quarter of a thread's even share of the step: the chunk takes more than kv_heads quarters, and the step has four for each
+ * thread. Example: 8 threads, 4 KV heads: fewer than 32 / 4 chunks. */
+static int most_cut(const sl_forward *f) { return 4 * f->c.threads / f->m->hp.kv_heads + 1; }
 
 static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
 
-static int chunk_rows(int group) { return group >= QUERIES ? 1 : QUERIES / group; }
+/* Rows of a chunk at most: their query heads for one KV head are QUERIES, or one row's if it has more. */
+static int chunk_rows(const sl_forward *f) { return f->group >= QUERIES ? 1 : QUERIES / f->group; }
 
-void sl__attention_sizes(const sl_forward_config *c, sl__attention *a) {
-    const sl_hparams *hp = &c->model->hp;
-    int group = hp->heads / hp->kv_heads, spans = c->ctx / (SL_PAGE * SL_SPAN_PAGES) + 1;
+/* A chunk that is cut usually has one row (a decoding sequence with a long context); its partial results are one for each
+ * span of the longest context. So much is asked for, but not more than MOST_PARTIAL_BYTES unless one row's need it. What
+ * finds no place is not cut. */
+void sl__attention_sizes(sl_forward *f) {
+    const sl_hparams *hp = &f->m->hp;
+    sl__attention *a = &f->attention;
+    int spans = f->c.ctx / (SL_PAGE * SL_SPAN_PAGES) + 1;
     size_t one = (size_t)hp->heads * ((size_t)hp->head_dim * sizeof(float) + sizeof(sl_attend));
-    size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_split(c);
+    size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_cut(f);
     if (most < (size_t)spans) most = (size_t)spans;
-    a->queries = chunk_rows(group) * group;
+    a->queries = chunk_rows(f) * f->group;
     a->max_partials = (int)(wanted < most ? wanted : most);
-    a->max_counters = most_split(c) * hp->kv_heads;
+    a->max_counters = most_cut(f) * hp->kv_heads;
 }
 
-/* Cuts the step's rows into chunks. */
-static void cut(sl_forward *f) {
+/* Makes chunks of the step's rows. */
+static void make_chunks(sl_forward *f) {
     sl__attention *a = &f->attention;
     const sl_step *s = f->step;
-    int most = chunk_rows(f->group);
+    int most = chunk_rows(f);
     a->chunks = 0;
     for (int r = 0; r < s->rows;) {
         int n = 1;
@@ -60,17 +67,17 @@ static void cut(sl_forward *f) {
 void sl__attention_plan(sl_forward *f) {
     sl__attention *a = &f->attention;
     int kv_heads = f->m->hp.kv_heads, partials = 0, counters = 0;
-    cut(f);
-    int64_t work = 0;
+    make_chunks(f);
+    int64_t work = 0; /* in (row, page, KV head) triples */
     for (int i = 0; i < a->chunks; i++) work += (int64_t)a->chunk[i].rows * a->chunk[i].pages * kv_heads;
     a->items = 0;
     for (int i = 0; i < a->chunks; i++) {
         sl__chunk *c = &a->chunk[i];
-        int64_t item = (int64_t)c->rows * c->pages;
+        int64_t item = (int64_t)c->rows * c->pages; /* one KV head of it */
         int spans = spans_of(c->pages);
-        if (item * 4 * f->participants > work && spans > 1 && c->rows * spans <= a->max_partials - partials &&
+        if (item * 4 * f->c.threads > work && spans > 1 && c->rows * spans <= a->max_partials - partials &&
             kv_heads <= a->max_counters - counters) {
-            int64_t parts = item * 8 * f->participants / work;
+            int64_t parts = item * 8 * f->c.threads / work; /* each about an eighth of a thread's share */
             c->parts = parts < spans ? (int)parts : spans;
             c->partial = partials;
             c->counter = counters;

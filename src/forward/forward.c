@@ -1,11 +1,11 @@
-/* Making a forward pass, and running a step: one parallel region. */
+/* forward.c: making a forward pass, and running a step: one parallel region. */
 #include "forward/forward.h"
 
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "forward/internal.h"
 
-/* --- the workspace: one block, laid out by one function that runs twice, to count and to place --- */
+/* --- the workspace: one block of memory, laid out by one function that runs twice, to count and to place --- */
 
 typedef struct space {
     uint8_t *base; /* NULL: only count */
@@ -13,22 +13,25 @@ typedef struct space {
     bool overflow;
 } space;
 
+/* Room for count * size bytes at the next multiple of 64. */
 static void *place(space *s, size_t count, size_t size) {
     size_t bytes, at;
     if (!sl_mul(count, size, &bytes) || !sl_align_up(s->used, 64, &at) || !sl_add(at, bytes, &s->used)) s->overflow = true;
     return s->base && !s->overflow ? s->base + at : NULL;
 }
 
-static float *floats(space *s, size_t rows, size_t cols) {
-    size_t n;
+static size_t product_of(space *s, size_t rows, size_t cols) {
+    size_t n = 0;
     if (!sl_mul(rows, cols, &n)) s->overflow = true;
-    return place(s, s->overflow ? 0 : n, sizeof(float));
+    return n;
 }
 
-static sl_planes planes(space *s, size_t rows, int cols) {
-    size_t blocks = (size_t)cols / 32;
-    return (sl_planes){floats(s, rows, (size_t)cols), place(s, rows * (size_t)cols, 1), floats(s, rows, blocks),
-                       place(s, rows * blocks, sizeof(int16_t)), floats(s, rows, blocks), cols};
+static float *floats(space *s, size_t rows, size_t cols) { return place(s, product_of(s, rows, cols), sizeof(float)); }
+
+static sl_planes planes(space *s, size_t values, int cols) {
+    size_t bytes = 0;
+    if (!sl_planes_bytes(values, &bytes)) s->overflow = true;
+    return sl_planes_in(place(s, bytes, 1), values, cols);
 }
 
 static bool as_floats(const sl_matrix *w) {
@@ -45,6 +48,7 @@ static size_t larger_of_ffn(size_t a, const sl_ffn_weights *w) {
     return larger(larger(larger(a, &w->gate), &w->up), &w->down);
 }
 
+/* The most scratch that a kernel wants for any of the model's matrices, in bytes. */
 static size_t gemm_scratch(const sl_model *m) {
     size_t most = larger(0, &m->output);
     for (int i = 0; i < m->hp.layers; i++) {
@@ -58,24 +62,24 @@ static size_t gemm_scratch(const sl_model *m) {
 
 static void place_groups(sl_forward *f, space *s) {
     const sl_hparams *hp = &f->m->hp;
-    size_t rows = (size_t)f->c.max_rows, used = (size_t)hp->experts_used, experts = (size_t)hp->experts;
+    size_t rows = (size_t)f->c.max_rows, used = (size_t)hp->experts_used, most = (size_t)hp->experts + 1;
     sl_groups *g = &f->groups;
     g->max_rows = f->c.max_rows;
     g->used = hp->experts_used;
     g->experts = hp->experts;
-    g->group = place(s, experts + 1, sizeof *g->group);
-    g->row = place(s, rows * (used + 1), sizeof *g->row);
+    g->group = place(s, most, sizeof *g->group);
+    g->row = place(s, product_of(s, rows, used + 1), sizeof *g->row);
     g->weight = floats(s, rows, used);
-    g->next = place(s, experts, sizeof *g->next);
+    g->next = place(s, (size_t)hp->experts, sizeof *g->next);
     g->h_room = sl_groups_h_room(hp, f->c.max_rows);
-    g->h = (sl_planes){floats(s, 1, g->h_room), place(s, g->h_room, 1), floats(s, 1, g->h_room / 32 + 1),
-                       place(s, g->h_room / 32 + 1, sizeof(int16_t)), floats(s, 1, g->h_room / 32 + 1), 0};
+    g->h = planes(s, g->h_room, 0);
+    f->ffn.first_item = place(s, most + 1, sizeof *f->ffn.first_item);
 }
 
 static void place_attention(sl_forward *f, space *s) {
     const sl_hparams *hp = &f->m->hp;
     sl__attention *a = &f->attention;
-    sl__attention_sizes(&f->c, a);
+    sl__attention_sizes(f);
     size_t partials = (size_t)a->max_partials * (size_t)hp->heads;
     a->chunk = place(s, (size_t)f->c.max_rows, sizeof *a->chunk);
     a->partial_state = place(s, partials, sizeof *a->partial_state);
@@ -114,29 +118,35 @@ static void place_all(sl_forward *f, space *s) {
     f->logit_row = place(s, (size_t)f->c.max_logit_rows, sizeof *f->logit_row);
     f->x = floats(s, rows, width);
     f->y = floats(s, rows, width);
-    f->h = planes(s, rows, hp->width);
+    f->h = planes(s, product_of(s, rows, width), hp->width);
     f->q = floats(s, rows, q_width);
     f->kk = floats(s, rows, kv_width);
     f->v = floats(s, rows, kv_width);
-    f->a = planes(s, rows, (int)q_width);
+    f->a = planes(s, product_of(s, rows, q_width), (int)q_width);
     f->cosines = floats(s, rows, half);
     f->sines = floats(s, rows, half);
     f->scores = floats(s, rows, (size_t)hp->experts);
-    f->expert = place(s, rows * (size_t)hp->experts_used, sizeof *f->expert);
+    f->expert = place(s, product_of(s, rows, (size_t)hp->experts_used), sizeof *f->expert);
     f->weight = floats(s, rows, (size_t)hp->experts_used);
     f->shared_weight = floats(s, 1, rows);
     place_groups(f, s);
     place_attention(f, s);
     f->logits = floats(s, (size_t)f->c.max_logit_rows, (size_t)hp->vocab);
-    f->worker = place(s, (size_t)f->participants, sizeof *f->worker);
+    f->worker = place(s, (size_t)f->c.threads, sizeof *f->worker);
     size_t gemm = gemm_scratch(f->m);
-    for (int i = 0; i < f->participants; i++) place_worker(f, s, f->worker ? &f->worker[i] : NULL, gemm);
+    for (int i = 0; i < f->c.threads; i++) place_worker(f, s, f->worker ? &f->worker[i] : NULL, gemm);
+}
+
+/* What follows from the config alone. */
+static sl_forward bare(const sl_forward_config *c) {
+    const sl_hparams *hp = &c->model->hp;
+    return (sl_forward){.c = *c, .m = c->model, .k = sl_kernels(), .group = hp->heads / hp->kv_heads};
 }
 
 size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_cost_of(&m->hp, t).page_bytes; }
 
 size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
-    sl_forward f = {.c = *c, .m = c->model, .participants = c->threads};
+    sl_forward f = bare(c);
     space s = {0};
     place_all(&f, &s);
     return s.overflow ? SIZE_MAX : s.used;
@@ -148,6 +158,9 @@ static sl_status check(const sl_forward_config *c, sl_error *e) {
     if (c->max_rows < 1 || c->max_logit_rows < 1 || c->max_logit_rows > c->max_rows || c->max_sequences < 1 || c->ctx < 1) {
         return sl_fail(e, SL_INVALID, "a step of %d rows, %d with logits, %d sequences of %d positions", c->max_rows,
                        c->max_logit_rows, c->max_sequences, c->ctx);
+    }
+    if (sl_workers_count(c->workers) != c->threads) {
+        return sl_fail(e, SL_INVALID, "planned for %d threads, the pool has %d", c->threads, sl_workers_count(c->workers));
     }
     return SL_OK;
 }
@@ -174,7 +187,8 @@ static void prepare(sl_forward *f) {
     }
     size_t slots = (size_t)f->c.max_rows * (size_t)m->hp.experts_used;
     for (int r = 0; r < f->c.max_rows; r++) f->groups.row[slots + (size_t)r] = r;
-    f->ffn = (sl_ffn){.groups = &f->groups, .x = &f->h, .y = f->y, .width = m->hp.width, .stats = f->c.stats};
+    f->ffn = (sl_ffn){.groups = &f->groups, .x = &f->h, .y = f->y, .width = m->hp.width, .threads = f->c.threads,
+                      .stats = f->c.stats, .first_item = f->ffn.first_item};
 }
 
 sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error *e) {
@@ -182,11 +196,7 @@ sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error 
     sl_status status = SL_NOMEM;
     sl_forward *f = sl_calloc(1, sizeof *f);
     if (!f) return sl_fail(e, SL_NOMEM, "no memory for the forward pass");
-    f->c = *c;
-    f->m = c->model;
-    f->k = sl_kernels();
-    f->participants = c->threads;
-    f->group = c->model->hp.heads / c->model->hp.kv_heads;
+    *f = bare(c);
     size_t bytes = sl_forward_workspace_bytes(c);
     space s = {0};
     f->arena = sl_arena_new();

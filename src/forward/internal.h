@@ -1,14 +1,21 @@
 /* internal.h: what the files of forward/ share: the state of a forward pass, its phases, and each phase's functions.
- * Engine thread between steps; during a step all participants, who meet at the barriers of sl__phase.
+ * Engine thread between steps; during a step all participants of the worker pool, who meet at the barriers of sl__phase.
  *
- * A block is six phases. Each is a list of items, and a tail that finishes every row when the items are done:
+ * A block is a mixer (today attention) and a feed-forward part: six phases in all. A phase is a list of items that the
+ * participants share, then something for every row, then something once:
  *
- *     q k v    panels of the three matrices            | row: bias, norm, clip, rope, keys and values into pages
- *     attend   (rows, KV head, spans)                  | row: quantised for the output matrix
- *     output   panels                                  | row: x += y, norm, quantised      | dense: the one group
- *     router   (rows, experts)        sparse only      | row: pick                         | groups, items
- *     up       (group, range of ff)
- *     down     ranges of the result, over the groups   | row: x += y, norm of the next block, quantised */
+ *     phase    items                             every row, after them                     once, after that
+ *     q k v    ranges of the three matrices      bias, norm, clip, rope; its keys and
+ *                                                values into its page
+ *     attend   (chunk of rows, KV head, spans)   quantised for the output matrix
+ *     output   ranges of the matrix              x += y; norm, quantised for the router    dense layer: the one group and
+ *                                                and the feed-forward networks             its items
+ *     router   (rows, experts), if it routes     experts and weights are picked            groups and their items
+ *     up       (group, range of its ff)
+ *     down     ranges of the result, each        x += y; norm, quantised for the next
+ *              over all groups                   block (or the output)
+ *
+ * x is the residual stream, y what the part computed. */
 #ifndef SL_FORWARD_INTERNAL_H
 #define SL_FORWARD_INTERNAL_H
 
@@ -19,100 +26,124 @@
 
 #include <stdatomic.h>
 
-/* Rows of one sequence that attend together. */
+/* Rows of one sequence, next to each other in the step, that attend together: a page is read once for all of them. */
 typedef struct sl__chunk {
-    int row, rows;  /* of the step */
+    int row, rows;  /* first row of the step, how many */
     int pages;      /* up to the last row's position */
-    int parts;      /* items a KV head; 1: one item goes through all spans */
-    int first_item;
-    int partial;    /* first of its partial results, when parts > 1; each has [row][head] of a span */
-    int counter;    /* first of its kv_heads counters, when parts > 1 */
+    int parts;      /* items for each KV head, each with about as many spans; 1: one item has all spans */
+    int first_item; /* of kv_heads * parts */
+    int partial;    /* when parts > 1: first of its rows * spans places in the partial results, [span][row] */
+    int counter;    /* when parts > 1: first of its kv_heads counters */
 } sl__chunk;
 
 typedef struct sl__attention {
-    sl__chunk *chunk; /* [max_rows] */
-    int chunks, items;
-    int queries;        /* most in an item: (row, head) pairs */
-    int max_partials;   /* (row, span) pairs */
+    sl__chunk *chunk;         /* [max_rows] */
+    int chunks, items;        /* of the step */
+    int queries;              /* most (row, query head) pairs in an item */
+    int max_partials;         /* places for the partial results of (span, row) pairs */
     int max_counters;
     sl_attend *partial_state; /* [max_partials][heads] */
     float *partial_acc;       /* [max_partials][heads][head_dim] */
-    atomic_int *counter;      /* [max_counters] parts that are done */
+    atomic_int *counter;      /* [max_counters] parts of a (chunk, KV head) that have ended */
 } sl__attention;
 
 /* What one participant needs for itself. */
 typedef struct sl__worker {
     void *gemm;        /* scratch of the kernels */
-    float *ffn;        /* SL_FFN_SCRATCH floats */
-    float *acc;        /* [queries][head_dim]: one span */
-    float **acc_row;   /* [queries] */
-    uint8_t *ready;    /* [queries][sl_query_bytes(head_dim)]: queries as the KV type wants them */
+    float *ffn;        /* [SL_FFN_SCRATCH] */
+    float *acc;        /* [queries][head_dim] values added up in one span */
+    float **acc_row;   /* [queries] where each query's values are added up */
+    uint8_t *ready;    /* [queries][sl_query_bytes(head_dim)] queries as the KV type wants them */
     sl_query *query;   /* [queries] */
-    sl_attend *state, *total; /* [queries] of a span, of all spans so far */
-    int *count;        /* [queries] */
+    sl_attend *state, *total; /* [queries] softmax of one span, of all spans so far */
+    int *count;        /* [queries] positions of the current page that each query sees */
 } sl__worker;
 
 struct sl_forward {
     sl_forward_config c;
-    const sl_model *m;
-    const sl_kernel_table *k;
+    const sl_model *m;        /* c.model */
+    const sl_kernel_table *k; /* sl_kernels() */
     sl_arena *arena;
-    int participants;
-    int group;          /* query heads a KV head */
+    int group;                /* query heads that share a KV head */
     sl_kv kv;
 
     /* Constant after start. */
-    float *frequency;             /* [rope_dims / 2] */
-    const float **router;         /* [layers]: [experts][width] in float; NULL in a dense layer */
-    bool *ffn_quantised;          /* [layers]: does its gate or up read quantised activations? */
+    float *frequency;     /* [rope_dims / 2] */
+    const float **router; /* [layers] to [experts][width] in float; NULL in a dense layer */
+    bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? */
 
     /* The step. Rows are the step's unless said. */
     const sl_step *step;
     int logit_rows;
-    int32_t *logit_row;  /* [max_logit_rows]: row of the step */
-    float *x;            /* [rows][width]: the residual stream */
-    float *y;            /* [rows][width]: what a half block adds to it */
-    sl_planes h;         /* [rows][width]: normed */
-    float *q;            /* [rows][heads * head_dim] */
-    float *kk, *v;       /* [rows][kv_heads * head_dim] */
-    sl_planes a;         /* [rows][heads * head_dim]: attention's result */
+    int32_t *logit_row;     /* [max_logit_rows] row of the step, ascending */
+    float *x;               /* [rows][width] the residual stream */
+    float *y;               /* [rows][width] what a part adds to it */
+    sl_planes h;            /* [rows][width] a part's input: normed x; at the end [logit rows][width] */
+    float *q;               /* [rows][heads * head_dim] */
+    float *kk, *v;          /* [rows][kv_heads * head_dim] keys, values */
+    sl_planes a;            /* [rows][heads * head_dim] attention's result */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
-    float *scores;       /* [rows][experts] */
-    int32_t *expert;     /* [rows][experts_used] */
-    float *weight;       /* [rows][experts_used] */
-    float *shared_weight; /* [rows] */
+    float *scores;          /* [rows][experts] */
+    int32_t *expert;        /* [rows][experts_used] */
+    float *weight;          /* [rows][experts_used] */
+    float *shared_weight;   /* [rows] */
     sl_groups groups;
     sl_ffn ffn;
     sl__attention attention;
-    float *logits;       /* [logit rows][vocab] */
-    sl__worker *worker;  /* [participants] */
-    atomic_int done;     /* items of the current phase that are done */
+    float *logits;          /* [logit rows][vocab] */
+    sl__worker *worker;     /* [threads] */
+    atomic_int ended;       /* items of the current phase that have ended, where somebody wants to know (sl__phase) */
 };
 
 static inline int sl__least(int a, int b) { return a < b ? a : b; }
 
-/* One phase: items, then the tail of every row, then `once`. Few rows: whoever ends the last item does the rest before
- * the phase's only barrier. Many rows: the tail is work for all, after a barrier of its own. tail and once may be NULL. */
+/* phase.c: one phase for all participants: `items` (at least one) items, then the tail of every row, then `once`. tail and
+ * once may be NULL. With few rows, whoever ends the last item does the rest, before the phase's only barrier. With many
+ * rows the tail is work for all, after a barrier of its own. */
 typedef void sl__item_fn(sl_forward *f, int layer, int self, int item);
 typedef void sl__row_fn(sl_forward *f, int layer, int row);
 typedef void sl__once_fn(sl_forward *f, int layer);
 void sl__phase(sl_forward *f, int layer, int self, int items, sl__item_fn *item, sl__row_fn *tail, sl__once_fn *once);
 
-/* rope.c */
+/* product.c: the items of one or several products that a phase computes, one after the other, each cut into ranges of
+ * output rows: out [rows][w->rows] = x [rows][w->cols] times w. */
+typedef struct sl__product {
+    const sl_matrix *w;
+    const sl_planes *x;
+    float *out;
+} sl__product;
+int sl__product_items(const sl_forward *f, const sl__product *p, int count);
+void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item);
+
+/* stream.c: row `to` of h = the norm of row `row` of the stream, quantised if wanted; and x += y for a row. */
+void sl__stream_norm(sl_forward *f, int row, const float *weight, int to, bool quantised);
+void sl__stream_add(sl_forward *f, int row);
+
+/* rope.c: the frequencies, [rope_dims / 2], at start; a row's angles' cosines and sines in a step.
+ * divisors [rope_dims / 2] of the file; NULL: none. */
 void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *frequency);
 void sl__rope_angles(const sl_hparams *hp, const float *frequency, int position, float *cosines, float *sines);
 
 /* attention.c */
-void sl__attention_sizes(const sl_forward_config *c, sl__attention *a); /* the max_… fields and queries */
-void sl__attention_plan(sl_forward *f);                                 /* of the step; engine thread */
+void sl__attention_sizes(sl_forward *f); /* the max_… fields and queries, from config and model */
+void sl__attention_plan(sl_forward *f);  /* chunks and items of the step; engine thread */
 sl__item_fn sl__attend_item;
 
+/* mixer.c and feed_forward.c, the parts of a block. A part's input must stand in h for every row before its phases begin;
+ * its result stands in y when the tail of its last phase runs, which is the caller's. */
+sl__row_fn sl__mixer_input;
+void sl__mix(sl_forward *f, int layer, int self, sl__row_fn *tail, sl__once_fn *once);
+sl__row_fn sl__mixer_result; /* completes a row of y: first in that tail */
+sl__row_fn sl__feed_forward_input;
+sl__once_fn *sl__feed_forward_begin(const sl_forward *f, int layer); /* must run once before its phases; NULL: nothing */
+void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
+
 /* block.c */
+void sl__embed(sl_forward *f, int self); /* tokens to the stream, and the first block's input */
 void sl__block(sl_forward *f, int layer, int self);
-void sl__embed(sl_forward *f, int self);
 
 /* output.c */
+void sl__output_input(sl_forward *f, int row); /* after the last block: the norm of a row that wants logits */
 void sl__output(sl_forward *f, int self);
-sl__row_fn sl__finish_row; /* tail of the last block */
 
 #endif

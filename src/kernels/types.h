@@ -46,4 +46,7 @@ typedef struct sl_matrix {
     sl_type type;
 } sl_matrix;
 
+/* Does a product with it read quantised activations? */
+static inline int sl_matrix_quantised(const sl_matrix *w) { return sl_types[w->type].quantised; }
+
 #endif

@@ -1,0 +1,102 @@
+/* mixer.c: the first part of a block, in which a row hears of the rows before it: attention. Three of the six phases of
+ * internal.h: q k v, attend (its arithmetic is attention.c's), output. */
+#include "forward/internal.h"
+
+#define QKV 3
+
+/* The input's products with the three matrices. */
+static void qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
+    const sl_layer *l = &f->m->layer[layer];
+    ret[0] = (sl__product){&l->q, &f->h, f->q};
+    ret[1] = (sl__product){&l->k, &f->h, f->kk};
+    ret[2] = (sl__product){&l->v, &f->h, f->v};
+}
+
+static sl__product output_product(sl_forward *f, int layer) { return (sl__product){&f->m->layer[layer].o, &f->a, f->y}; }
+
+void sl__mixer_input(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    bool quantised = sl_matrix_quantised(&l->q) || sl_matrix_quantised(&l->k) || sl_matrix_quantised(&l->v);
+    sl__stream_norm(f, row, l->attn_norm, row, quantised);
+}
+
+/* --- q k v --- */
+
+static void qkv_item(sl_forward *f, int layer, int self, int item) {
+    sl__product p[QKV];
+    qkv_products(f, layer, p);
+    sl__product_item(f, self, p, QKV, f->step->rows, item);
+}
+
+static void clip(float *x, int n, float most) {
+    for (int i = 0; i < n; i++) x[i] = x[i] < -most ? -most : x[i] > most ? most : x[i];
+}
+
+/* Bias, norm and clip of one projection of one row: x [heads][head_dim]; bias, norm NULL: none. */
+static void finish_projection(sl_forward *f, float *x, int heads, const float *bias, const float *norm) {
+    const sl_hparams *hp = &f->m->hp;
+    int n = heads * hp->head_dim;
+    if (bias) f->k->add(x, bias, n);
+    if (norm && hp->qk_norm == SL_QK_NORM_FULL) f->k->rmsnorm(x, norm, n, hp->norm_eps, x);
+    if (norm && hp->qk_norm == SL_QK_NORM_HEAD) {
+        for (int h = 0; h < heads; h++) {
+            f->k->rmsnorm(x + h * hp->head_dim, norm, hp->head_dim, hp->norm_eps, x + h * hp->head_dim);
+        }
+    }
+    if (hp->qkv_clip > 0) clip(x, n, hp->qkv_clip);
+}
+
+static void rotate(sl_forward *f, float *x, int heads, int row) {
+    const sl_hparams *hp = &f->m->hp;
+    int half = hp->rope_dims / 2;
+    const float *c = f->cosines + (size_t)row * (size_t)half, *s = f->sines + (size_t)row * (size_t)half;
+    for (int h = 0; h < heads; h++) {
+        f->k->rope(x + h * hp->head_dim, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
+    }
+}
+
+/* Finishes a row's q, k and v, and writes its keys and values into its page. */
+static void qkv_row(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    const sl_hparams *hp = &f->m->hp;
+    size_t r = (size_t)row, d = (size_t)hp->head_dim, kv_width = (size_t)hp->kv_heads * d;
+    float *q = f->q + r * (size_t)hp->heads * d, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
+    finish_projection(f, q, hp->heads, l->q_bias, l->q_norm);
+    finish_projection(f, k, hp->kv_heads, l->k_bias, l->k_norm);
+    finish_projection(f, v, hp->kv_heads, l->v_bias, NULL);
+    rotate(f, q, hp->heads, row);
+    rotate(f, k, hp->kv_heads, row);
+
+    const sl_step_row *s = &f->step->row[row];
+    int page = f->step->sequence[s->sequence].page[s->position / SL_PAGE];
+    for (int h = 0; h < hp->kv_heads; h++) {
+        f->k->kv_store[f->kv.type](k + (size_t)h * d, v + (size_t)h * d, hp->head_dim, s->position % SL_PAGE,
+                                   sl_kv_head(&f->kv, page, layer, h));
+    }
+}
+
+/* --- attention's result times the output matrix --- */
+
+static void attended_row(sl_forward *f, int layer, int row) {
+    (void)layer;
+    sl_planes_quantize(&f->a, row, 0, f->a.cols);
+}
+
+static void output_item(sl_forward *f, int layer, int self, int item) {
+    sl__product p = output_product(f, layer);
+    sl__product_item(f, self, &p, 1, f->step->rows, item);
+}
+
+void sl__mixer_result(sl_forward *f, int layer, int row) {
+    const float *bias = f->m->layer[layer].o_bias;
+    int width = f->m->hp.width;
+    if (bias) f->k->add(f->y + (size_t)row * (size_t)width, bias, width);
+}
+
+void sl__mix(sl_forward *f, int layer, int self, sl__row_fn *tail, sl__once_fn *once) {
+    sl__product qkv[QKV], output = output_product(f, layer);
+    qkv_products(f, layer, qkv);
+    sl__phase(f, layer, self, sl__product_items(f, qkv, QKV), qkv_item, qkv_row, NULL);
+    sl__phase(f, layer, self, f->attention.items, sl__attend_item, sl_matrix_quantised(output.w) ? attended_row : NULL, NULL);
+    sl__phase(f, layer, self, sl__product_items(f, &output, 1), output_item, tail, once);
+}

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* What the engine counts, put into the metrics between sl_metrics_begin and sl_metrics_end, which the engine's loop holds. */
+/* What the engine counts. All of it happens between sl_metrics_begin and sl_metrics_end, which the engine's loop calls: so a
+ * scrape shows it with the step that it belongs to. */
 
 /* Weight of one more request in the mean time that a place is held. */
 #define LEARN 0.1

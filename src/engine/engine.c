@@ -11,54 +11,11 @@
 
 /* The engine thread's loop: take requests, drop cancelled ones, decide the step, run it, draw, hand out, wake.
  *
- * Both bookkeeping parts of a turn, before and after the forward pass, hold the metrics, so a scrape sees whole steps. */
+ * Both bookkeeping parts of a turn, before and after the forward pass, stand between sl_metrics_begin and _end: a scrape
+ * sees all of each, or nothing of it. */
 
 #define DEFAULT_STEP_ROWS 512
 #define LEAST_LOGIT_ROWS 32
-
-/* --- news to the loop --- */
-
-void sl__news(sl_engine *g, sl_request *r) {
-    if (r->in_news) return;
-    r->in_news = true;
-    r->news_next = g->news;
-    g->news = r;
-}
-
-/* One ready entry a request; after the lock is let go, the loop may free those that are over. */
-static void publish(sl_engine *g) {
-    if (!g->news) return;
-    pthread_mutex_lock(&g->ready_lock);
-    for (sl_request *r = g->news, *next; r; r = next) {
-        next = r->news_next;
-        r->in_news = false;
-        r->let_go = r->open == 0;
-        if (r->in_ready) continue;
-        r->in_ready = true;
-        r->ready_next = g->ready;
-        g->ready = r;
-    }
-    pthread_mutex_unlock(&g->ready_lock);
-    g->news = NULL;
-    if (g->config.wake) g->config.wake(g->config.wake_arg);
-}
-
-sl_request *sl_engine_take_ready(sl_engine *g) {
-    pthread_mutex_lock(&g->ready_lock);
-    sl_request *list = NULL;
-    for (sl_request *r = g->ready, *next; r; r = next) { /* oldest first again */
-        next = r->ready_next;
-        r->in_ready = false;
-        r->over = r->let_go;
-        r->taken_next = list;
-        list = r;
-    }
-    g->ready = NULL;
-    pthread_mutex_unlock(&g->ready_lock);
-    return list;
-}
-
-sl_request *sl_request_ready_next(sl_request *r) { return r->taken_next; }
 
 /* --- a turn --- */
 
@@ -151,7 +108,7 @@ static void *engine_main(void *arg) {
         if (!g->rows) sl__account_step(g, 0);
         sl_metrics_end(g->config.metrics);
         if (g->rows) run_step(g);
-        publish(g);
+        sl__news_publish(g);
     }
     return NULL;
 }
@@ -282,7 +239,6 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
     sl_engine *g = sl_calloc(1, sizeof *g);
     if (!g) return sl_fail(e, SL_NOMEM, "no memory for the engine");
     g->config = *c;
-    pthread_mutex_init(&g->ready_lock, NULL);
     sl_forward_config f = forward_config(c);
     g->max_rows = f.max_rows;
     g->max_logit_rows = f.max_logit_rows;
@@ -321,7 +277,6 @@ sl_engine *sl_engine_free(sl_engine *g) {
     if (g->inbox) sl_mailbox_free(g->inbox);
     sl_buffer_done(&g->text);
     sl_arena_free(g->arena);
-    pthread_mutex_destroy(&g->ready_lock);
     sl_free(g);
     return NULL;
 }

@@ -50,13 +50,13 @@ struct sl_request {
     int running;            /* of them in the batch */
     bool started, first_token, slow;
     int finish;             /* the worst so far; -1 */
-    struct sl_request *news_next;
+    struct sl_request *news_next; /* the list of requests with news of this step */
     bool in_news;
     char failure[160];
 
-    /* engine → loop, under the engine's ready_lock */
+    /* engine → loop: news.c */
     struct sl_request *ready_next;
-    bool in_ready, let_go;
+    atomic_int news;               /* sl__news_state */
 
     /* loop */
     struct sl_request *taken_next; /* not ready_next: the engine may make it ready again before the loop comes to it */
@@ -110,8 +110,7 @@ struct sl_engine {
     sl_buffer text;               /* what an event shows; memory reserved */
 
     sl_request *news;             /* requests with events of this step */
-    pthread_mutex_t ready_lock;
-    sl_request *ready;            /* under ready_lock, newest first */
+    _Atomic(sl_request *) ready;  /* the ready list, newest first */
 
     /* counted in a step, put into the metrics at its end */
     struct {
@@ -148,7 +147,9 @@ void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* o
 void sl__account_leave(sl_engine *g, sl_request *r);                       /* one leaves it */
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now);
 
-/* engine.c */
-void sl__news(sl_engine *g, sl_request *r); /* the request has something for the loop */
+/* news.c */
+typedef enum sl__news_state { SL__NEWS_NONE, SL__NEWS_READY, SL__NEWS_LAST } sl__news_state;
+void sl__news(sl_engine *g, sl_request *r);  /* the request has something for the loop */
+void sl__news_publish(sl_engine *g);         /* end of a step: hands it over and wakes the loop */
 
 #endif

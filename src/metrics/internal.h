@@ -7,7 +7,7 @@
 #include "base/machine.h"
 #include "metrics/metrics.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 typedef enum sl__kind {
@@ -71,6 +71,22 @@ enum {
 };
 extern const char *const sl__code_text[SL__CODES];
 
+/* Copies of the engine's cells as they were at the end of a step. There are three: one that the engine fills, one that the
+ * reader has, and the newest between the two. Each side swaps its own for the one between by a single atomic exchange, so
+ * neither waits, even if the other is not running for long, and no copy is ever written while it is read. */
+typedef struct sl__shadow {
+    double *copy[3];      /* [cell_count] each, laid out as the cells; only the engine blocks are used */
+    _Atomic unsigned between; /* number of a copy, and SL__FRESH if it is newer than the reader's */
+    unsigned filled;      /* engine thread: its own copy */
+    unsigned read;        /* reader (the loop thread): its own copy */
+    bool counting;        /* engine thread: between begin and end */
+    bool changed;         /* engine thread: something was counted since the last end */
+} sl__shadow;
+#define SL__FRESH 4u
+
+/* Reader: the newest copy; it stays as it is until the next call. */
+const double *sl__shadow_read(sl_metrics *m);
+
 /* A counter or gauge has one cell a slot. A histogram has count + 2 cells a slot: observations up to each bound (not yet
  * summed up), those beyond the last, the sum of what was observed.
  *
@@ -79,8 +95,6 @@ extern const char *const sl__code_text[SL__CODES];
  * Each block starts on a cache line of its own. The per-expert block is last, so that a page without it copies a prefix. */
 struct sl_metrics {
     sl_arena *arena;
-    pthread_mutex_t lock; /* over the two engine blocks */
-    bool held;            /* engine thread: between begin and end */
     int layers, experts;
     const bool *routed; /* [layers] those with expert series */
     bool experts_in_metrics;
@@ -93,7 +107,8 @@ struct sl_metrics {
     int slots[SL_METRIC_COUNT];
     size_t first[SL_METRIC_COUNT]; /* first cell */
     size_t step_cells, expert_first, cell_count;
-    double *cells;          /* [cell_count] */
+    double *cells;          /* [cell_count] where is counted; the two engine blocks are the engine thread's alone */
+    sl__shadow shadow;      /* of the two engine blocks, for who reads */
     sl_process_usage usage; /* loop thread: read at most once a second */
     uint64_t usage_at;
 };

@@ -181,7 +181,12 @@ sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error 
     m->cell_count = place(m, SL__WRITER_ENGINE, true, m->expert_first);
     m->cells = sl_arena_array(arena, SL_MEM_METRICS, m->cell_count, sizeof(double));
     if (!m->cells) goto fail;
-    pthread_mutex_init(&m->lock, NULL);
+    for (unsigned i = 0; i < 3; i++) {
+        m->shadow.copy[i] = sl_arena_array(arena, SL_MEM_METRICS, m->cell_count, sizeof(double));
+        if (!m->shadow.copy[i]) goto fail;
+    }
+    m->shadow.read = 1;
+    atomic_init(&m->shadow.between, 2);
     *ret = m;
     return SL_OK;
 fail:
@@ -191,29 +196,48 @@ fail:
 
 sl_metrics *sl_metrics_free(sl_metrics *m) {
     if (!m) return NULL;
-    pthread_mutex_destroy(&m->lock);
     sl_arena_free(m->arena);
     return NULL;
 }
 
+/* --- the engine's cells and their copies --- */
+
 void sl_metrics_begin(sl_metrics *m) {
-    if (!m) return;
-    pthread_mutex_lock(&m->lock);
-    m->held = true;
+    if (m) m->shadow.counting = true;
 }
 
 void sl_metrics_end(sl_metrics *m) {
     if (!m) return;
-    m->held = false;
-    pthread_mutex_unlock(&m->lock);
+    sl__shadow *s = &m->shadow;
+    s->counting = false;
+    if (!s->changed) return;
+    s->changed = false;
+    double *to = s->copy[s->filled];
+    memcpy(to, m->cells, m->step_cells * sizeof(double));
+    memcpy(to + m->expert_first, m->cells + m->expert_first, (m->cell_count - m->expert_first) * sizeof(double));
+    s->filled = atomic_exchange_explicit(&s->between, s->filled | SL__FRESH, memory_order_acq_rel) & ~SL__FRESH;
 }
+
+const double *sl__shadow_read(sl_metrics *m) {
+    sl__shadow *s = &m->shadow;
+    if (atomic_load_explicit(&s->between, memory_order_relaxed) & SL__FRESH)
+        s->read = atomic_exchange_explicit(&s->between, s->read, memory_order_acq_rel) & ~SL__FRESH;
+    return s->copy[s->read];
+}
+
+/* --- counting --- */
 
 /* NULL: there is nothing to count here. */
 static double *cell(sl_metrics *m, sl_metric id, int slot) {
     if (!m || slot < 0 || slot >= m->slots[id]) return NULL;
-    assert(sl__metric_list[id].writer != SL__WRITER_ENGINE || m->held);
+    assert(sl__metric_list[id].writer != SL__WRITER_ENGINE || m->shadow.counting);
     assert(sl__metric_list[id].writer != SL__WRITER_READ);
     return m->cells + m->first[id] + (size_t)slot * (size_t)sl__metric_cells(id);
+}
+
+/* A turn of the engine that counts nothing publishes nothing. */
+static void changed(sl_metrics *m, sl_metric id) {
+    if (sl__metric_list[id].writer == SL__WRITER_ENGINE) m->shadow.changed = true;
 }
 
 static void add_atomic(double *p, double x) {
@@ -225,7 +249,8 @@ static void add_atomic(double *p, double x) {
 
 void sl_metrics_add(sl_metrics *m, sl_metric id, int slot, double x) {
     double *p = cell(m, id, slot);
-    if (!p || !isfinite(x)) return;
+    if (!p || !isfinite(x) || x == 0) return;
+    changed(m, id);
     assert(sl__metric_list[id].kind == SL__KIND_GAUGE || (sl__metric_list[id].kind == SL__KIND_COUNTER && x >= 0));
     if (sl__metric_list[id].writer == SL__WRITER_ANY) add_atomic(p, x);
     else *p += x;
@@ -235,8 +260,12 @@ void sl_metrics_set(sl_metrics *m, sl_metric id, int slot, double x) {
     double *p = cell(m, id, slot);
     if (!p) return;
     assert(sl__metric_list[id].kind == SL__KIND_GAUGE);
-    if (sl__metric_list[id].writer == SL__WRITER_ANY) __atomic_store(p, &x, __ATOMIC_RELAXED);
-    else *p = x;
+    if (sl__metric_list[id].writer == SL__WRITER_ANY) {
+        __atomic_store(p, &x, __ATOMIC_RELAXED);
+    } else if (*p != x) {
+        changed(m, id);
+        *p = x;
+    }
 }
 
 void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x) {
@@ -244,34 +273,31 @@ void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x) {
     if (!p || !isfinite(x)) return;
     sl__bounds b = sl__kind_bounds[sl__metric_list[id].kind];
     assert(b.count > 0 && sl__metric_list[id].writer == SL__WRITER_ENGINE);
+    changed(m, id);
     int i = 0;
     while (i < b.count && x > b.bound[i].le) i++;
     p[i] += 1;
     p[b.count + 1] += x;
 }
 
+static const double *published(sl_metrics *m, sl_metric id, int slot) {
+    const double *cells = sl__metric_list[id].writer == SL__WRITER_ENGINE ? sl__shadow_read(m) : m->cells;
+    return cells + m->first[id] + (size_t)slot * (size_t)sl__metric_cells(id);
+}
+
 double sl_metrics_get(sl_metrics *m, sl_metric id, int slot) {
     if (!m || slot < 0 || slot >= m->slots[id]) return 0;
-    const double *p = m->cells + m->first[id] + (size_t)slot * (size_t)sl__metric_cells(id);
     double x;
-    if (sl__metric_list[id].writer == SL__WRITER_ENGINE) {
-        pthread_mutex_lock(&m->lock);
-        x = *p;
-        pthread_mutex_unlock(&m->lock);
-    } else {
-        __atomic_load(p, &x, __ATOMIC_RELAXED);
-    }
+    __atomic_load(published(m, id, slot), &x, __ATOMIC_RELAXED);
     return x;
 }
 
 double sl_metrics_observed(sl_metrics *m, sl_metric id, int slot, double *ret_sum) {
     int bounds = sl__kind_bounds[sl__metric_list[id].kind].count;
-    const double *p = m->cells + m->first[id] + (size_t)slot * (size_t)sl__metric_cells(id);
+    const double *p = published(m, id, slot);
     double count = 0;
-    pthread_mutex_lock(&m->lock);
     for (int i = 0; i <= bounds; i++) count += p[i];
     *ret_sum = p[bounds + 1];
-    pthread_mutex_unlock(&m->lock);
     return count;
 }
 

@@ -1,8 +1,8 @@
 /* metrics.h: what is counted, and its Prometheus text.
  * Any thread, by the writer that list.h names for each metric:
- *   LOOP    the loop thread, which also renders: no lock.
- *   ENGINE  the engine thread, only between sl_metrics_begin and sl_metrics_end; a scrape copies all engine metrics at
- *           once under the same lock, so it shows whole steps.
+ *   LOOP    the loop thread, which also renders.
+ *   ENGINE  the engine thread, only between sl_metrics_begin and sl_metrics_end, in cells that nobody else reads; _end
+ *           publishes a copy of all of them at once, so a scrape shows whole steps. Neither side ever waits for the other.
  *   ANY     atomic, any thread.
  *   READ    computed when scraped (process_*, throttling, dropped log lines; at most a second old).
  *
@@ -45,7 +45,8 @@ typedef struct sl_metrics_config {
 sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error *e);
 sl_metrics *sl_metrics_free(sl_metrics *m);
 
-void sl_metrics_begin(sl_metrics *m); /* engine thread; short: fold, then end */
+/* Engine thread. What is counted between the two is seen together, after _end, or not at all. */
+void sl_metrics_begin(sl_metrics *m);
 void sl_metrics_end(sl_metrics *m);
 
 /* slot: index of the label set, row-major over the metric's labels in list.h's order; 0 without labels. m NULL: nothing
@@ -53,7 +54,7 @@ void sl_metrics_end(sl_metrics *m);
 void sl_metrics_add(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_set(sl_metrics *m, sl_metric id, int slot, double x);
 void sl_metrics_observe(sl_metrics *m, sl_metric id, int slot, double x);
-/* For tests, not between begin and end: a counter or gauge; a histogram's observations, their sum into *ret_sum. */
+/* For tests, in the thread that scrapes; what was published: a counter or gauge; a histogram's observations, their sum into *ret_sum. */
 double sl_metrics_get(sl_metrics *m, sl_metric id, int slot);
 double sl_metrics_observed(sl_metrics *m, sl_metric id, int slot, double *ret_sum);
 

@@ -54,14 +54,9 @@ sl_scrape *sl_scrape_begin(sl_metrics *m, sl_scrape_page page) {
     sl_scrape *s = sl_malloc(sizeof *s + count * sizeof(double));
     if (!s) return NULL;
     *s = (sl_scrape){.m = m, .page = page};
-    /* Touched before the lock is taken, so that the engine does not wait for our page faults. */
-    memset(s->cells, 0, count * sizeof(double));
-    pthread_mutex_lock(&m->lock);
-    memcpy(s->cells, m->cells, m->step_cells * sizeof(double));
-    if (experts)
-        memcpy(s->cells + m->expert_first, m->cells + m->expert_first,
-               (m->cell_count - m->expert_first) * sizeof(double));
-    pthread_mutex_unlock(&m->lock);
+    const double *steps = sl__shadow_read(m);
+    memcpy(s->cells, steps, m->step_cells * sizeof(double));
+    if (experts) memcpy(s->cells + m->expert_first, steps + m->expert_first, (count - m->expert_first) * sizeof(double));
     for (size_t i = m->step_cells; i < m->expert_first; i++) __atomic_load(&m->cells[i], &s->cells[i], __ATOMIC_RELAXED);
     if (page == SL_SCRAPE_MAIN) read_system(m, s->cells);
     return s;

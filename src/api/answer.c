@@ -1,75 +1,11 @@
 #include "api/completion.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
-
-/* Characters (code points) in UTF-8 text. */
-static size_t characters(const char *text, size_t len) {
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) n += ((unsigned char)text[i] & 0xC0) != 0x80;
-    return n;
-}
-
-/* The token as the API shows it: its text as a JSON string, or "token_id:N". Adds its length in characters to *ret_chars. */
-static void put_token(const sl__completion *c, int32_t token, sl_buffer *out, size_t *ret_chars) {
-    if (c->fields.ids_as_tokens) {
-        sl_buffer_printf(out, "\"token_id:%d\"", token);
-        if (!ret_chars) return;
-    }
-    sl_buffer piece = {0};
-    sl_tokenizer_piece(c->api->config.tokenizer, token, &piece);
-    if (piece.failed) out->failed = true;
-    if (!c->fields.ids_as_tokens) sl_buffer_json(out, piece.data ? piece.data : "", piece.len);
-    bool hidden = c->fields.skip_special && sl_tokenizer_special(c->api->config.tokenizer, token);
-    if (ret_chars && !hidden) *ret_chars += characters(piece.data, piece.len);
-    sl_buffer_done(&piece);
-}
 
 static void comma(sl_buffer *b) {
     if (b->len) sl_buffer_append(b, ",", 1);
-}
-
-/* {"text": logprob, …}: the token itself first, then the likeliest; two ids with the same text give one entry. */
-static void put_tops(const sl__completion *c, const sl_event *ev, sl_buffer *out) {
-    size_t start[SL_TOP_LOGPROBS + 2], end[SL_TOP_LOGPROBS + 2];
-    int count = 0;
-    sl_buffer_append(out, "{", 1);
-    for (int i = -1; i < ev->top_count; i++) {
-        int32_t token = i < 0 ? ev->token : ev->top[i].token;
-        if (i >= 0 && token == ev->token) continue;
-        size_t mark = out->len;
-        if (count) sl_buffer_append(out, ",", 1);
-        start[count] = out->len;
-        put_token(c, token, out, NULL);
-        end[count] = out->len;
-        bool twin = out->failed;
-        for (int k = 0; k < count && !twin; k++)
-            twin = end[k] - start[k] == end[count] - start[count] &&
-                   !memcmp(out->data + start[k], out->data + start[count], end[k] - start[k]);
-        if (twin) {
-            out->len = mark;
-            continue;
-        }
-        count++;
-        sl_buffer_append(out, ":", 1);
-        sl_buffer_float(out, i < 0 ? ev->logprob : ev->top[i].logprob);
-    }
-    sl_buffer_append(out, "}", 1);
-}
-
-static void collect_logprob(sl__completion *c, sl__choice *ch, const sl_event *ev) {
-    comma(&ch->tokens);
-    comma(&ch->logprobs);
-    comma(&ch->tops);
-    comma(&ch->offsets);
-    sl_buffer_printf(&ch->offsets, "%zu", ch->offset);
-    put_token(c, ev->token, &ch->tokens, &ch->offset);
-    if (ev->has_logprob) {
-        sl_buffer_float(&ch->logprobs, ev->logprob);
-        put_tops(c, ev, &ch->tops);
-    } else {
-        sl_buffer_puts(&ch->logprobs, "null");
-        sl_buffer_puts(&ch->tops, "null");
-    }
 }
 
 /* The echoed prompt, as it was sent or, given as tokens, as text. */
@@ -81,11 +17,13 @@ static void begin(sl__completion *c, sl__choice *ch, int prompt) {
     else
         sl_tokenizer_decode(c->api->config.tokenizer, c->prompt[prompt].id, c->prompt[prompt].count, c->fields.skip_special,
                             &ch->text);
+    ch->prompt_characters = sl_utf8_count(ch->text.data, ch->text.len);
 }
 
 void sl__answer_collect(sl__completion *c, const sl_event *ev) {
     sl__choice *ch = &c->choice[ev->choice];
-    begin(c, ch, ev->choice / (int)c->fields.n);
+    int prompt = ev->choice / (int)c->fields.n;
+    begin(c, ch, prompt);
     if (ev->kind == SL_EVENT_FINISH) {
         ch->ended = true;
         ch->finish = ev->finish;
@@ -94,7 +32,7 @@ void sl__answer_collect(sl__completion *c, const sl_event *ev) {
         c->ended++;
         c->broken = c->broken || ev->finish > SL_FINISH_LENGTH;
     } else {
-        if (c->fields.logprobs >= 0) collect_logprob(c, ch, ev);
+        if (c->fields.logprobs >= 0) sl__logprobs_collect(c, ch, prompt, ev);
         if (ev->kind == SL_EVENT_TOKEN) {
             c->generated++;
             if (c->fields.return_ids) {
@@ -233,4 +171,6 @@ void sl__answer_done(sl__completion *c) {
         sl_buffer_done(&ch->offsets);
         sl_buffer_done(&ch->ids);
     }
+    sl_buffer_done(&c->piece);
+    sl_buffer_done(&c->key);
 }

@@ -9,12 +9,21 @@
 #include "api/fields.h"
 #include "api/internal.h"
 
+/* Where the next token of an echoed prompt begins in its text. */
+typedef struct sl__place {
+    size_t token;      /* tokens before it */
+    size_t byte;       /* in the text as it was sent */
+    size_t character;  /* that begin before that byte */
+    sl_detokenizer detokenizer; /* instead, when the prompt was sent as tokens */
+} sl__place;
+
 /* What is collected of one choice: all of it for a plain answer, one event's worth for a streamed one. */
 typedef struct sl__choice {
     sl_buffer text;
     sl_buffer tokens, logprobs, tops, offsets; /* insides of the four parallel JSON arrays */
     sl_buffer ids;                             /* inside of token_ids */
-    size_t offset;                             /* characters of text before the next token */
+    sl__place place;                           /* of the next prompt token in the echoed prompt */
+    size_t prompt_characters;                  /* of the echoed prompt; 0 without echo */
     bool begun;                                /* the echoed prompt was taken */
     bool sent_first;                           /* a chunk of this choice was written */
     bool fresh;                                /* collected something that was not written yet */
@@ -49,6 +58,7 @@ struct sl__completion {
     sl_request *request;
     sl__choice *choice; /* [choices] */
     int ended;
+    sl_buffer piece, key; /* scratch of logprobs.c */
     int64_t prompt_tokens, generated;
     int http_status;
 };
@@ -58,6 +68,9 @@ void sl__completion_parse(sl__completion *c);
 void sl__completion_tokenize(sl__completion *c); /* also lets go of the document: it may be many times the body */
 
 sl_usage sl__completion_usage(const sl__completion *c); /* completions.c; zeros before it was accepted */
+
+/* logprobs.c: the event's token at the end of its choice's four parallel arrays. */
+void sl__logprobs_collect(sl__completion *c, sl__choice *ch, int prompt, const sl_event *ev);
 
 /* answer.c: events → JSON. */
 void sl__answer_collect(sl__completion *c, const sl_event *ev);   /* adds the event to its choice */

@@ -235,6 +235,7 @@ static bool submit(sl__completion *c) {
                      .bias = f->bias,
                      .bias_count = f->bias_count,
                      .logprobs = (int)f->logprobs},
+        .own_seeds = !f->has_seed,
         .max_tokens = (int)f->max_tokens,
         .min_tokens = (int)f->min_tokens,
         .stop = f->stop,

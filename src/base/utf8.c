@@ -1,4 +1,6 @@
 /* utf8.c: characters, and how they look inside a JSON string. */
+#include "base/utf8.h"
+
 #include "base/internal.h"
 
 #include <string.h>
@@ -17,6 +19,27 @@ size_t sl__utf8_char(const char *text, size_t n) {
     if (s[0] == 0xF0 && s[1] < 0x90) return 0; /* overlong */
     if (s[0] == 0xF4 && s[1] > 0x8F) return 0; /* over U+10FFFF */
     return len;
+}
+
+bool sl_utf8_valid(const char *text, size_t len) {
+    for (size_t i = 0, n; i < len; i += n) {
+        n = sl__utf8_char(text + i, len - i);
+        if (!n) return false;
+    }
+    return true;
+}
+
+size_t sl_utf8_count(const char *text, size_t len) {
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) n += ((unsigned char)text[i] & 0xC0) != 0x80;
+    return n;
+}
+
+/* U+0085, U+2028 and U+2029: ends of a line to Unicode, not to JSON. Readers that cut a stream of events into lines as
+ * Unicode says (httpx does) would cut an event there. */
+static bool breaks_line(const char *s, size_t len) {
+    return (len == 2 && !memcmp(s, "\xC2\x85", 2)) ||
+           (len == 3 && (!memcmp(s, "\xE2\x80\xA8", 3) || !memcmp(s, "\xE2\x80\xA9", 3)));
 }
 
 size_t sl__json_escape(const char *s, size_t n, char ret[SL__ESCAPE_MAX], size_t *ret_len) {
@@ -40,10 +63,10 @@ size_t sl__json_escape(const char *s, size_t n, char ret[SL__ESCAPE_MAX], size_t
         ret[0] = '\\';
         ret[1] = short_form;
         *ret_len = 2;
-    } else if (c < 0x20 || c == 0x7F) {
-        memcpy(ret, "\\u00", 4);
-        ret[4] = hex[c >> 4];
-        ret[5] = hex[c & 15];
+    } else if (c < 0x20 || c == 0x7F || breaks_line(s, used)) {
+        unsigned point = used == 1 ? c : used == 2 ? 0x85 : 0x2000 | ((unsigned char)s[2] & 0x3F);
+        memcpy(ret, "\\u", 2);
+        for (int i = 0; i < 4; i++) ret[2 + i] = hex[point >> (12 - 4 * i) & 15];
         *ret_len = 6;
     } else {
         memcpy(ret, s, used);

@@ -17,7 +17,7 @@
 /* A record of the output ring; its alternatives and its text follow. */
 typedef struct sl__record {
     int32_t kind, choice, token, finish, stop, stop_token, top_count;
-    uint32_t text_len;
+    uint32_t text_len, begin;
     float logprob;
     uint32_t has_logprob;
 } sl__record;

@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 
@@ -62,8 +63,8 @@ void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32
     leave(g, s);
     sl_buffer_clear(&g->text);
     if (stop < 0) { /* what was held back turned out to be no stop string, and no character will be completed */
-        sl_detokenize_end(&s->detokenizer, &s->held);
-        sl_buffer_append(&g->text, s->held.data, s->held.len);
+        sl_detokenize_end(&s->detokenizer, &s->held.text);
+        sl__held_flush(&s->held, &g->text);
     }
     sl_event ev = {.kind = SL_EVENT_FINISH, .choice = s->choice, .token = -1, .text = g->text.data, .text_len = g->text.len,
                    .finish = finish, .stop = stop, .stop_token = stop_token};
@@ -116,6 +117,36 @@ static bool is_stop_token(const sl_request *r, int32_t token) {
     return false;
 }
 
+/* The stop string that is spelled by this token alone, or -1. */
+static int stop_spelled(const sl_request *r, int32_t token) {
+    for (int i = 0; r->stops.token && i < r->stops.count; i++)
+        if (r->stops.token[i] == token) return i;
+    return -1;
+}
+
+/* The token's text to what is held, and what can be shown of that to g->text. Returns the stop string that was completed. */
+static int take_text(sl_engine *g, sl__sequence *s, int32_t token, bool match) {
+    const sl_request *r = s->request;
+    const sl_tokenizer *t = g->config.tokenizer;
+    size_t known = s->held.text.len;
+    if (r->stops.hidden && sl_tokenizer_special(t, token)) {
+        sl_tokenizer_piece(t, token, &g->text);
+        sl__held_hide(&s->held, g->text.data, g->text.len);
+        sl_buffer_clear(&g->text);
+    } else {
+        sl_detokenize(t, &s->detokenizer, token, r->skip_special, &s->held.text);
+        s->characters += sl_utf8_count(s->held.text.data + known, s->held.text.len - known);
+    }
+    return sl__stops_feed(&r->stops, &s->held, known, match, &g->text);
+}
+
+/* The token is itself a stop string: what was held back is shown, and the token where stop strings are. */
+static void take_stop(sl_engine *g, sl__sequence *s, int32_t token) {
+    sl_detokenize_end(&s->detokenizer, &s->held.text);
+    sl__held_flush(&s->held, &g->text);
+    if (s->request->stops.keep) sl_tokenizer_piece(g->config.tokenizer, token, &g->text);
+}
+
 static void remember(sl__sequence *s, int32_t token) {
     s->generated[s->generated_count++] = token;
     if (s->counts && s->counts[token] < UINT16_MAX) s->counts[token]++;
@@ -133,17 +164,16 @@ static void accept_token(sl_engine *g, sl__draw *d) {
     }
     bool early = s->generated_count < r->min_tokens;
     bool eos = !r->ignore_eos && sl_tokenizer_ends(g->config.tokenizer, token), stop_token = is_stop_token(r, token);
+    int stop = stop_spelled(r, token);
     remember(s, token);
     s->state = SL__DECODE;
     sl__account_token(g, s, sl_clock_ns());
-    int stop = -1;
-    sl_buffer_clear(&g->text);
-    if (!eos && !stop_token) {
-        size_t known = s->held.len;
-        sl_detokenize(g->config.tokenizer, &s->detokenizer, token, r->skip_special, &s->held);
-        stop = sl__stops_feed(&r->stops, &s->held, known, !early, &g->text);
-    }
     sl_event ev = token_event(d, SL_EVENT_TOKEN, token, s->sampling.logprobs >= 0);
+    bool last = eos || stop_token || stop >= 0;
+    ev.begin = s->characters + sl_detokenize_broken(g->config.tokenizer, &s->detokenizer, last ? -1 : token, r->skip_special);
+    sl_buffer_clear(&g->text);
+    if (stop >= 0) take_stop(g, s, token);
+    else if (!last) stop = take_text(g, s, token, !early);
     ev.text = g->text.data;
     ev.text_len = g->text.len;
     if (!emit(g, r, &ev)) {

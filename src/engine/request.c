@@ -64,12 +64,14 @@ static bool ban(sl_request *r, const sl_engine *g) {
         r->banned_count = g->hidden_count;
         return true;
     }
-    int32_t *ids = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)(g->hidden_count + g->end_count + r->stop_tokens) + 1, sizeof *ids);
+    int32_t *ids = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)(g->hidden_count + g->end_count + r->stop_tokens + r->stops.count) + 1, sizeof *ids);
     if (!ids) return false;
     int n = 0;
     for (int i = 0; i < g->hidden_count; i++) ids[n++] = g->hidden[i];
     for (int i = 0; i < g->end_count; i++) ids[n++] = g->ends[i];
     for (int i = 0; i < r->stop_tokens; i++) ids[n++] = r->stop_token[i];
+    for (int i = 0; r->stops.token && i < r->stops.count; i++)
+        if (r->stops.token[i] >= 0) ids[n++] = r->stops.token[i];
     r->banned = ids;
     r->banned_count = n;
     return true;
@@ -90,6 +92,34 @@ static bool copy_stops(sl_request *r, const sl_request_spec *s) {
     r->stops.len = len;
     r->stops.count = s->stops;
     r->stops.keep = s->include_stop;
+    return true;
+}
+
+/* Which special tokens stop string i names, as the tokenizer reads it. false: no memory. */
+static bool name_special(const sl__stops *s, int i, const sl_tokenizer *t, bool *ret_special, int32_t *ret_token) {
+    sl_ids ids = {0};
+    sl_error e;
+    bool ok = sl_tokenizer_encode(t, s->text[i], s->len[i], SL_MARKUP, false, s->len[i] + 16, &ids, &e) == SL_OK;
+    *ret_token = sl_tokenizer_special_id(t, s->text[i], s->len[i]);
+    *ret_special = *ret_token >= 0;
+    for (size_t k = 0; ok && k < ids.count; k++) *ret_special = *ret_special || sl_tokenizer_special(t, ids.id[k]);
+    sl_free(ids.id);
+    return ok;
+}
+
+static bool find_special(sl_request *r, const sl_tokenizer *t) {
+    sl__stops *s = &r->stops;
+    bool *special = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->count + 1, sizeof *special), any = false;
+    int32_t *token = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->count + 1, sizeof *token);
+    if (!special || !token) return false;
+    for (int i = 0; i < s->count; i++) {
+        if (!name_special(s, i, t, &special[i], &token[i])) return false;
+        any = any || special[i];
+    }
+    if (!any) return true;
+    s->special = special;
+    s->token = token;
+    s->hidden = r->skip_special;
     return true;
 }
 
@@ -116,6 +146,10 @@ static bool has_text(const sl_request *r, const sl_tokenizer *t, const int32_t *
     return false;
 }
 
+static bool reserve_held(sl__sequence *q, size_t text) {
+    return sl_buffer_reserve(&q->held.text, text) && (!q->request->stops.hidden || sl_buffer_reserve(&q->held.hidden, text));
+}
+
 static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_spec *s) {
     sl_sampling_params p = s->sampling;
     p.bias = copied(r->arena, s->sampling.bias, (size_t)s->sampling.bias_count, sizeof *p.bias);
@@ -132,10 +166,10 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
             *q = (sl__sequence){.request = r, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
                                 .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i],
                                 .detokenizer.started = started};
-            q->sampling.seed = p.seed + (uint64_t)j;
+            q->sampling.seed = p.seed + (uint64_t)(s->own_seeds ? q->choice : j);
             q->generated = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->max_tokens + 1, sizeof *q->generated);
             q->page = sl_arena_array(r->arena, SL_MEM_REQUEST, pages, sizeof *q->page);
-            if (!q->generated || !q->page || !sl_buffer_reserve(&q->held, text) || !make_history(r, q, g->config.model->hp.vocab))
+            if (!q->generated || !q->page || !reserve_held(q, text) || !make_history(r, q, g->config.model->hp.vocab))
                 return false;
         }
     }
@@ -195,7 +229,7 @@ sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_r
     for (int i = 0; i < s->prompts; i++) r->prompt_tokens += (int64_t)s->prompt_len[i];
     snprintf(r->id, sizeof r->id, "%s", s->id ? s->id : "");
     r->arena = sl_arena_new();
-    if (!r->arena || !copy_stops(r, s) || !ban(r, engine) || !make_sequences(r, engine, s)) {
+    if (!r->arena || !copy_stops(r, s) || !find_special(r, engine->config.tokenizer) || !ban(r, engine) || !make_sequences(r, engine, s)) {
         st = no_memory(e);
         goto fail;
     }
@@ -210,7 +244,7 @@ fail:
 
 void sl_request_free(sl_request *r) {
     if (!r) return;
-    for (int i = 0; r->sequence && i < r->choices; i++) sl_buffer_done(&r->sequence[i].held);
+    for (int i = 0; r->sequence && i < r->choices; i++) sl__held_done(&r->sequence[i].held);
     sl_free(r->ring.data);
     sl_arena_free(r->arena);
     sl_free(r);
@@ -233,6 +267,7 @@ bool sl_request_next(sl_request *r, sl_event *ret) {
                       .top = top,
                       .text = (const char *)(top + rec->top_count),
                       .text_len = rec->text_len,
+                      .begin = rec->begin,
                       .finish = rec->finish,
                       .stop = rec->stop,
                       .stop_token = rec->stop_token};
@@ -291,6 +326,7 @@ bool sl__request_emit(sl_request *r, const sl_event *ev) {
                         .stop_token = ev->stop_token,
                         .top_count = ev->top_count,
                         .text_len = (uint32_t)ev->text_len,
+                        .begin = (uint32_t)ev->begin,
                         .logprob = ev->logprob,
                         .has_logprob = ev->has_logprob};
     if (tops) memcpy(rec + 1, ev->top, tops);

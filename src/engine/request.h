@@ -2,7 +2,9 @@
  * The loop makes, reads and frees it; the engine thread writes its output. Between the two: `cancelled` (atomic), the ring,
  * and the ready list.
  *
- * A request is 1 … SL_MAX_CHOICES sequences: prompts times n. Choice p * n + j answers prompt p; its seed is seed + j.
+ * A request is 1 … SL_MAX_CHOICES sequences: prompts times n. Choice p * n + j answers prompt p. Its seed is seed + j: with a
+ * seed that the client gave, choice j of each prompt is what that prompt alone gives with seed + j and n = 1, so equal prompts
+ * get equal answers. Without one (own_seeds) it is seed + p * n + j, so that all are independent.
  *
  * Life (who does it in brackets)
  *   NEW ──submit [loop: sl_engine_submit]──► QUEUED ──first step [engine]──► RUNNING ──last choice ends [engine]──► OVER
@@ -40,9 +42,10 @@ typedef struct sl_request_spec {
     int prompts;
     int n;                        /* choices a prompt */
     sl_sampling_params sampling;  /* seed of choice 0 */
-    int max_tokens;               /* already cut to what the context leaves; 0 only with prompt_logprobs or echo */
+    bool own_seeds;               /* the seed was drawn, not given: every choice of every prompt has its own */
+    int max_tokens;               /* with the longest prompt at most ctx; 0: no token is drawn, the prompt is only scored or echoed */
     int min_tokens;
-    const char *const *stop;      /* [stops] */
+    const char *const *stop;      /* [stops]; one that spells exactly a special token stops at that token */
     const size_t *stop_len;
     int stops;
     const int32_t *stop_token;    /* [stop_tokens] */
@@ -79,9 +82,10 @@ typedef struct sl_event {
     const sl_logprob *top;  /* [top_count] */
     const char *text;       /* [text_len] UTF-8, not NUL-terminated */
     size_t text_len;
+    size_t begin;           /* in SL_EVENT_TOKEN: where the token begins, in characters of the choice's generated text */
     int finish;             /* SL_FINISH_STOP, _LENGTH, _ERROR, … in SL_EVENT_FINISH; else -1 */
     int stop;               /* in SL_EVENT_FINISH: number of the stop string that matched, or -1 */
-    int32_t stop_token;     /* in SL_EVENT_FINISH: the stop token that ended it (not eos), or -1 */
+    int32_t stop_token;     /* in SL_EVENT_FINISH: the one of spec.stop_token that ended it (not eos), or -1 */
 } sl_event;
 
 /* Loop: the next event, oldest first; pointers stay valid until the next call. false: nothing more for now. */

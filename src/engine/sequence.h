@@ -44,7 +44,8 @@ typedef struct sl__sequence {
     uint16_t *counts;          /* [vocab] for the penalties; NULL: off */
     uint8_t *seen;             /* bitmap; NULL: off */
     sl_detokenizer detokenizer;
-    sl_buffer held;            /* text that could be the beginning of a stop string; memory reserved */
+    sl__held held;             /* text that could be the beginning of a stop string; memory reserved */
+    size_t characters;         /* of the text of its generated tokens, held back or not */
     uint64_t last_token;       /* sl_clock_ns of the last token */
     int rows;                  /* of this step */
 } sl__sequence;

@@ -70,6 +70,20 @@ void sl_detokenize(const sl_tokenizer *t, sl_detokenizer *d, int id, bool skip_s
     feed(d, bytes, len, out);
 }
 
+size_t sl_detokenize_broken(const sl_tokenizer *t, const sl_detokenizer *d, int id, bool skip_special) {
+    if (!d->held_len || (id >= 0 && skip_special && sl_tokenizer_special(t, id))) return 0;
+    sl__text piece = id < 0 ? (sl__text){0} : piece_of(t, id);
+    if (id >= 0 && piece.len == 0) return 0;
+    char both[5];
+    int n;
+    memcpy(both, d->held, d->held_len);
+    if (piece.len) {
+        both[d->held_len] = sl__vocabulary_text(&t->vocabulary, piece)[0];
+        if (sl__utf8_next(both, d->held_len + 1u, &n) != SL__UTF8_BAD) return 0;
+    }
+    return d->repair_bytes ? d->held_len : 1;
+}
+
 void sl_detokenize_end(sl_detokenizer *d, sl_buffer *out) {
     if (d->held_len) give_up(d->held_len, d->repair_bytes, out);
     d->held_len = 0;

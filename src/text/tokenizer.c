@@ -104,4 +104,5 @@ int sl_tokenizer_special_id(const sl_tokenizer *t, const char *text, size_t len)
 
 const sl_notes *sl_tokenizer_notes(const sl_tokenizer *t) { return &t->notes; }
 
+int sl_tokenizer_prefix(const sl_tokenizer *t) { return t->prefix_count; }
 bool sl_tokenizer_adds_bos(const sl_tokenizer *t) { return t->prefix_count && t->bos >= 0 && t->prefix[0] == t->bos; }

@@ -78,6 +78,7 @@ bool sl_tokenizer_adds_bos(const sl_tokenizer *t);
 /* The special token whose text is exactly this, or -1: a stop string that is one has to match the token, since special
  * tokens are not shown in an answer's text. */
 int sl_tokenizer_special_id(const sl_tokenizer *t, const char *text, size_t len);
+int sl_tokenizer_prefix(const sl_tokenizer *t);           /* ids that add_special puts before a text's own */
 size_t sl_tokenizer_memory(const sl_tokenizer *t);        /* bytes of its tables, for the memory plan */
 
 /* The bytes that id stands for inside a text (a byte token is one byte, perhaps part of a character). Special tokens give
@@ -96,6 +97,9 @@ typedef struct sl_detokenizer {
 
 /* Appends what becomes certain with this id. skip_special: control tokens give nothing. */
 void sl_detokenize(const sl_tokenizer *t, sl_detokenizer *d, int id, bool skip_special, sl_buffer *out);
+/* Characters that an unfinished one will have turned into when id begins: 0 if id goes on with it or nothing is unfinished.
+ * Together with the characters given out so far it says where in the text id begins. id -1: the end of the text. */
+size_t sl_detokenize_broken(const sl_tokenizer *t, const sl_detokenizer *d, int id, bool skip_special);
 /* The end: an unfinished character becomes U+FFFD. Bytes that can be no UTF-8 become U+FFFD as soon as that is certain:
  * one for each maximal ill-formed part of a byte-level vocabulary, one for each byte of byte tokens, as the reference. */
 void sl_detokenize_end(sl_detokenizer *d, sl_buffer *out);

@@ -105,6 +105,106 @@ def test_stop_tokens_bias_and_bans():
         assert len(late["choices"][0]["token_ids"]) > 3
 
 
+def test_equal_prompts_are_independent_unless_a_seed_is_given():
+    ask = {"prompt": [[1, 2, 3]] * 6, "max_tokens": 12, "temperature": 1, "ignore_eos": True}
+    with Server(MODEL) as s:
+        drawn = [c["text"] for c in s.complete(**ask)["choices"]]
+        assert len(set(drawn)) == 6, drawn
+        assert len({c["text"] for c in s.complete(**ask, n=2)["choices"]}) == 12
+        given = s.complete(**ask, n=2, seed=5)["choices"]
+        alone = [s.complete(**{**ask, "prompt": [1, 2, 3]}, seed=seed)["choices"][0]["text"] for seed in (5, 6)]
+        assert [c["text"] for c in given] == alone * 6  # choice i of every prompt is the request with seed + i
+
+
+def is_greedy(logprobs):
+    """As lm-eval judges it, from the parallel arrays alone."""
+    return all(value == max(top.values()) for value, top in zip(logprobs["token_logprobs"], logprobs["top_logprobs"]))
+
+
+def test_no_alternative_is_lost_for_its_name():
+    """Most tokens of this vocabulary are single bytes that are no UTF-8: each has a name of its own."""
+    with Server(MODEL) as s:
+        for seed in range(3):
+            a = s.complete(prompt=[1, 2], max_tokens=30, temperature=2, seed=seed, logprobs=20, ignore_eos=True,
+                           return_token_ids=True)["choices"][0]
+            byte_names = 0
+            for token, value, top, id in zip(*(a["logprobs"][k] for k in ("tokens", "token_logprobs", "top_logprobs")), a["token_ids"]):
+                assert len(top) in (20, 21) and top[token] == value
+                byte_names += sum(name.startswith("bytes:\\x") for name in top)
+                assert "\ufffd" not in "".join(top)
+            assert byte_names > 30
+            scored = s.complete(prompt=[1, 2] + a["token_ids"], max_tokens=0, echo=True, logprobs=1)["choices"][0]["logprobs"]
+            for name, value, top in list(zip(scored["tokens"], scored["token_logprobs"], scored["top_logprobs"]))[2:]:
+                assert (value == max(top.values())) == (len(top) == 1), (name, top)
+        greedy = s.complete(prompt=[1, 2], max_tokens=30, temperature=0, logprobs=5, ignore_eos=True)["choices"][0]["logprobs"]
+        assert is_greedy(greedy)
+
+
+def test_offsets_are_where_tokens_begin():
+    """With every token's bytes from the vocabulary, the text is put together by Python and each offset compared."""
+    with Server(MODEL) as s:
+        eos, start, end, _ = range(284, 288)
+        for skip in (True, False):
+            for seed in range(4):
+                ask = {"prompt": [104, 105, start, 230, 160, end, 10], "max_tokens": 40, "temperature": 2, "seed": seed, "echo": True,
+                       "logprobs": 0, "skip_special_tokens": skip, "ignore_eos": True, "logit_bias": {str(end): 4, "230": 4},
+                       "return_token_ids": True}
+                c = s.complete(**ask)["choices"][0]
+                offset = c["logprobs"]["text_offset"]
+                assert offset == [x for e in s.stream(**ask) for x in e["choices"][0]["logprobs"]["text_offset"]]
+                for ids, at, base in ((ask["prompt"], offset[:7], 0), (c["token_ids"], offset[7:], None)):
+                    shown = [i for i in ids if not (skip and i >= eos)]
+                    text = s.post("/detokenize", {"tokens": shown})[1]["prompt"]
+                    base = base if base is not None else len(c["text"]) - len(text)
+                    assert c["text"][base:base + len(text)] == text
+                    for k, id in enumerate(ids):  # a token begins where the text before it, given its character, ends
+                        before = s.post("/detokenize", {"tokens": [i for i in ids[:k] if not (skip and i >= eos)]})[1]["prompt"]
+                        unfinished = before.endswith("\ufffd") and not text.startswith(before)
+                        assert at[k] - base in (len(before), len(before) - 1), (k, id, before, text)
+                        if not before.endswith("\ufffd"):
+                            assert at[k] - base == len(before), (k, id, before, text)
+
+
+def test_special_tokens_stop():
+    """A stop string that spells a special token, alone or among other text; special tokens are shown or not."""
+    start, end = 285, 286
+    with Server(MODEL) as s:
+        ask = {"prompt": [1, 2, 3], "max_tokens": 40, "temperature": 0, "frequency_penalty": 2,
+               "logit_bias": {"87": 90, str(end): 90, str(start): 89}}
+        full = s.complete(**ask, skip_special_tokens=False)["choices"][0]["text"]
+        plain = s.complete(**ask)["choices"][0]["text"]
+        names = ("<|im_start|>", "<|im_end|>")
+
+        def shown(text):
+            for name in names:
+                text = text.replace(name, "")
+            return text
+
+        assert names[0] in full and names[1] in full and plain == shown(full)
+        x = shown(full)[0]
+        at = full.index(names[1])
+        stops = [names[1], names[0], full[at - 1:at + len(names[1])], full[at:at + len(names[1]) + 1],
+                 full[at - 1:at + len(names[1]) + 1], ["never", names[1]], [x + x + "never", full[at:at + len(names[1]) + 1]]]
+        for stop in stops:
+            which = stop if isinstance(stop, str) else stop[1]
+            cut = full.index(which)
+            for keep in (False, True):
+                for skip in (False, True):
+                    more = {"stop": stop, "include_stop_str_in_output": keep, "skip_special_tokens": skip}
+                    c = s.complete(**ask, **more)["choices"][0]
+                    want = (shown(full[:cut]) if skip else full[:cut]) + (which if keep else "")
+                    assert c["finish_reason"] == "stop" and c["stop_reason"] == which and c["text"] == want, (more, c, full)
+                    events = s.stream(**ask, **more)
+                    assert "".join(e["choices"][0]["text"] for e in events) == want
+                    assert events[-1]["choices"][0]["stop_reason"] == which
+        late = s.complete(**ask, stop=names[1], min_tokens=9, return_token_ids=True)["choices"][0]
+        assert end not in late["token_ids"][:9] and late["token_ids"][-1] == end and late["stop_reason"] == names[1]
+        eos = s.complete(prompt=[1], max_tokens=5, logit_bias={"284": 100}, stop="<|endoftext|>")["choices"][0]
+        assert eos["text"] == "" and eos["finish_reason"] == "stop" and eos["stop_reason"] == "<|endoftext|>"
+        eos = s.complete(prompt=[1], max_tokens=5, logit_bias={"284": 100}, stop="<|endoftext|>", ignore_eos=True)["choices"][0]
+        assert eos["finish_reason"] == "stop" and eos["stop_reason"] == "<|endoftext|>"
+
+
 def test_refusals_name_the_field():
     bad = [({"prompt": "a", "temperature": 3}, "temperature"), ({"prompt": "a", "top_p": -1}, "top_p"),
            ({"prompt": "a", "max_tokens": -1}, "max_tokens"), ({"prompt": "a", "max_tokens": "5"}, "max_tokens"),

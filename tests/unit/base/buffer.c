@@ -67,6 +67,9 @@ START_TEST(test_json) {
     check_json("\0\x1f\x7f", 3, "\"\\u0000\\u001f\\u007f\"");
     check_json("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
 #define R "\xef\xbf\xbd"
+    /* ends of a line to Unicode: httpx, and Python's splitlines, would cut a streamed event there */
+    check_json("a\xc2\x85" "b\xe2\x80\xa8" "c\xe2\x80\xa9", 11, "\"a\\u0085b\\u2028c\\u2029\"");
+    check_json("\xc2\x84\xc2\x86\xe2\x80\xa7\xe2\x80\xaa", 10, "\"\xc2\x84\xc2\x86\xe2\x80\xa7\xe2\x80\xaa\"");
     check_json("a\xff" "b", 3, "\"a" R "b\"");
     check_json("\xc3", 1, "\"" R "\"");                     /* cut */
     check_json("\xc0\xaf", 2, "\"" R R "\"");               /* overlong */

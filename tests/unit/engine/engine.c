@@ -259,6 +259,46 @@ START_TEST(ends_and_stop_tokens) {
 }
 END_TEST
 
+static client *ask_stopped(int token, const char *stop, int min_tokens, bool keep, bool skip) {
+    ask(&a[0], 10, 20);
+    a[0].bias[0] = (sl_logit_bias){token, 100};
+    a[0].spec.sampling.bias_count = 1;
+    a[0].spec.min_tokens = min_tokens;
+    a[0].spec.ignore_eos = false;
+    a[0].spec.include_stop = keep;
+    a[0].spec.skip_special = skip;
+    ask_stop(&a[0], "never said");
+    ask_stop(&a[0], stop);
+    return rig_ask(&g, &a[0].spec);
+}
+
+/* A stop string that spells a special token is that token, whether special tokens are shown or not, eos or not. */
+START_TEST(special_tokens_stop) {
+    open_rig();
+    const char *const names[] = {"<|im_end|>", "<|endoftext|>"};
+    for (int i = 0; i < 16; i++) {
+        sl_ids ids = {0};
+        const char *name = names[i / 8];
+        ck_assert_int_eq(sl_tokenizer_encode(g.l.tokenizer, name, strlen(name), SL_MARKUP, false, 100, &ids, &e), SL_OK);
+        ck_assert_uint_eq(ids.count, 1);
+        bool keep = i & 1, skip = i & 2;
+        int early = i & 4 ? 5 : 0;
+        client *c = ask_stopped(ids.id[0], name, early, keep, skip);
+        const told *t = &c->choice[0];
+        ck_assert_int_eq(t->tokens, early + 1);
+        ck_assert_int_eq(t->id[early], ids.id[0]);
+        for (int k = 0; k < early; k++) ck_assert_int_ne(t->id[k], ids.id[0]);
+        ck_assert_int_eq(t->finish, SL_FINISH_STOP);
+        ck_assert_int_eq(t->stop, 1);
+        ck_assert_int_eq(t->stop_token, -1);
+        if (!early) ck_assert_str_eq(t->text_len ? t->text : "", keep ? name : "");
+        sl_free(ids.id);
+        client_free(c);
+    }
+    close_rig();
+}
+END_TEST
+
 /* Promise 3: clients leave at any time; nobody else's tokens change; every page is free in the end (rig_stop). */
 START_TEST(cancelled_at_any_time) {
     rig_load(&g, "mixtral-gqa");
@@ -541,7 +581,7 @@ int main(void) {
     tcase_add_loop_test(t, choices_are_requests_with_the_next_seeds, 0, 4);
     tcase_add_loop_test(t, the_plan_is_honest, 0, CHECKPOINTS);
     const TTest *const tests[] = {
-        scores_of_a_prompt_are_those_of_its_generation, stop_strings_cut_the_text_wherever_tokens_end, ends_and_stop_tokens,
+        scores_of_a_prompt_are_those_of_its_generation, stop_strings_cut_the_text_wherever_tokens_end, ends_and_stop_tokens, special_tokens_stop,
         cancelled_at_any_time, a_cancelled_request_says_who_ended_it, news_while_the_loop_is_slow, a_slow_client_ends_and_costs_nobody_else,
         a_full_queue_and_a_drain_are_said_at_once, no_finite_logit_is_an_error, the_hot_path_allocates_nothing,
         every_allocation_of_the_start_may_fail, an_idle_engine_is_not_stuck};

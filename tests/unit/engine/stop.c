@@ -6,12 +6,13 @@
 #include "../run.h"
 
 typedef struct fed {
-    sl_buffer held, out;
+    sl__held held;
+    sl_buffer out;
     int found;
 } fed;
 
 static sl__stops stops_of(const char *const *text, size_t *len, int count, bool keep) {
-    sl__stops s = {text, len, count, 0, keep};
+    sl__stops s = {.text = text, .len = len, .count = count, .keep = keep};
     for (int i = 0; i < count; i++) {
         len[i] = strlen(text[i]);
         if (len[i] > s.longest) s.longest = len[i];
@@ -23,16 +24,16 @@ static sl__stops stops_of(const char *const *text, size_t *len, int count, bool 
 static fed feed(const sl__stops *s, const char *const *piece, int pieces, int early) {
     fed f = {.found = -1};
     for (int i = 0; i < pieces && f.found < 0; i++) {
-        size_t known = f.held.len;
-        sl_buffer_puts(&f.held, piece[i]);
+        size_t known = f.held.text.len;
+        sl_buffer_puts(&f.held.text, piece[i]);
         f.found = sl__stops_feed(s, &f.held, known, i >= early, &f.out);
-        if (s->longest) ck_assert_uint_lt(f.held.len, s->longest);
+        if (s->longest) ck_assert_uint_lt(f.held.text.len, s->longest);
     }
     return f;
 }
 
 static void done(fed *f) {
-    sl_buffer_done(&f->held);
+    sl__held_done(&f->held);
     sl_buffer_done(&f->out);
 }
 
@@ -45,7 +46,7 @@ static void check(const char *const *text, int count, bool keep, const char *con
     fed f = feed(&s, piece, pieces, early);
     ck_assert_int_eq(f.found, found);
     ck_assert_str_eq(sl_buffer_text(&f.out), shown);
-    if (found >= 0) ck_assert_uint_eq(f.held.len, 0);
+    if (found >= 0) ck_assert_uint_eq(f.held.text.len, 0);
     done(&f);
 }
 
@@ -118,7 +119,7 @@ START_TEST(random_texts_against_the_definition) {
         int early = rand() % 4, found = naive(&s, piece, pieces, early, want);
         fed f = feed(&s, piece, pieces, early);
         ck_assert_int_eq(f.found, found);
-        sl_buffer_append(&f.out, f.held.data, f.held.len);
+        sl__held_flush(&f.held, &f.out);
         ck_assert_str_eq(sl_buffer_text(&f.out), want);
         hits += found >= 0;
         done(&f);
@@ -127,6 +128,43 @@ START_TEST(random_texts_against_the_definition) {
 }
 END_TEST
 
+/* Pieces that begin with '#' are special tokens: hidden. A stop string that names one is matched over all text. */
+static void check_hidden(const char *const *text, int count, bool keep, const char *const *piece, const char *shown, int found) {
+    size_t len[4];
+    bool special[4];
+    fed f = {.found = -1};
+    sl__stops s = stops_of(text, len, count, keep);
+    for (int i = 0; i < count; i++) special[i] = strchr(text[i], '#') != NULL;
+    s.special = special;
+    s.hidden = true;
+    for (; *piece && f.found < 0; piece++) {
+        size_t known = f.held.text.len;
+        if (**piece == '#') sl__held_hide(&f.held, *piece, strlen(*piece));
+        else sl_buffer_puts(&f.held.text, *piece);
+        f.found = sl__stops_feed(&s, &f.held, known, true, &f.out);
+    }
+    if (f.found < 0) sl__held_flush(&f.held, &f.out);
+    ck_assert_int_eq(f.found, found);
+    ck_assert_str_eq(sl_buffer_text(&f.out), shown);
+    done(&f);
+}
+
+START_TEST(special_tokens_that_are_not_shown) {
+    check_hidden(L("#A#"), 1, false, L("x", "#B#", "y", "#A#", "z"), "xy", 0);
+    check_hidden(L("#A#"), 1, true, L("x", "#B#", "y", "#A#", "z"), "xy#A#", 0);
+    check_hidden(L("y#A#\n"), 1, false, L("xy", "#B#", "y", "#A#", "\n"), "xy", 0);
+    check_hidden(L("y#A#\n"), 1, true, L("xy", "#B#", "y", "#A#", "\n."), "xyy#A#\n", 0);
+    check_hidden(L("y#A#\n"), 1, false, L("xy", "#A#", "z"), "xyz", -1);             /* was held back, then shown */
+    check_hidden(L("y#A#\n"), 1, false, L("xy", "#A#"), "xy", -1);                   /* the answer ends there */
+    check_hidden(L("ab", "#A#!"), 2, false, L("xa", "#A#", "b"), "x", 0);            /* names none: over what is shown */
+    check_hidden(L("ab", "#A#b"), 2, false, L("xa", "#A#", "b"), "x", 0);            /* the one that begins first */
+    check_hidden(L("bb", "#A#b"), 2, false, L("xa", "#A#", "b"), "xa", 1);
+    check_hidden(L("#A##B#"), 1, false, L("x", "#A#", "#A#", "#B#"), "x", 0);
+    check_hidden(L("A#c"), 1, false, L("x", "#A#", "c"), "x", 0);                    /* begins inside the spelling */
+    check_hidden(L("#A#"), 1, false, L("x#", "A", "#y"), "x", 0);                    /* spelled by ordinary tokens */
+}
+END_TEST
+
 int main(void) {
-    return RUN_TESTS("engine/stop", 30, stated_cases, before_min_tokens, random_texts_against_the_definition);
+    return RUN_TESTS("engine/stop", 30, stated_cases, before_min_tokens, special_tokens_that_are_not_shown, random_texts_against_the_definition);
 }

@@ -112,7 +112,7 @@ void sl_api_free(sl_api *a) {
 const char *sl_api_model_name(const sl_api *a) { return a->name[0]; }
 
 bool sl__model_known(const sl_api *a, const char *name) {
-    if (!name) return true;
+    if (!name || !*name) return true;
     for (int i = 0; i < a->name_count; i++)
         if (!strcmp(a->name[i], name)) return true;
     return false;
@@ -147,6 +147,8 @@ int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err) {
     case SL_UNSUPPORTED:
     case SL_MISUSE: status = 400, reject = SL_REJECT_BAD_REQUEST; break;
     case SL_TOO_LONG: status = 400, reject = SL_REJECT_TOO_LONG, code = "context_length_exceeded"; break;
+    case SL_TOO_MUCH: status = 400, reject = SL_REJECT_BAD_REQUEST, code = "output_too_large"; break;
+    case SL_TOO_LARGE: status = 413, reject = SL_REJECT_BAD_REQUEST, code = "request_too_large"; break;
     case SL_NOT_FOUND: status = 404, reject = SL_REJECT_BAD_REQUEST, code = "model_not_found"; break;
     case SL_FULL: status = 429, code = "queue_full"; break;
     case SL_CANCELLED: status = 503, code = "draining"; break;

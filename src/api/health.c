@@ -51,3 +51,10 @@ void sl__health_get(void *api, sl_http_exchange *x) {
     sl_http_add_header(x, "Cache-Control", "no-store");
     sl__reply_json(x, strcmp(s, "ok") ? 503 : 200, &out);
 }
+
+void sl__version_get(void *api, sl_http_exchange *x) {
+    (void)api;
+    sl_buffer out = {0};
+    sl_buffer_puts(&out, "{\"version\":\"" SL_VERSION "\"}");
+    sl__reply_json(x, 200, &out);
+}

@@ -69,8 +69,14 @@ void sl__detokenize_post(void *api, sl_http_exchange *x);
 void sl__livez_get(void *api, sl_http_exchange *x);
 void sl__readyz_get(void *api, sl_http_exchange *x);
 void sl__health_get(void *api, sl_http_exchange *x);
+void sl__version_get(void *api, sl_http_exchange *x);
+void sl__tokenizer_info_get(void *api, sl_http_exchange *x);
 void sl__metrics_get(void *api, sl_http_exchange *x);
 void sl__metrics_experts_get(void *api, sl_http_exchange *x);
+
+/* logprobs.c: a token's bytes as a JSON string. What is no UTF-8 is spelled as OpenAI's completions spell it, bytes:\xf0\x9f,
+ * so that two byte tokens never look the same. */
+void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out);
 
 /* completions.c */
 void sl__completions_news(sl_api *a);
@@ -81,7 +87,7 @@ void sl__completions_cancel(sl_api *a);
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
 /* With Retry-After where trying again may help, x-should-retry where it does not. */
 void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
-bool sl__model_known(const sl_api *a, const char *name);
+bool sl__model_known(const sl_api *a, const char *name); /* NULL and "" mean the served one */
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
 
 #endif

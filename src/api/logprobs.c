@@ -8,8 +8,11 @@
 
 /* --- how a token is shown --- */
 
-/* What is no UTF-8 is spelled as OpenAI's completions spell it: bytes:\xf0\x9f. So two byte tokens never look the same. */
-static void put_bytes(const sl_buffer *piece, sl_buffer *out) {
+void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out) {
+    if (sl_utf8_valid(piece->data, piece->len)) {
+        sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
+        return;
+    }
     sl_buffer_puts(out, "\"bytes:");
     for (size_t i = 0; i < piece->len; i++) {
         unsigned char byte = (unsigned char)piece->data[i];
@@ -30,8 +33,7 @@ static void put_token(sl__completion *c, int32_t token, sl_buffer *out) {
     sl_buffer_clear(&c->piece);
     sl_tokenizer_piece(c->api->config.tokenizer, token, &c->piece);
     if (c->piece.failed) out->failed = true;
-    else if (sl_utf8_valid(c->piece.data, c->piece.len)) sl_buffer_json(out, c->piece.data ? c->piece.data : "", c->piece.len);
-    else put_bytes(&c->piece, out);
+    else sl__put_piece_name(&c->piece, out);
 }
 
 /* {"text": logprob, …}: the token itself first, then the likeliest. Of tokens that look the same only one can have the name

@@ -15,6 +15,31 @@ static void put_model(const sl_api *a, const char *name, sl_buffer *out) {
                      (unsigned long long)m->active_parameters);
 }
 
+static void put_special(const sl_tokenizer *t, const char *name, int id, sl_buffer *out) {
+    sl_buffer piece = {0};
+    if (id >= 0) sl_tokenizer_piece(t, id, &piece);
+    sl_buffer_printf(out, ",\"%s\":", name);
+    if (id >= 0) sl_buffer_json(out, piece.data ? piece.data : "", piece.len);
+    else sl_buffer_puts(out, "null");
+    out->failed = out->failed || piece.failed;
+    sl_buffer_done(&piece);
+}
+
+/* What vLLM takes from tokenizer_config.json, as far as a tokenizer of any container knows it. lm-eval asks for eos_token to
+ * see whether the server tokenises for its clients. */
+void sl__tokenizer_info_get(void *api, sl_http_exchange *x) {
+    const sl_api *a = api;
+    const sl_tokenizer *t = a->config.tokenizer;
+    sl_buffer out = {0};
+    sl_buffer_puts(&out, "{\"tokenizer_class\":\"PreTrainedTokenizerFast\"");
+    put_special(t, "bos_token", sl_tokenizer_bos(t), &out);
+    put_special(t, "eos_token", sl_tokenizer_eos(t), &out);
+    put_special(t, "pad_token", -1, &out);
+    sl_buffer_printf(&out, ",\"add_bos_token\":%s,\"model_max_length\":%d,\"vocab_size\":%d,\"chat_template\":null}",
+                     sl_tokenizer_adds_bos(t) ? "true" : "false", a->ctx, sl_tokenizer_count(t));
+    sl__reply_json(x, 200, &out);
+}
+
 void sl__models_list(void *api, sl_http_exchange *x) {
     const sl_api *a = api;
     sl_buffer out = {0};

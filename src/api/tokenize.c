@@ -1,6 +1,7 @@
 #include "api/internal.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -19,6 +20,17 @@ typedef struct text_job {
     sl_status status;
     sl_error error;
 } text_job;
+
+/* The bytes of a token as llama-server shows them: a string, or an array of numbers when they are no UTF-8. */
+static void put_piece(const sl_buffer *piece, sl_buffer *out) {
+    if (sl_utf8_valid(piece->data, piece->len)) {
+        sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
+        return;
+    }
+    sl_buffer_append(out, "[", 1);
+    for (size_t i = 0; i < piece->len; i++) sl_buffer_printf(out, "%s%d", i ? "," : "", (unsigned char)piece->data[i]);
+    sl_buffer_append(out, "]", 1);
+}
 
 static void tokenize(text_job *t, const sl_json *body) {
     const sl_tokenizer *tok = t->api->config.tokenizer;
@@ -60,7 +72,7 @@ static void tokenize(text_job *t, const sl_json *body) {
         sl_buffer_clear(&piece);
         sl_tokenizer_piece(tok, ids.id[i], &piece);
         sl_buffer_printf(out, "{\"id\":%d,\"piece\":", ids.id[i]);
-        sl_buffer_json(out, piece.data ? piece.data : "", piece.len);
+        put_piece(&piece, out);
         sl_buffer_append(out, "}", 1);
     }
     sl_buffer_append(out, "]", 1);
@@ -70,13 +82,14 @@ static void tokenize(text_job *t, const sl_json *body) {
             if (i) sl_buffer_append(out, ",", 1);
             sl_buffer_clear(&piece);
             sl_tokenizer_piece(tok, ids.id[i], &piece);
-            sl_buffer_json(out, piece.data ? piece.data : "", piece.len);
+            sl__put_piece_name(&piece, out);
         }
         sl_buffer_append(out, "]", 1);
     } else if (!llama) {
         sl_buffer_puts(out, ",\"token_strs\":null");
     }
     sl_buffer_append(out, "}", 1);
+    out->failed = out->failed || piece.failed;
     sl_buffer_done(&piece);
     sl_free(ids.id);
 }

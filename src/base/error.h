@@ -14,6 +14,8 @@
     X(UNSUPPORTED, "not supported")                                                                           \
     X(INVALID, "invalid value")                                                                               \
     X(TOO_LONG, "does not fit")                                                                               \
+    X(TOO_MUCH, "asks for too much")                                                                          \
+    X(TOO_LARGE, "larger than allowed")                                                                       \
     X(FULL, "full")                                                                                           \
     X(NOT_FOUND, "not found")                                                                                 \
     X(CANCELLED, "cancelled")                                                                                 \

@@ -199,7 +199,7 @@ static sl_status make_ring(sl_request *r, const sl_engine *g, const sl_request_s
         if (waiting < STREAM_RING) waiting = STREAM_RING;
         if (total > waiting) total = waiting;
     } else if (total > most) {
-        return sl_fail_param(e, SL_TOO_LONG, "max_tokens",
+        return sl_fail_param(e, SL_TOO_MUCH, "max_tokens",
                              "max_tokens: the answers could take %zu MiB, more than the %zu MiB of one request; ask for fewer choices "
                              "or tokens, or stream", total >> 20, most >> 20);
     }

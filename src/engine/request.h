@@ -60,7 +60,8 @@ typedef struct sl_request_spec {
     void *user;                   /* the api's */
 } sl_request_spec;
 
-/* SL_TOO_LONG if it can never fit (a prompt against ctx, pages), SL_INVALID otherwise; e->param names the field. */
+/* SL_TOO_LONG: a prompt and what it asks for can never fit (ctx, pages). SL_TOO_MUCH: an unstreamed answer could take more
+ * memory than one request may have. SL_NOMEM; SL_INVALID for the rest. e->param names the field. */
 sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e);
 void sl_request_free(sl_request *r); /* loop; NEW or OVER; NULL is fine */
 

@@ -66,6 +66,20 @@ def test_events_are_whole_characters():
         data.split(b"\r\n\r\n", 1)[1].decode("utf-8")  # raises if any event cut a character
 
 
+def test_no_event_has_an_end_of_line_inside():
+    """httpx cuts lines where Unicode does: at U+0085, U+2028 and U+2029 too."""
+    with Server(MODEL) as s:
+        text = "a\u2028b\u2029c\x85d\x0ce\x1c"
+        c = s.raw(b"")
+        body = json.dumps({"prompt": text, "max_tokens": 3, "echo": True, "stream": True, "ignore_eos": True}).encode()
+        c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        data = b""
+        while part := c.recv(65536):
+            data += part
+        events = [line for line in data.decode().splitlines() if line.startswith("data: {")]
+        assert len(events) == 3 and json.loads(events[0][6:])["choices"][0]["text"].startswith(text), events
+
+
 def test_curl():
     """curl sends Expect: 100-continue with a body above a kilobyte, and -N shows events as they come."""
     import subprocess

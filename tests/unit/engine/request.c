@@ -173,7 +173,7 @@ START_TEST(too_large_an_unstreamed_answer_is_refused_streamed_it_is_bounded) {
     a.spec.sampling.logprobs = a.spec.prompt_logprobs = SL_TOP_LOGPROBS;
     ck_assert_int_eq(make(&a.spec), SL_OK);
     a.spec.n = 256;
-    ck_assert_int_eq(make(&a.spec), SL_TOO_LONG);
+    ck_assert_int_eq(make(&a.spec), SL_TOO_MUCH);
     ck_assert_str_eq(e.param, "max_tokens");
     sl_request *r;
     a.spec.n = 256;

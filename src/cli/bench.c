@@ -173,14 +173,14 @@ static void measure(bench *b) {
     result r[BATCHES + PREFILLS + 1];
     int count = 0, deep = b->pages_each * SL_PAGE * MOST_BATCH - 1;
     if (deep > 8192) deep = 8192;
-    if (deep > b->m->hp.context - 1) deep = b->m->hp.context - 1;
+    if (deep > sl_plan_positions(b->m) - 1) deep = sl_plan_positions(b->m) - 1;
     if (!b->s->json)
         printf("%-8s %5s %8s %10s %9s %8s %9s %8s %8s %8s\n", "phase", "batch", "context", "tokens/s", "ms/step", "experts",
                "MB/step", "GB/s", "GMAC/s", "of limit");
-    step(b, 1, 0, CHUNK < b->m->hp.context ? CHUNK : b->m->hp.context, true); /* maps what was never touched */
+    step(b, 1, 0, CHUNK < sl_plan_positions(b->m) ? CHUNK : sl_plan_positions(b->m), true); /* maps what was never touched */
     sl_limit_read(b->workers, b->m);
     for (int i = 0; i < PREFILLS; i++) {
-        if (prompts[i] > b->m->hp.context) continue;
+        if (prompts[i] > sl_plan_positions(b->m)) continue;
         r[count] = prefill(b, prompts[i]);
         if (!b->s->json) print_row(b, &r[count]);
         count++;

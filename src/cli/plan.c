@@ -44,6 +44,23 @@ static int choose_pages(const sl_settings *s, const sl_plan *p) {
     return pages > 1 << 24 ? 1 << 24 : (int)pages;
 }
 
+int sl_plan_positions(const sl_model *m) {
+    return m->hp.window && m->hp.window < m->hp.context ? m->hp.window : m->hp.context;
+}
+
+/* --ctx as given, or a default: no more than the model has positions and, as windows are not supported, than its window. */
+static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e) {
+    const sl_hparams *hp = &m->hp;
+    int asked = g->ctx, most = sl_plan_positions(m);
+    if (!asked) g->ctx = most < DEFAULT_CTX ? most : DEFAULT_CTX;
+    if (g->ctx <= most) return SL_OK;
+    g->ctx = most;
+    if (asked > hp->context)
+        return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's %d", asked, hp->context);
+    return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's sliding window of %d, and windows "
+                         "are not supported: --ctx %d is the most", asked, most, most);
+}
+
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e) {
     sl_plan p = {.weights = m->mapped_bytes};
     sl_engine_config *g = &s->engine;
@@ -52,9 +69,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_I16;
     if (!g->threads) g->threads = p.machine.threads;
     bool ctx_given = g->ctx > 0;
-    if (!ctx_given) g->ctx = m->hp.context < DEFAULT_CTX ? m->hp.context : DEFAULT_CTX;
-    if (g->ctx > m->hp.context)
-        return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's %d", g->ctx, m->hp.context);
+    sl_status chosen = choose_ctx(g, m, e); /* what the most positions cost is worked out in any case */
     p.page_bytes = sl_forward_page_bytes(m, g->kv_type);
     g->kv_pages = 1;
     measure(g, &p);
@@ -68,6 +83,8 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
         uint64_t one = (uint64_t)pages_for(ctx_given ? g->ctx : SL_PAGE) * p.page_bytes;
         if (p.kv < one) p.kv = one;
         p.total_private = p.kv + p.workspace + p.sequences + SL_PLAN_FIXED;
+        *ret = p;
+        if (chosen) return chosen;
         return sl_fail_param(e, SL_TOO_LONG, "kv-memory",
                              "does not fit: keys and values %s (one sequence of %d positions at least) + workspace and "
                              "sequences %s + program %s = %s, the limit is %s; lower --ctx or --max-sequences, set "
@@ -78,7 +95,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     }
     p.weights_fit = p.weights + p.total_private <= limit;
     *ret = p;
-    return SL_OK;
+    return chosen;
 }
 
 static void print_model(const sl_model *m, sl_buffer *out) {
@@ -107,6 +124,9 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
                      sl_bytes_text(p->weights, a), sl_bytes_text(p->kv, b), sl_bytes_text(p->workspace + p->sequences, c),
                      sl_bytes_text(SL_PLAN_FIXED, d), sl_bytes_text(h->memory_limit, e),
                      h->memory_limited ? "cgroup limit" : "the machine's");
+    if (m->hp.window && m->hp.window < m->hp.context)
+        sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",
+                         m->hp.window);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions, %s (--kv-memory, "
                           "--kv-type)\n",
                      g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type);

@@ -21,8 +21,12 @@ typedef struct sl_plan {
 #define SL_PLAN_FIXED (UINT64_C(64) << 20)
 
 /* Completes s->engine (model, threads, ctx, kv_type, kv_pages) from the settings and the machine. SL_TOO_LONG when private
- * memory cannot fit the limit, with the arithmetic and the options that change it. */
+ * memory cannot fit the limit, with the arithmetic and the options that change it; SL_MISUSE for a --ctx that the model
+ * cannot have. *ret is filled in any case, as `inspect` shows the plan that it refuses. */
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);
+
+/* The most positions that a sequence of this model can have: its context length, or its sliding window if that is shorter. */
+int sl_plan_positions(const sl_model *m);
 
 /* The start-up lines: what was found, what was chosen, what it will cost, and the option that overrides each. */
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out);

@@ -48,37 +48,40 @@ typedef enum sl_shared_gate {
     SL_SHARED_SIGMOID, /* sigmoid(g . h) times the shared expert's output */
 } sl_shared_gate;
 
-/* What model/ fills from the file, every field with its range checked. Sizes in values. */
+/* What model/ fills from the file. Sizes in values. The ranges are what model/hparams.c holds every file to: inside them no
+ * product of sizes overflows an int64 and no formula divides by zero or leaves float. */
 typedef struct sl_hparams {
     int vocab;        /* rows of the embedding, 1 … 2^20 */
-    int context;      /* positions the model was made for */
-    int width;        /* hidden size */
+    int context;      /* positions the model was made for, 1 … 2^31 - 1 */
+    int width;        /* hidden size, 1 … 2^20 */
     int layers;       /* 1 … SL_MAX_LAYERS */
-    int heads, kv_heads; /* kv_heads divides heads */
-    int head_dim;     /* need not be width / heads */
-    int ff;           /* width of the dense feed-forward layers, 0: none */
-    float norm_eps;
+    int heads, kv_heads; /* heads 1 … 65536, a multiple of kv_heads; heads * head_dim at most 2^20 */
+    int head_dim;     /* 2 … 4096; need not be width / heads */
+    int ff;           /* width of the dense feed-forward layers, 1 … 2^20; 0: there are none */
+    float norm_eps;   /* added to the mean of squares, 1e-12 … 0.1 */
+    int window;       /* some layer sees only this many positions, the newest and those before it: a sequence of more is not
+                       * supported, a shorter one cannot tell. 1 … 2^31 - 1; 0: every layer sees everything */
 
     sl_qk_norm qk_norm;
-    float qkv_clip;   /* clamp q, k, v to ±this after the norm; 0: off */
+    float qkv_clip;   /* clamp q, k, v to ±this after the norm, 1e-6 … 1e30; 0: off */
 
     sl_rope_style rope_style;
-    int rope_dims;    /* rotated values of a head, the first ones; even */
-    float rope_theta;
+    int rope_dims;    /* rotated values of a head, the first ones; even, 2 … head_dim */
+    float rope_theta; /* 2 … 1e12 */
     sl_rope_scaling rope_scaling;
-    float rope_factor;          /* linear, llama3, yarn; 1 if plain */
-    float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast */
-    int rope_original;          /* llama3, yarn: positions before scaling */
-    float rope_attention;       /* factor on cosine and sine; 1 */
+    float rope_factor;          /* linear, llama3, yarn: 1e-3 … 1e6; 1 if plain */
+    float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high */
+    int rope_original;          /* llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
+    float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
     bool rope_truncate;         /* yarn: round the corners */
 
-    int experts;      /* 0: a dense model */
+    int experts;      /* 1 … SL_MAX_EXPERTS; 0: a dense model */
     int experts_used; /* top-k, 1 … experts */
-    int expert_ff;    /* width of one expert */
+    int expert_ff;    /* width of one expert, 1 … 2^20 */
     sl_router_score router_score;
     sl_router_norm router_norm;
     sl_shared_gate shared_gate;
-    int shared_ff;    /* width of the shared expert, 0: none */
+    int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
     bool sparse[SL_MAX_LAYERS]; /* which layers route; the others use ff */
 
     bool tied;        /* the embedding is the output matrix too */
@@ -101,7 +104,8 @@ typedef struct sl_family {
     bool default_bias;            /* the key's default */
     bool clip_qkv;                /* config.json's clip_qkv applies */
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
-    int default_window;           /* sliding_window where the key is absent; 0: none. (Windows are refused so far.) */
+    int default_window;           /* sliding_window where the key is absent; 0: none */
+    int default_window_layers;    /* max_window_layers where that key is absent: layers before it see everything; 0: no such key */
 
     /* Experts. */
     sl_router_score router_score;

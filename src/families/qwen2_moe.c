@@ -10,6 +10,7 @@ const sl_family sl__family_qwen2_moe = {
     .hf_bias_key = "qkv_bias",
     .default_bias = true,
     .hf_window_switch = "use_sliding_window",
+    .default_window = 4096,
     .router_score = SL_ROUTER_SOFTMAX,
     .router_norm = SL_ROUTER_KEEP,
     .hf_router_norm_key = "norm_topk_prob",

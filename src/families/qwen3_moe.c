@@ -12,6 +12,7 @@ const sl_family sl__family_qwen3_moe = {
     .hf_bias_key = "attention_bias",
     .bias_on_output = true,
     .hf_window_switch = "use_sliding_window",
+    .default_window = 4096,
     .router_score = SL_ROUTER_SOFTMAX,
     .router_norm = SL_ROUTER_SUM,
     .hf_router_norm_key = "norm_topk_prob",

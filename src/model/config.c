@@ -8,6 +8,7 @@
 
 #include "base/fmath.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static sl_status opt_int(const sl_json *obj, const char *key, int lo, int *ret, sl_error *e) {
@@ -26,6 +27,15 @@ static sl_status need_int(const sl_json *obj, const char *key, int lo, int *ret,
     return s;
 }
 
+static sl_status need_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e) {
+    sl_json at;
+    double x = 0;
+    sl_json_get(obj, key, &at);
+    sl_status s = sl_json_float(&at, lo, hi, &x, e);
+    if (s == SL_OK) *ret = (float)x;
+    return s;
+}
+
 static sl_status opt_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e) {
     double x = (double)*ret;
     sl_status s = sl_json_opt_float(obj, key, lo, hi, &x, e);
@@ -33,57 +43,132 @@ static sl_status opt_float(const sl_json *obj, const char *key, double lo, doubl
     return s;
 }
 
-static sl_status refuse_true(const sl_json *top, const char *key, sl_error *e) {
-    bool on = false;
+/* Keys that other classes have, with the values that change nothing; with another value the model that they describe is
+ * computed otherwise than any family here. false, 0 and null are neutral for all of them. */
+static const struct neutral {
+    const char *key;
+    double number; /* a number that is neutral as well */
+    bool truth;    /* true is neutral, and false is not */
+    const char *text; /* a string that is neutral; NULL: none */
+} neutrals[] = {
+    {"mlp_bias", 0, false, NULL},
+    {"use_bias", 0, false, NULL},
+    {"is_causal", 1, true, NULL},
+    {"use_bidirectional_attention", 0, false, NULL},
+    {"alibi", 0, false, NULL},
+    {"attention_sinks", 0, false, NULL},
+    {"use_parallel_residual", 0, false, NULL},
+    {"embedding_multiplier", 1, false, NULL},
+    {"residual_multiplier", 1, false, NULL},
+    {"logits_scaling", 1, false, NULL},
+    {"logit_scale", 1, false, NULL},
+    {"attn_logit_softcapping", 0, false, NULL},
+    {"final_logit_softcapping", 0, false, NULL},
+    {"router_logit_softcapping", 0, false, NULL},
+    {"attention_chunk_size", 0, false, NULL},
+    {"swiglu_limit", 0, false, NULL},
+    {"routed_scaling_factor", 1, false, NULL},
+    {"n_group", 1, false, NULL},
+    {"topk_group", 1, false, NULL},
+    {"scoring_func", 0, false, "softmax"},
+    {"kv_lora_rank", 0, false, NULL},
+    {"q_lora_rank", 0, false, NULL},
+    {"quantization_config", 0, false, NULL},
+    {"compression_config", 0, false, NULL},
+};
+
+static bool is_neutral(const struct neutral *n, const json_t *v) {
+    if (json_is_boolean(v)) return json_is_true(v) == n->truth;
+    if (json_is_number(v)) return json_number_value(v) == n->number || (json_number_value(v) == 0 && !n->truth);
+    return json_is_string(v) && n->text && strcmp(json_string_value(v), n->text) == 0;
+}
+
+static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_error *e) {
     sl_json at;
-    sl_status s = sl_json_opt_bool(top, key, &on, e);
-    if (s != SL_OK || !on) return s;
-    sl_json_get(top, key, &at);
-    return sl_json_fail(&at, e, "true is not supported");
+    if (!sl_json_get(top, n->key, &at) || is_neutral(n, at.v)) return SL_OK;
+    if (json_is_object(at.v)) {
+        const char *method = "";
+        sl_status s = sl_json_opt_string(&at, "quant_method", &method, NULL, e);
+        if (s != SL_OK) return s;
+        return sl_json_fail(&at, e, "quantised checkpoints%s%.40s%s are not supported", *method ? " (" : "", method, *method ? ")" : "");
+    }
+    char *text = json_dumps(at.v, JSON_ENCODE_ANY | JSON_COMPACT);
+    sl_status s = sl_json_fail(&at, e, "%.60s is not supported", text ? text : "its value");
+    free(text);
+    return s;
 }
 
 static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_hparams *hp, sl_error *e) {
     sl_json at;
     const char *act = "silu";
-    bool windowed = f->hf_window_switch == NULL;
-    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
+    float scale = 0;
     sl_status s = sl_json_opt_string(top, "hidden_act", &act, NULL, e);
-    if (s == SL_OK && strcmp(act, "silu") != 0) {
+    if (s == SL_OK && strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0) { /* two names of one function */
         sl_json_get(top, "hidden_act", &at);
         s = sl_json_fail(&at, e, "\"%.40s\" is not supported, only \"silu\"", act);
     }
-    if (s == SL_OK) s = refuse_true(top, "mlp_bias", e);
-    if (s == SL_OK && sl_json_get(top, "quantization_config", &at)) s = sl_json_fail(&at, e, "quantised checkpoints are not supported");
-    if (s == SL_OK && f->hf_window_switch) s = sl_json_opt_bool(top, f->hf_window_switch, &windowed, e);
-    if (s == SL_OK && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
-    if (s != SL_OK) return s;
-    if (windowed && window > 0 && window < hp->context) {
-        sl_json_get(top, "sliding_window", &at);
-        return sl_json_fail(&at, e, "%d is shorter than the context: sliding windows are not supported", window);
-    }
-    if (!sl_json_get(top, "layer_types", &at)) return SL_OK;
-    s = sl_json_array(&at, SL_MAX_LAYERS, e);
-    for (size_t i = 0; s == SL_OK && i < sl_json_size(&at); i++) {
-        sl_json type;
-        const char *name = "";
-        sl_json_at(&at, i, &type);
-        s = sl_json_string(&type, &name, NULL, e);
-        if (s == SL_OK && strcmp(name, "full_attention") != 0) s = sl_json_fail(&type, e, "\"%.40s\" is not supported", name);
+    if (s == SL_OK && !f->hf_bias_key) s = refuse_one(top, &(struct neutral){"attention_bias", 0, false, NULL}, e);
+    if (s == SL_OK && !f->clip_qkv) s = refuse_one(top, &(struct neutral){"clip_qkv", 0, false, NULL}, e);
+    if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"use_qk_norm", 0, false, NULL}, e);
+    if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"qk_layernorm", 0, false, NULL}, e);
+    for (size_t i = 0; s == SL_OK && i < sizeof neutrals / sizeof *neutrals; i++) s = refuse_one(top, &neutrals[i], e);
+    if (s == SL_OK) s = opt_float(top, "attention_multiplier", 0, 1e30, &scale, e);
+    if (s == SL_OK && !sl__usual_scale(hp, scale)) {
+        sl_json_get(top, "attention_multiplier", &at);
+        s = sl_json_fail(&at, e, "%g is not supported, only one over the root of head_dim", (double)scale);
     }
     return s;
 }
 
+/* The class says which layers see a window: those that layer_types names, or those from max_window_layers on, or all. Does
+ * any of this model's? */
+static sl_status read_windowed(const sl_json *top, const sl_family *f, const sl_hparams *hp, bool *ret, sl_error *e) {
+    sl_json types;
+    int first = f->default_window_layers;
+    *ret = f->hf_window_switch == NULL;
+    sl_status s = f->hf_window_switch ? sl_json_opt_bool(top, f->hf_window_switch, ret, e) : SL_OK;
+    if (s == SL_OK && f->default_window_layers) s = opt_int(top, "max_window_layers", 0, &first, e);
+    if (s == SL_OK && first >= hp->layers) *ret = false;
+    if (s != SL_OK || !sl_json_get(top, "layer_types", &types)) return s;
+    s = sl_json_array(&types, SL_MAX_LAYERS, e);
+    bool all = f->default_window && !f->hf_window_switch, any = false; /* a class without a switch does not read layer_types */
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(&types); i++) {
+        sl_json type;
+        const char *name = "";
+        sl_json_at(&types, i, &type);
+        s = sl_json_string(&type, &name, NULL, e);
+        if (s == SL_OK && strcmp(name, "sliding_attention") == 0) any = true;
+        else if (s == SL_OK && strcmp(name, "full_attention") != 0) s = sl_json_fail(&type, e, "\"%.40s\" is not supported", name);
+    }
+    if (s == SL_OK && !all) *ret = any;
+    return s;
+}
+
+static sl_status read_window(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    bool windowed = false;
+    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
+    sl_status s = read_windowed(top, f, hp, &windowed, e);
+    if (s == SL_OK && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
+    if (s == SL_OK && windowed) hp->window = window;
+    return s;
+}
+
 static sl_status read_yarn(const sl_json *rope, sl_hparams *hp, sl_error *e) {
+    sl_json at;
     float given = 0, mscale = 0, mscale_all = 0;
     hp->rope_low = 1;
     hp->rope_high = 32;
-    sl_status s = opt_float(rope, "beta_slow", 1e-3, 1e6, &hp->rope_low, e);
-    if (s == SL_OK) s = opt_float(rope, "beta_fast", 1e-3, 1e6, &hp->rope_high, e);
-    if (s == SL_OK) s = opt_float(rope, "attention_factor", 1e-3, 1e6, &given, e);
-    if (s == SL_OK) s = opt_float(rope, "mscale", 0, 1e6, &mscale, e);
-    if (s == SL_OK) s = opt_float(rope, "mscale_all_dim", 0, 1e6, &mscale_all, e);
+    if (!sl_json_get(rope, "factor", &at)) /* null: the one that the two context lengths have */
+        hp->rope_factor = (float)hp->context / (float)hp->rope_original;
+    sl_status s = opt_float(rope, "beta_slow", 0, SL__MOST_TURNS, &hp->rope_low, e);
+    if (s == SL_OK) s = opt_float(rope, "beta_fast", 0, SL__MOST_TURNS, &hp->rope_high, e);
+    if (s == SL_OK) s = opt_float(rope, "attention_factor", SL__ROPE_ATTENTION, &given, e);
+    if (s == SL_OK) s = opt_float(rope, "mscale", 0, 1e3, &mscale, e);
+    if (s == SL_OK) s = opt_float(rope, "mscale_all_dim", 0, 1e3, &mscale_all, e);
     if (s == SL_OK) s = sl_json_opt_bool(rope, "truncate", &hp->rope_truncate, e);
     if (s != SL_OK) return s;
+    if (hp->rope_low == 0) hp->rope_low = 1; /* Python's "or": 0 is none */
+    if (hp->rope_high == 0) hp->rope_high = 32;
     double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
     double attention = 0.1 * log_factor + 1;
     if (mscale > 0 && mscale_all > 0) attention = (0.1 * (double)mscale * log_factor + 1) / (0.1 * (double)mscale_all * log_factor + 1);
@@ -92,57 +177,69 @@ static sl_status read_yarn(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status read_scaling(const sl_json *rope, sl_hparams *hp, sl_error *e) {
-    const char *type = "default";
+static sl_status read_llama3(const sl_json *rope, sl_hparams *hp, sl_error *e) {
+    sl_status s = need_float(rope, "low_freq_factor", SL__TURNS, &hp->rope_low, e);
+    if (s == SL_OK) s = need_float(rope, "high_freq_factor", SL__TURNS, &hp->rope_high, e);
+    hp->rope_scaling = SL_ROPE_LLAMA3;
+    return s;
+}
+
+/* What of a rope_scaling its type does not take, and transformers passes over with a warning of its own. */
+static void note_ignored(const sl_json *rope, const char *type, sl_notes *notes) {
+    static const char *const keys[] = {"attention_factor", "mscale", "mscale_all_dim"};
     sl_json at;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (sl_json_get(rope, keys[i], &at))
+            sl_notes_add(notes, "config.json: %s.%s is ignored, rope type \"%.40s\" has none", rope->key, keys[i], type);
+}
+
+static sl_status read_scaling(const sl_json *top, const sl_json *rope, sl_hparams *hp, sl_notes *notes, sl_error *e) {
+    const char *type = "default";
+    sl_json beta;
     sl_status s = sl_json_object(rope, e);
     if (s == SL_OK) s = sl_json_opt_string(rope, "type", &type, NULL, e);
     if (s == SL_OK) s = sl_json_opt_string(rope, "rope_type", &type, NULL, e);
+    if (s == SL_OK && sl_json_get(rope, "llama_4_scaling_beta", &beta) && json_number_value(beta.v) != 0)
+        s = sl_json_fail(&beta, e, "is not supported");
+    bool yarn = s == SL_OK && strcmp(type, "yarn") == 0;
+    if (s == SL_OK && !yarn) note_ignored(rope, type, notes);
     if (s != SL_OK || strcmp(type, "default") == 0) return s;
-    bool linear = strcmp(type, "linear") == 0, llama3 = strcmp(type, "llama3") == 0, yarn = strcmp(type, "yarn") == 0;
-    if (!linear && !llama3 && !yarn) return sl_json_fail(rope, e, "rope type \"%.40s\" is not supported", type);
-    double factor = 0;
-    sl_json_get(rope, "factor", &at);
-    s = sl_json_float(&at, 1e-3, 1e6, &factor, e);
-    if (s != SL_OK) return s;
-    hp->rope_factor = (float)factor;
     hp->rope_original = hp->context;
-    s = opt_int(rope, "original_max_position_embeddings", 1, &hp->rope_original, e);
+    s = opt_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
+    if (s == SL_OK) s = opt_int(rope, "original_max_position_embeddings", 1, &hp->rope_original, e);
+    if (s == SL_OK) s = opt_int(top, "original_max_position_embeddings", 1, &hp->rope_original, e); /* before the inner one */
     if (s != SL_OK) return s;
     if (yarn) return read_yarn(rope, hp, e);
-    if (linear) {
-        hp->rope_scaling = SL_ROPE_LINEAR;
-        return SL_OK;
-    }
-    double low = 0, high = 0;
-    sl_json_get(rope, "low_freq_factor", &at);
-    s = sl_json_float(&at, 1e-3, 1e6, &low, e);
-    sl_json_get(rope, "high_freq_factor", &at);
-    if (s == SL_OK) s = sl_json_float(&at, 1e-3, 1e6, &high, e);
-    if (s == SL_OK && !(high > low)) s = sl_json_fail(&at, e, "must be above low_freq_factor");
-    if (s != SL_OK) return s;
-    hp->rope_low = (float)low;
-    hp->rope_high = (float)high;
-    hp->rope_scaling = SL_ROPE_LLAMA3;
-    return SL_OK;
+    bool linear = strcmp(type, "linear") == 0;
+    if (!linear && strcmp(type, "llama3") != 0) return sl_json_fail(rope, e, "rope type \"%.40s\" is not supported", type);
+    s = need_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
+    if (s == SL_OK && linear) hp->rope_scaling = SL_ROPE_LINEAR;
+    return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
 }
 
-static sl_status read_rope(const sl_json *top, sl_hparams *hp, sl_error *e) {
-    sl_json rope, inner;
+/* No class here rotates a part of a head. */
+static sl_status refuse_partial(const sl_json *obj, const sl_hparams *hp, sl_error *e) {
+    sl_json at;
     double fraction = 1;
-    sl_status s = opt_float(top, "rope_theta", 1, 1e12, &hp->rope_theta, e);
-    if (s == SL_OK) s = sl_json_opt_float(top, "partial_rotary_factor", 0, 1, &fraction, e);
+    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &fraction, e);
+    if (s != SL_OK || (int)((double)hp->head_dim * fraction) == hp->head_dim) return s;
+    sl_json_get(obj, "partial_rotary_factor", &at);
+    return sl_json_fail(&at, e, "%g is not supported", fraction);
+}
+
+/* rope_scaling, if it holds anything, stands for the whole of rope_parameters; a base inside goes before the one at the top. */
+static sl_status read_rope(const sl_json *top, sl_hparams *hp, sl_notes *notes, sl_error *e) {
+    sl_json rope, inner;
+    hp->rope_dims = hp->head_dim;
+    sl_status s = opt_float(top, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
+    if (s == SL_OK) s = refuse_partial(top, hp, e);
     if (s != SL_OK) return s;
-    bool one = sl_json_get(top, "rope_parameters", &rope);
-    if (one && sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
-    if (one || sl_json_get(top, "rope_scaling", &rope)) {
-        s = read_scaling(&rope, hp, e);
-        if (s == SL_OK) s = opt_float(&rope, "rope_theta", 1, 1e12, &hp->rope_theta, e);
-        if (s == SL_OK) s = sl_json_opt_float(&rope, "partial_rotary_factor", 0, 1, &fraction, e);
-        if (s != SL_OK) return s;
-    }
-    hp->rope_dims = (int)((double)hp->head_dim * fraction);
-    return SL_OK;
+    bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
+    if (!given && !sl_json_get(top, "rope_parameters", &rope)) return SL_OK;
+    if (sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
+    s = read_scaling(top, &rope, hp, notes, e);
+    if (s == SL_OK) s = opt_float(&rope, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
+    return s == SL_OK ? refuse_partial(&rope, hp, e) : s;
 }
 
 /* Which layers route: all, or those that decoder_sparse_step picks, less mlp_only_layers. */
@@ -201,15 +298,15 @@ static sl_status read_heads(const sl_json *top, const sl_family *f, sl_hparams *
 static sl_status read_declared(const sl_json *top, const sl_family *f, sl_hparams *hp, sl__declared *d, sl_error *e) {
     bool bias = f->default_bias, tied = false;
     sl_status s = f->hf_bias_key ? sl_json_opt_bool(top, f->hf_bias_key, &bias, e) : SL_OK;
-    if (s == SL_OK && !f->hf_bias_key) s = refuse_true(top, "attention_bias", e);
     if (s == SL_OK) s = sl_json_opt_bool(top, "tie_word_embeddings", &tied, e);
-    if (s == SL_OK && f->clip_qkv) s = opt_float(top, "clip_qkv", 0, 1e30, &hp->qkv_clip, e);
+    if (s == SL_OK && f->clip_qkv) s = opt_float(top, "clip_qkv", SL__CLIP, &hp->qkv_clip, e);
     *d = (sl__declared){.qkv_bias = bias, .o_bias = bias && f->bias_on_output,
                         .tied = json_is_boolean(json_object_get(top->v, "tie_word_embeddings")) ? tied : -1};
     return s;
 }
 
-static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp, sl__declared *d, sl_error *e) {
+static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp, sl__declared *d, sl_notes *notes,
+                          sl_error *e) {
     sl__hparams_start(f, hp);
     hp->context = f->default_context;
     hp->norm_eps = f->default_norm_eps;
@@ -219,17 +316,18 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s == SL_OK) s = need_int(top, "num_attention_heads", 1, &hp->heads, e);
     if (s == SL_OK) s = need_int(top, "intermediate_size", 1, &hp->ff, e);
     if (s == SL_OK) s = opt_int(top, "max_position_embeddings", 1, &hp->context, e);
-    if (s == SL_OK) s = opt_float(top, "rms_norm_eps", 1e-30, 1, &hp->norm_eps, e);
+    if (s == SL_OK) s = opt_float(top, "rms_norm_eps", SL__NORM_EPS, &hp->norm_eps, e);
     if (s == SL_OK && hp->layers > SL_MAX_LAYERS) {
         sl_json at;
         sl_json_get(top, "num_hidden_layers", &at);
         s = sl_json_fail(&at, e, "is %d, at most %d are supported", hp->layers, SL_MAX_LAYERS);
     }
     if (s == SL_OK) s = read_heads(top, f, hp, e);
-    if (s == SL_OK) s = read_rope(top, hp, e);
+    if (s == SL_OK) s = read_rope(top, hp, notes, e);
     if (s == SL_OK && f->routed) s = read_experts(top, f, hp, e);
     if (s == SL_OK) s = read_declared(top, f, hp, d, e);
     if (s == SL_OK) s = refuse_others(top, f, hp, e);
+    if (s == SL_OK) s = read_window(top, f, hp, e);
     if (s != SL_OK) return s;
     bool dense = false;
     for (int i = 0; i < hp->layers; i++) dense = dense || !hp->sparse[i];
@@ -239,7 +337,7 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
 }
 
 sl_status sl__config_parse(const char *text, size_t len, const char *origin, const sl_family **ret_family,
-                           sl_hparams *ret_hp, sl__declared *ret_declared, sl_error *e) {
+                           sl_hparams *ret_hp, sl__declared *ret_declared, sl_notes *notes, sl_error *e) {
     sl_json top, at;
     const char *type = NULL;
     sl_hparams hp;
@@ -257,7 +355,7 @@ sl_status sl__config_parse(const char *text, size_t len, const char *origin, con
             s = sl_error_prefix(e, "%s", origin);
         }
     }
-    if (s == SL_OK) s = read_all(&top, family, &hp, &declared, e);
+    if (s == SL_OK) s = read_all(&top, family, &hp, &declared, notes, e);
     json_decref(top.v);
     if (s != SL_OK) return s;
     *ret_family = family;

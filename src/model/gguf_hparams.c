@@ -34,80 +34,132 @@ static sl_status get_float(keys *k, const char *key, bool required, double lo, d
     return s;
 }
 
-/* Keys that are read by no code here and must have a neutral value. */
-static sl_status refuse_others(keys *k, const sl_hparams *hp, sl_error *e) {
-    static const struct {
-        const char *key;
-        double neutral; /* 0 is neutral as well */
-    } floats[] = {
-        {"embedding_scale", 1}, {"residual_scale", 1}, {"logit_scale", 1}, {"expert_weights_scale", 1},
-        {"final_logit_softcapping", 0}, {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0},
-        {"rope.scaling.yarn_log_multiplier", 0},
-    };
-    static const struct {
-        const char *key;
-        int neutral;
-    } ints[] = {
-        {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
-        {"attention.value_length_mla", 0}, {"expert_group_count", 1}, {"expert_gating_func", 1},
-        {"nextn_predict_layers", 0}, {"shortconv.l_cache", 0},
-    };
-    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
-        float x = 0;
-        sl_status s = get_float(k, floats[i].key, false, -1e30, 1e30, &x, e);
-        if (s != SL_OK) return s;
-        if (x != 0 && (double)x != floats[i].neutral) return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)x);
+/* Keys below the architecture that are read elsewhere in this file, or that change nothing. */
+static const char *const known[] = {
+    "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "expert_count", "expert_used_count",
+    "expert_feed_forward_length", "expert_shared_feed_forward_length", "expert_weights_norm", "attention.head_count",
+    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
+    "attention.layer_norm_epsilon", "attention.clamp_kqv", "attention.scale", "attention.causal", "attention.sliding_window",
+    "rope.dimension_count", "rope.freq_base", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
+    "rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned",
+    "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow", "tensor_data_layout", "use_parallel_residual",
+    /* The tensors say it: which layers route, and that there is a shared expert. */
+    "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count",
+    /* Which layers have the window, and what they rotate by: no sequence is longer than the window. */
+    "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
+    /* Axes of pictures; a text's are all the same. */
+    "rope.dimension_sections",
+};
+
+/* Keys that change what a model computes and have no code here, with the values that leave it alone (0 always does). */
+static const struct {
+    const char *key;
+    double neutral;
+} neutrals[] = {
+    {"embedding_scale", 1}, {"residual_scale", 1}, {"logit_scale", 1}, {"expert_weights_scale", 1}, {"expert_group_scale", 1},
+    {"final_logit_softcapping", 0}, {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
+    {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
+    {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
+    {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
+    {"attention.value_length_mla", 0}, {"attention.shared_kv_layers", 0}, {"attention.relative_buckets_count", 0},
+    {"expert_group_count", 1}, {"expert_group_used_count", 1}, {"expert_gating_func", 1}, {"nextn_predict_layers", 0},
+    {"shortconv.l_cache", 0}, {"full_attention_interval", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
+    {"n_deepstack_layers", 0}, {"embedding_length_per_layer_input", 0}, {"moe_latent_size", 0}, {"pooling_type", 0},
+    {"swin_norm", 0}, {"decoder_block_count", 0},
+};
+
+/* Any number, or a boolean as 0 and 1; false: something else. */
+static bool number_of(const sl__gguf_value *v, uint64_t i, double *ret) {
+    uint8_t type = v->type == SL__GGUF_ARRAY ? v->element : v->type;
+    if (type == SL__GGUF_STRING) return false;
+    *ret = type == SL__GGUF_BOOL ? v->data[i] != 0 : sl__gguf_number_at(v, i);
+    return true;
+}
+
+static sl_status refuse_key(const keys *k, const char *key, const sl__gguf_value *v, double neutral, sl_error *e) {
+    for (uint64_t i = 0; i < v->count; i++) { /* an array has a value for each layer */
+        double x = 0;
+        if (!number_of(v, i, &x)) return sl_fail(e, SL_FORMAT, "%s.%s is no number", k->arch, key);
+        if (x != 0 && x != neutral) return sl_fail(e, SL_UNSUPPORTED, "%s.%s is %g, which is not supported", k->arch, key, x);
     }
-    for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
-        int x = 0;
-        sl_status s = get_int(k, ints[i].key, false, 0, INT32_MAX, &x, e);
-        if (s != SL_OK) return s;
-        if (x != 0 && x != ints[i].neutral) return sl_fail(e, SL_UNSUPPORTED, "%s is %d, which is not supported", k->name, x);
-    }
-    int window = 0;
-    float scale = 0;
-    sl_status s = get_int(k, "attention.sliding_window", false, 0, INT32_MAX, &window, e);
-    if (s == SL_OK) s = get_float(k, "attention.scale", false, 0, 1e30, &scale, e);
-    if (s != SL_OK) return s;
-    if (window != 0 && window < hp->context)
-        return sl_fail(e, SL_UNSUPPORTED, "%s.attention.sliding_window is %d: sliding windows are not supported", k->arch, window);
-    float usual = 1 / sl_sqrtf((float)hp->head_dim);
-    if (scale != 0 && (scale < 0.999f * usual || scale > 1.001f * usual))
-        return sl_fail(e, SL_UNSUPPORTED, "%s.attention.scale is %g, which is not supported", k->arch, (double)scale);
     return SL_OK;
 }
 
+/* Every key below the architecture is known, refused or noted. */
+static sl_status refuse_others(const keys *k, sl_notes *notes, sl_error *e) {
+    size_t prefix = strlen(k->arch) + 1;
+    for (uint32_t i = 0; i < k->g->keys.count; i++) {
+        const sl__name *n = &k->g->keys.name[i];
+        if (n->len <= prefix || memcmp(n->text, k->arch, prefix - 1) != 0 || n->text[prefix - 1] != '.') continue;
+        char key[96];
+        size_t len = n->len - prefix;
+        snprintf(key, sizeof key, "%.*s", (int)(len < sizeof key ? len : sizeof key - 1), n->text + prefix);
+        bool done = false;
+        for (size_t j = 0; j < sizeof known / sizeof *known && !done; j++) done = strcmp(key, known[j]) == 0;
+        for (size_t j = 0; j < sizeof neutrals / sizeof *neutrals && !done; j++) {
+            if (strcmp(key, neutrals[j].key) != 0) continue;
+            sl_status s = refuse_key(k, key, &k->g->value[i], neutrals[j].neutral, e);
+            if (s != SL_OK) return s;
+            done = true;
+        }
+        if (!done) sl_notes_add(notes, "%s: %s.%s is not known here and is ignored", k->g->origin, k->arch, key);
+    }
+    return SL_OK;
+}
+
+/* Attention that looks forward, residuals side by side, another scale: what has a key and no code. */
+static sl_status refuse_attention(keys *k, const sl_hparams *hp, sl_error *e) {
+    bool causal = true, parallel = false;
+    float scale = 0;
+    sl_status s = sl__gguf_bool(k->g, name_of(k, "attention.causal"), &causal, e);
+    if (s == SL_OK && !causal) s = sl_fail(e, SL_UNSUPPORTED, "%s is false: attention that sees later tokens is not supported", k->name);
+    if (s == SL_OK) s = sl__gguf_bool(k->g, name_of(k, "use_parallel_residual"), &parallel, e);
+    if (s == SL_OK && parallel) s = sl_fail(e, SL_UNSUPPORTED, "%s is true, which is not supported", k->name);
+    if (s == SL_OK) s = get_float(k, "attention.scale", false, 0, 1e30, &scale, e);
+    if (s == SL_OK && !sl__usual_scale(hp, scale))
+        s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported, only one over the root of the head dimension", k->name, (double)scale);
+    return s;
+}
+
+/* Factors on cosine and sine apply whatever the type of scaling is; yarn adds its own. */
+static sl_status read_attention_factor(keys *k, sl_hparams *hp, sl_error *e) {
+    float attn = 1, yarn_attn = 1;
+    sl_status s = get_float(k, "rope.scaling.yarn_attn_factor", false, SL__ROPE_ATTENTION, &yarn_attn, e);
+    if (s == SL_OK) s = get_float(k, "rope.scaling.attn_factor", false, SL__ROPE_ATTENTION, &attn, e);
+    hp->rope_attention = (float)((double)attn * (double)yarn_attn);
+    return s;
+}
+
 static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
-    float ext = 1, attn = 1, yarn_attn = 1;
+    float ext = 1;
     hp->rope_low = 1;
     hp->rope_high = 32;
     hp->rope_original = hp->context;
     sl_status s = get_int(k, "rope.scaling.original_context_length", false, 1, INT32_MAX, &hp->rope_original, e);
-    if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_beta_slow", false, 1e-3, 1e6, &hp->rope_low, e);
-    if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_beta_fast", false, 1e-3, 1e6, &hp->rope_high, e);
+    if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_beta_slow", false, SL__TURNS, &hp->rope_low, e);
+    if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_beta_fast", false, SL__TURNS, &hp->rope_high, e);
     if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_ext_factor", false, 0, 1e6, &ext, e);
-    if (s == SL_OK) s = get_float(k, "rope.scaling.yarn_attn_factor", false, 1e-3, 1e6, &yarn_attn, e);
-    if (s == SL_OK) s = get_float(k, "rope.scaling.attn_factor", false, 1e-3, 1e6, &attn, e);
     if (s != SL_OK) return s;
-    if (ext != 1) return sl_fail(e, SL_UNSUPPORTED, "%s.rope.scaling.yarn_ext_factor is %g, which is not supported", k->arch, (double)ext);
+    if (ext != 1) return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)ext);
     hp->rope_scaling = SL_ROPE_YARN;
     double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
-    hp->rope_attention = (float)((double)attn * (double)yarn_attn * (1 + 0.1 * log_factor));
+    hp->rope_attention = (float)((double)hp->rope_attention * (1 + 0.1 * log_factor));
     return SL_OK;
 }
 
 static sl_status read_rope(keys *k, sl_arena *arena, sl_hparams *hp, sl_error *e) {
     const char *type = "linear";
-    float factor = 0;
+    float factor = 0; /* 0 in a file, too, is none */
     hp->rope_dims = hp->head_dim;
     hp->rope_theta = 10000;
     sl_status s = get_int(k, "rope.dimension_count", false, 2, INT32_MAX, &hp->rope_dims, e);
-    if (s == SL_OK) s = get_float(k, "rope.freq_base", false, 1, 1e12, &hp->rope_theta, e);
+    if (s == SL_OK) s = get_float(k, "rope.freq_base", false, SL__ROPE_THETA, &hp->rope_theta, e);
     if (s == SL_OK) s = get_float(k, "rope.scale_linear", false, 0, 1e6, &factor, e);
     if (s == SL_OK) s = get_float(k, "rope.scaling.factor", false, 0, 1e6, &factor, e);
     if (s == SL_OK) s = sl__gguf_string(k->g, name_of(k, "rope.scaling.type"), false, arena, SL_MEM_METADATA, &type, e);
-    if (s != SL_OK) return s;
-    if (strcmp(type, "none") == 0) return SL_OK;
+    if (s == SL_OK) s = read_attention_factor(k, hp, e);
+    if (s != SL_OK || strcmp(type, "none") == 0) return s;
     hp->rope_factor = factor == 0 ? 1 : factor;
     if (strcmp(type, "yarn") == 0) return read_yarn(k, hp, e);
     if (strcmp(type, "linear") != 0)
@@ -116,14 +168,16 @@ static sl_status read_rope(keys *k, sl_arena *arena, sl_hparams *hp, sl_error *e
     return SL_OK;
 }
 
-/* Rows of the first layer's expert tensor, where no key tells how wide an expert is. */
-static void width_from(const sl__open *o, const char *suffix, int *ret) {
+/* How wide an expert is, where no key tells: the values of the first layer's tensor, which is [experts][ff][width] for
+ * routed experts and [ff][width] for the shared one. */
+static void width_from(const sl__open *o, const char *suffix, int experts, int *ret) {
+    uint64_t one = (uint64_t)experts * (uint64_t)o->model.hp.width;
     for (int i = 0; i < o->model.hp.layers; i++) {
         char name[80];
         snprintf(name, sizeof name, "blk.%d.%s", i, suffix);
         const sl__tensor *t = sl__tensors_find(&o->tensors, name);
-        if (!t || t->dims < 2 || t->shape[t->dims - 2] > INT32_MAX) continue;
-        *ret = (int)t->shape[t->dims - 2];
+        if (!t || t->values % one || t->values / one > INT32_MAX) continue;
+        *ret = (int)(t->values / one);
         return;
     }
 }
@@ -142,8 +196,8 @@ static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
     if (f->hf_router_norm_key) hp->router_norm = given ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
     else if (given != norm) return sl_fail(e, SL_UNSUPPORTED, "%s is %s, which is not supported", k->name, given ? "true" : "false");
     if (hp->expert_ff == 0 && !own_width) hp->expert_ff = hp->ff;
-    if (hp->expert_ff == 0) width_from(o, "ffn_gate_exps.weight", &hp->expert_ff);
-    if (hp->shared_ff == 0 && f->shared_gate != SL_SHARED_NONE) width_from(o, "ffn_gate_shexp.weight", &hp->shared_ff);
+    if (hp->expert_ff == 0) width_from(o, "ffn_gate_exps.weight", hp->experts, &hp->expert_ff);
+    if (hp->shared_ff == 0 && f->shared_gate != SL_SHARED_NONE) width_from(o, "ffn_gate_shexp.weight", 1, &hp->shared_ff);
     return SL_OK;
 }
 
@@ -198,11 +252,24 @@ static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = get_int(k, "attention.key_length", false, 1, INT32_MAX, &hp->head_dim, e);
     value_length = hp->head_dim;
     if (s == SL_OK) s = get_int(k, "attention.value_length", false, 1, INT32_MAX, &value_length, e);
-    if (s == SL_OK) s = get_float(k, "attention.layer_norm_rms_epsilon", true, 1e-30, 1, &hp->norm_eps, e);
-    if (s == SL_OK) s = get_float(k, "attention.clamp_kqv", false, 0, 1e30, &hp->qkv_clip, e);
+    if (s == SL_OK) s = get_float(k, "attention.layer_norm_rms_epsilon", true, SL__NORM_EPS, &hp->norm_eps, e);
+    if (s == SL_OK) s = get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e);
+    if (s == SL_OK) s = get_int(k, "attention.sliding_window", false, 0, INT32_MAX, &hp->window, e);
     if (s == SL_OK && value_length != hp->head_dim)
         s = sl_fail(e, SL_UNSUPPORTED, "%s.attention.value_length is %d, another than key_length %d", k->arch, value_length, hp->head_dim);
     return s;
+}
+
+/* The embedding's rows are the vocabulary; its last dimension, dimensions of 1 aside, is the width. */
+static sl_status read_vocabulary(sl__open *o, sl_error *e) {
+    const sl__tensor *t = sl__tensors_find(&o->tensors, "token_embd.weight");
+    if (!t) return sl_fail(e, SL_FORMAT, "tensor \"token_embd.weight\" is missing");
+    uint64_t width = 1;
+    for (int i = 0; i < t->dims && o->model.hp.width > 1; i++)
+        if (t->shape[i] != 1) width = t->shape[i];
+    uint64_t rows = width ? t->values / width : 0;
+    o->model.hp.vocab = rows > INT32_MAX ? INT32_MAX : (int)rows;
+    return SL_OK;
 }
 
 sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
@@ -214,13 +281,12 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     sl__hparams_start(o->model.family, hp);
     hp->experts = experts;
     if (o->model.family->gguf_qk_permuted) hp->rope_style = SL_ROPE_INTERLEAVED;
-    const sl__tensor *embedding = sl__tensors_find(&o->tensors, "token_embd.weight");
-    if (!embedding || embedding->dims != 2) return sl_fail(e, SL_FORMAT, "tensor \"token_embd.weight\" is missing or no matrix");
-    hp->vocab = embedding->shape[0] > INT32_MAX ? INT32_MAX : (int)embedding->shape[0];
     s = read_sizes(&k, hp, e);
+    if (s == SL_OK) s = read_vocabulary(o, e);
     if (s == SL_OK) s = read_rope(&k, o->arena, hp, e);
     if (s == SL_OK && experts) s = read_experts(&k, o, e);
-    if (s == SL_OK) s = refuse_others(&k, hp, e);
+    if (s == SL_OK) s = refuse_attention(&k, hp, e);
+    if (s == SL_OK) s = refuse_others(&k, &o->notes, e);
     if (s != SL_OK) return s;
     find_sparse(o);
     hp->tied = !sl__tensors_find(&o->tensors, "output.weight");

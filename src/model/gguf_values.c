@@ -120,6 +120,14 @@ float sl__gguf_float_at(const sl__gguf_value *v, uint64_t i) {
     return real(v->element, v->data, i, &x) ? (float)x : 0;
 }
 
+double sl__gguf_number_at(const sl__gguf_value *v, uint64_t i) {
+    uint8_t type = v->type == SL__GGUF_ARRAY ? v->element : v->type;
+    int64_t whole = 0;
+    double x = 0;
+    if (real(type, v->data, i, &x)) return x;
+    return integer(type, v->data, i, &whole) ? (double)whole : 0x1p63; /* an integer above int64 */
+}
+
 sl__name sl__gguf_next_string(const uint8_t **p) {
     uint64_t len;
     memcpy(&len, *p, sizeof len);

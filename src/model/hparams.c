@@ -3,6 +3,7 @@
 #include "model/internal.h"
 
 #include "base/buffer.h"
+#include "base/fmath.h"
 
 #include <limits.h>
 #include <string.h>
@@ -26,7 +27,7 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
     };
 }
 
-sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
+static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
     const struct {
         const char *what;
         int64_t value, lo, hi;
@@ -40,11 +41,13 @@ sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
         {"the head dimension", hp->head_dim, 1, MAX_HEAD_DIM},
         {"heads times head dimension", (int64_t)hp->heads * hp->head_dim, 1, MAX_WIDTH},
         {"the feed-forward width", hp->ff, 0, MAX_WIDTH},
+        {"the sliding window", hp->window, 0, INT32_MAX},
         {"the number of experts", hp->experts, 0, SL_MAX_EXPERTS},
         {"the number of experts used", hp->experts_used, hp->experts ? 1 : 0, hp->experts},
         {"the experts' width", hp->expert_ff, hp->experts ? 1 : 0, MAX_WIDTH},
         {"the shared expert's width", hp->shared_ff, 0, MAX_WIDTH},
         {"the rotated dimensions of a head", hp->rope_dims, 2, hp->head_dim},
+        {"the context length before rope scaling", hp->rope_original, hp->rope_scaling < SL_ROPE_LLAMA3 ? 0 : 1, INT32_MAX},
     };
     for (size_t i = 0; i < sizeof range / sizeof *range; i++)
         if (range[i].value < range[i].lo || range[i].value > range[i].hi)
@@ -53,12 +56,44 @@ sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
     if (hp->heads % hp->kv_heads)
         return sl_fail(e, SL_FORMAT, "%d heads are not a multiple of %d key-value heads", hp->heads, hp->kv_heads);
     if (hp->rope_dims % 2) return sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", hp->rope_dims);
-    if (!(hp->norm_eps > 0 && hp->norm_eps < 1)) return sl_fail(e, SL_FORMAT, "the norm's epsilon is %g", (double)hp->norm_eps);
-    if (!(hp->rope_theta >= 1 && hp->rope_theta <= 1e12f))
-        return sl_fail(e, SL_FORMAT, "the rope base is %g", (double)hp->rope_theta);
     for (int i = 0; i < hp->layers; i++)
         if (!hp->sparse[i] && hp->ff == 0) return sl_fail(e, SL_FORMAT, "layer %d does not route, but the dense feed-forward width is missing", i);
     return SL_OK;
+}
+
+static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
+    bool turns = hp->rope_scaling == SL_ROPE_LLAMA3 || hp->rope_scaling == SL_ROPE_YARN;
+    const struct {
+        const char *what;
+        bool there;
+        float value;
+        double lo, hi;
+    } range[] = {
+        {"the norm's epsilon", true, hp->norm_eps, SL__NORM_EPS},
+        {"the bound on q, k and v", hp->qkv_clip != 0, hp->qkv_clip, 1e-6, 1e30},
+        {"the rope base", true, hp->rope_theta, SL__ROPE_THETA},
+        {"the rope factor", true, hp->rope_factor, SL__ROPE_FACTOR},
+        {"the rope factor on attention", true, hp->rope_attention, SL__ROPE_ATTENTION},
+        {"the lower bound of rope scaling's turns", turns, hp->rope_low, SL__TURNS},
+        {"the upper bound of rope scaling's turns", turns, hp->rope_high, SL__TURNS},
+    };
+    for (size_t i = 0; i < sizeof range / sizeof *range; i++) /* the bounds as floats: 1e-12f is below 1e-12 */
+        if (range[i].there && !(range[i].value >= (float)range[i].lo && range[i].value <= (float)range[i].hi))
+            return sl_fail(e, SL_FORMAT, "%s is %g, not within %g … %g", range[i].what, (double)range[i].value, range[i].lo, range[i].hi);
+    if (turns && !(hp->rope_high > hp->rope_low))
+        return sl_fail(e, SL_FORMAT, "the bounds of rope scaling's turns are %g and %g: the second must be above the first",
+                       (double)hp->rope_low, (double)hp->rope_high);
+    return SL_OK;
+}
+
+sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
+    sl_status s = check_sizes(hp, e);
+    return s == SL_OK ? check_floats(hp, e) : s;
+}
+
+bool sl__usual_scale(const sl_hparams *hp, float scale) {
+    float usual = 1 / sl_sqrtf((float)hp->head_dim);
+    return scale == 0 || (scale > usual * (1 - 1e-5f) && scale < usual * (1 + 1e-5f));
 }
 
 sl_status sl__family_unknown(const char *what, const char *name, bool gguf, sl_error *e) {

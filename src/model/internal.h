@@ -57,7 +57,7 @@ typedef struct sl__tensors {
 
 sl_status sl__tensors_add(sl__tensors *t, const char *name, size_t len, const sl__tensor *value, sl_error *e);
 sl__tensor *sl__tensors_find(const sl__tensors *t, const char *name); /* NULL: not there */
-/* Do the dimensions equal these, leading ones aside? */
+/* Do the dimensions equal these, dimensions of 1 aside? They move no byte: [n], [1][n] and [n][1] are the same vector. */
 bool sl__tensor_is(const sl__tensor *t, uint64_t a, uint64_t b, uint64_t c);
 /* "[2, 3]" into buf. */
 const char *sl__tensor_shape(const sl__tensor *t, char *buf, size_t size);
@@ -104,6 +104,7 @@ sl_status sl__gguf_uniform(const sl__gguf *g, const char *key, bool required, in
                            sl_error *e);
 /* Element i of an array of integers or floats; i < count. */
 int64_t sl__gguf_int_at(const sl__gguf_value *v, uint64_t i);
+double sl__gguf_number_at(const sl__gguf_value *v, uint64_t i); /* of a value of a number type, alone (i is 0) or in an array */
 float sl__gguf_float_at(const sl__gguf_value *v, uint64_t i);
 /* A string at *p, which moves on; inside an array that the parser has walked. */
 sl__name sl__gguf_next_string(const uint8_t **p);
@@ -150,8 +151,18 @@ sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_
 sl_status sl__folder_open(sl__open *o, const char *path, sl_error *e);
 /* config.c: config.json's text to family, hyperparameters and what is declared. */
 sl_status sl__config_parse(const char *text, size_t len, const char *origin, const sl_family **ret_family,
-                           sl_hparams *ret_hp, sl__declared *ret_declared, sl_error *e);
-/* hparams.c */
+                           sl_hparams *ret_hp, sl__declared *ret_declared, sl_notes *notes, sl_error *e);
+/* hparams.c. The ranges of sl_hparams' floats, as two arguments: least, most. Both containers' readers use them, so that an
+ * error names the key; sl__hparams_check looks once more at what came together. */
+#define SL__NORM_EPS 1e-12, 0.1
+#define SL__CLIP 0, 1e30 /* 0: off */
+#define SL__ROPE_THETA 2, 1e12
+#define SL__ROPE_FACTOR 1e-3, 1e6
+#define SL__MOST_TURNS 1e6
+#define SL__TURNS 1e-3, SL__MOST_TURNS
+#define SL__ROPE_ATTENTION 0.01, 100
+/* Is a factor on attention scores what every family here has, one over the root of head_dim? 0: nothing was said. */
+bool sl__usual_scale(const sl_hparams *hp, float scale);
 void sl__hparams_start(const sl_family *f, sl_hparams *hp);
 sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e);
 sl_status sl__family_unknown(const char *what, const char *name, bool gguf, sl_error *e);

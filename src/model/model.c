@@ -79,7 +79,7 @@ static sl_status open_folder(sl__open *o, const char *path, sl_error *e) {
     if (s != SL_OK) return s;
     /* The config is the first file that folder.c maps. */
     s = sl__config_parse(o->vocab.config_json, o->vocab.config_json_len, o->map[0].path, &o->model.family, &o->model.hp,
-                         &o->declared, e);
+                         &o->declared, &o->notes, e);
     if (s != SL_OK) return s;
     s = sl__bind(o, false, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", path);

@@ -63,11 +63,10 @@ static sl_status read_shape(const sl_json *at, sl__tensor *t, sl_error *e) {
         if (s != SL_OK) return s;
         if (__builtin_mul_overflow(t->values, (uint64_t)x, &t->values) || t->values > INT64_MAX / 64)
             return sl_json_fail(at, e, "has more values than can be counted");
-        if (n <= 4) t->shape[i] = (uint64_t)x;
+        if (n <= 4 || x != 1) t->shape[t->dims++ % 4] = (uint64_t)x;
     }
-    /* More than four dimensions are nothing that is used: shown as one. */
-    t->dims = n <= 4 ? (int)n : 1;
-    if (n > 4) t->shape[0] = t->values;
+    /* Of more than four dimensions those of 1 are left out; if still more are left it is nothing that is used: shown as one. */
+    if (t->dims > 4) t->shape[0] = t->values, t->dims = 1;
     return SL_OK;
 }
 

@@ -31,9 +31,14 @@ sl__tensor *sl__tensors_find(const sl__tensors *t, const char *name) {
 }
 
 bool sl__tensor_is(const sl__tensor *t, uint64_t a, uint64_t b, uint64_t c) {
-    uint64_t have[4] = {1, 1, 1, 1};
-    for (int i = 0; i < t->dims; i++) have[4 - t->dims + i] = t->shape[i];
-    return have[0] == 1 && have[1] == a && have[2] == b && have[3] == c;
+    const uint64_t want[3] = {a, b, c};
+    int i = 0, j = 0;
+    for (;; i++, j++) {
+        while (i < t->dims && t->shape[i] == 1) i++;
+        while (j < 3 && want[j] == 1) j++;
+        if (i == t->dims || j == 3) return i == t->dims && j == 3;
+        if (t->shape[i] != want[j]) return false;
+    }
 }
 
 const char *sl__tensor_shape(const sl__tensor *t, char *buf, size_t size) {

@@ -9,8 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const sl_family *family;
     sl_hparams hp;
     sl__declared declared;
+    sl_notes notes = {.count = 0};
     sl_error e;
-    if (sl__config_parse((const char *)data, size, "config.json", &family, &hp, &declared, &e) != SL_OK) return 0;
+    if (sl__config_parse((const char *)data, size, "config.json", &family, &hp, &declared, &notes, &e) != SL_OK) return 0;
     if (hp.layers > SL_MAX_LAYERS || hp.heads % hp.kv_heads || hp.experts_used > hp.experts || hp.rope_dims > hp.head_dim) abort();
     return 0;
 }

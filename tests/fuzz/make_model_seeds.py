@@ -109,6 +109,10 @@ GGUF = {
     "qwen3": gguf(keys("qwen3", 0), model({**attention(2, 2), **DENSE})),
 }
 
+# Dimensions of 1, which move no byte; and no key that tells how wide an expert is.
+GGUF["ones"] = gguf(keys("qwen2moe", 2), {name: (shape + (1,) if i % 2 else (1,) + shape)
+                                          for i, (name, shape) in enumerate(model({**attention(bias=True), **MOE, **SHARED}).items())})
+
 HF = {"attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
       "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "attn_q_norm": "self_attn.q_norm",
       "attn_k_norm": "self_attn.k_norm", "ffn_norm": "post_attention_layernorm"}
@@ -152,6 +156,9 @@ FOLDERS = {
                "high_freq_factor": 4.0, "original_max_position_embeddings": 4}},
               hf(attention(), {"mlp.%s.weight" % n: s for n, s in zip(QWEN, ((2, 4), (2, 4), (4, 2)))})),
 }
+
+
+FOLDERS["ones"] = (FOLDERS["qwen2_moe"][0], {name: (1,) + shape + (1, 1, 1) for name, shape in FOLDERS["qwen2_moe"][1].items()})
 
 
 def write(target, name, data):

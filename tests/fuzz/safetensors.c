@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     sl_status s = sl__safetensors_parse(data + sizeof n + n, size - sizeof n - n, "a", 0, &o.tensors, &e);
     for (uint32_t i = 0; s == SL_OK && i < o.tensors.index.count; i++)
         if (o.tensors.entry[i].bytes) sink = o.tensors.entry[i].data[o.tensors.entry[i].bytes - 1];
-    if (s == SL_OK) s = sl__config_parse(config, n, "b", &o.model.family, &o.model.hp, &o.declared, &e);
+    if (s == SL_OK) s = sl__config_parse(config, n, "b", &o.model.family, &o.model.hp, &o.declared, &o.notes, &e);
     if (s == SL_OK) s = sl__bind(&o, false, &e);
     for (int i = 0; s == SL_OK && i < o.model.hp.layers; i++) {
         const sl_layer *l = &o.layer[i];

@@ -72,6 +72,49 @@ START_TEST(what_does_not_fit_is_refused) {
 }
 END_TEST
 
+/* A window that no sequence fills cannot matter: the context ends with it, and a longer one is refused by name. */
+START_TEST(windows_bound_the_context) {
+    open_model();
+    m->hp.window = 64;
+    sl_settings s = settings();
+    sl_plan p;
+    sl_buffer out = {0};
+    ck_assert_int_gt(m->hp.context, 64);
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.ctx, 64);
+    sl_plan_print(&s, m, &p, &out);
+    ck_assert_msg(strstr(sl_buffer_text(&out), "the newest 64 positions only"), "%s", sl_buffer_text(&out));
+    sl_buffer_done(&out);
+    s = settings();
+    s.engine.ctx = 65;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
+    ck_assert_msg(strstr(e.message, "--ctx: 65 positions are more than the model's sliding window of 64"), "%s", e.message);
+    m->hp.window = m->hp.context;
+    s = settings();
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.ctx, m->hp.context);
+    close_model();
+}
+END_TEST
+
+/* What is refused is shown: weights, keys and values, threads. */
+START_TEST(a_refused_plan_is_filled) {
+    open_model();
+    sl_plan p;
+    for (int i = 0; i < 3; i++) {
+        sl_settings s = settings();
+        if (i == 0) s.engine.ctx = m->hp.context + 1;
+        if (i == 1) s.engine.ctx = 2000000000;
+        if (i == 2) s.kv_memory = INT64_C(1) << 50;
+        memset(&p, 0, sizeof p);
+        ck_assert_int_ne(sl_plan_make(&s, m, &p, &e), SL_OK);
+        ck_assert(p.weights && p.kv && p.workspace && p.page_bytes && p.total_private && p.machine.memory_limit);
+        ck_assert(s.engine.threads > 0 && s.engine.ctx > 0 && s.engine.ctx <= m->hp.context);
+    }
+    close_model();
+}
+END_TEST
+
 START_TEST(the_lines_say_what_was_chosen) {
     open_model();
     sl_settings s = settings();
@@ -89,4 +132,7 @@ START_TEST(the_lines_say_what_was_chosen) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, what_does_not_fit_is_refused, the_lines_say_what_was_chosen); }
+int main(void) {
+    return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, what_does_not_fit_is_refused,
+                     windows_bound_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen);
+}

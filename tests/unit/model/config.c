@@ -8,6 +8,7 @@ typedef struct read {
     const sl_family *family;
     sl_hparams hp;
     sl__declared declared;
+    sl_notes notes;
     sl_error e;
     sl_status status;
 } read_config;
@@ -19,7 +20,7 @@ static read_config parse(const char *type, const char *more) {
     char text[4096];
     read_config r = {.family = NULL};
     int n = snprintf(text, sizeof text, "{\"model_type\":\"%s\"," SIZES "%s}", type, more);
-    r.status = sl__config_parse(text, (size_t)n, "config.json", &r.family, &r.hp, &r.declared, &r.e);
+    r.status = sl__config_parse(text, (size_t)n, "config.json", &r.family, &r.hp, &r.declared, &r.notes, &r.e);
     return r;
 }
 
@@ -78,6 +79,25 @@ START_TEST(rope) {
     r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_LINEAR && r.hp.rope_factor == 2);
     ck_assert(good("llama", ",\"rope_scaling\":null").hp.rope_scaling == SL_ROPE_PLAIN);
+    ck_assert(good("llama", ",\"rope_scaling\":{}").hp.rope_scaling == SL_ROPE_PLAIN);
+    /* transformers 5: the one at the top goes before the one inside, and rope_scaling before rope_parameters. */
+    r = good("llama", ",\"max_position_embeddings\":4096,\"original_max_position_embeddings\":1024,"
+                      "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":2048}");
+    ck_assert_int_eq(r.hp.rope_original, 1024);
+    ck_assert_int_eq(good("llama", ",\"max_position_embeddings\":4096,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0}").hp.rope_original, 4096);
+    r = good("llama", ",\"max_position_embeddings\":4096,\"original_max_position_embeddings\":1024,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":null}");
+    ck_assert(r.hp.rope_factor == 4); /* the ratio */
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"rope_theta\":77}");
+    ck_assert(r.hp.rope_factor == 2 && r.hp.rope_theta == 10000);
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"attention_factor\":1.5,\"mscale\":2,\"mscale_all_dim\":1}");
+    ck_assert(r.hp.rope_attention == 1.5f);
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"mscale\":2,\"mscale_all_dim\":1}");
+    ck_assert_float_eq_tol(r.hp.rope_attention, 1.1217511f, 1e-6f); /* (0.2 ln 4 + 1) / (0.1 ln 4 + 1) */
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"mscale\":2,\"beta_fast\":0,\"beta_slow\":0}");
+    ck_assert_float_eq_tol(r.hp.rope_attention, 1.1386294f, 1e-6f); /* one of the two alone counts for nothing */
+    ck_assert(r.hp.rope_low == 1 && r.hp.rope_high == 32);
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0,\"attention_factor\":1.5}");
+    ck_assert(r.hp.rope_attention == 1 && r.notes.count == 1 && strstr(r.notes.text[0], "rope_scaling.attention_factor is ignored"));
     refused("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}", "\"dynamic\" is not supported");
     refused("llama", ",\"rope_scaling\":{\"type\":\"linear\"}", "rope_scaling.factor");
     refused("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":-1}", "rope_scaling.factor");
@@ -87,17 +107,107 @@ START_TEST(rope) {
 }
 END_TEST
 
+/* Which window the class's layers see, as transformers 5.24 builds its masks. */
+START_TEST(windows) {
+    const struct {
+        const char *type, *more;
+        int window;
+    } cases[] = {
+        {"mixtral", ",\"sliding_window\":4096", 4096},
+        {"mixtral", "", 0},
+        {"mixtral", ",\"sliding_window\":null", 0},
+        {"mistral", "", 4096},
+        {"mistral", ",\"sliding_window\":null", 0},
+        {"mistral", ",\"layer_types\":[\"full_attention\"]", 4096}, /* the class looks at its own key only */
+        {"llama", ",\"sliding_window\":512", 512},
+        {"qwen3", ",\"use_sliding_window\":false,\"sliding_window\":128", 0},
+        {"qwen3", ",\"use_sliding_window\":true,\"sliding_window\":128", 0}, /* max_window_layers is 28 of 4 */
+        {"qwen3", ",\"use_sliding_window\":true,\"sliding_window\":128,\"max_window_layers\":4", 0},
+        {"qwen3", ",\"use_sliding_window\":true,\"sliding_window\":128,\"max_window_layers\":3", 128},
+        {"qwen3", ",\"use_sliding_window\":true,\"max_window_layers\":0", 4096},
+        {"qwen3", ",\"use_sliding_window\":true,\"sliding_window\":8,\"layer_types\":[\"full_attention\",\"sliding_attention\"]", 8},
+        {"qwen3", ",\"use_sliding_window\":true,\"max_window_layers\":0,\"layer_types\":[\"full_attention\"]", 0},
+        {"qwen3_moe", ",\"use_sliding_window\":true,\"sliding_window\":64", 64},
+        {"qwen3_moe", ",\"use_sliding_window\":true", 4096},
+        {"qwen2_moe", ",\"use_sliding_window\":true,\"sliding_window\":64", 64},
+        {"qwen2_moe", "", 0},
+    };
+    char more[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        snprintf(more, sizeof more, ",\"num_key_value_heads\":2%s", cases[i].more);
+        read_config r = good(cases[i].type, more);
+        ck_assert_msg(r.hp.window == cases[i].window, "%s %s: %d", cases[i].type, cases[i].more, r.hp.window);
+    }
+}
+END_TEST
+
+/* Keys that would change the answer are refused by name, unless they say what is done anyway. */
+START_TEST(arithmetic) {
+    const char *const bad[] = {
+        "\"attn_logit_softcapping\":50.0", "\"final_logit_softcapping\":30.0", "\"embedding_multiplier\":12.0", "\"residual_multiplier\":0.22",
+        "\"logits_scaling\":6.0", "\"logit_scale\":0.0625", "\"attention_multiplier\":1.0", "\"is_causal\":false", "\"alibi\":true",
+        "\"use_bidirectional_attention\":true", "\"clip_qkv\":8.0", "\"routed_scaling_factor\":2.5", "\"scoring_func\":\"sigmoid\"",
+        "\"n_group\":8", "\"attention_chunk_size\":8192", "\"swiglu_limit\":7.0", "\"partial_rotary_factor\":0.5", "\"use_qk_norm\":true",
+        "\"quantization_config\":{\"quant_method\":\"gptq\"}", "\"compression_config\":{}", "\"kv_lora_rank\":512", "\"mlp_bias\":true",
+        "\"rope_parameters\":{\"rope_type\":\"default\",\"llama_4_scaling_beta\":0.1}",
+        "\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.25}",
+    };
+    char more[256], name[64];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(more, sizeof more, ",%s", bad[i]);
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(bad[i] + 1, "\""), bad[i] + 1);
+        refused("llama", more, name);
+    }
+    refused("llama", ",\"quantization_config\":{\"quant_method\":\"gptq\"}", "quantised checkpoints (gptq) are not supported");
+    refused("mixtral", ",\"num_key_value_heads\":2,\"attention_bias\":true", "attention_bias: true is not supported");
+    good("llama", ",\"attn_logit_softcapping\":null,\"final_logit_softcapping\":0,\"embedding_multiplier\":1,\"residual_multiplier\":1.0,"
+                  "\"attention_multiplier\":0.25,\"is_causal\":true,\"alibi\":false,\"clip_qkv\":null,\"n_group\":1,\"scoring_func\":\"softmax\","
+                  "\"partial_rotary_factor\":1.0,\"quantization_config\":null,\"hidden_act\":\"swish\",\"logits_scaling\":1");
+    ck_assert(good("olmoe", ",\"clip_qkv\":8.0").hp.qkv_clip == 8);
+    good("qwen3", ",\"num_key_value_heads\":2,\"use_qk_norm\":true");
+}
+END_TEST
+
+/* Inside the ranges no formula leaves float; outside, the key is named. */
+START_TEST(ranges) {
+    const char *const bad[][2] = {
+        {"\"rope_theta\":1", "rope_theta"}, {"\"rope_theta\":1.9", "rope_theta"}, {"\"rope_theta\":1e13", "rope_theta"},
+        {"\"rope_theta\":-10000", "rope_theta"}, {"\"rope_theta\":NaN", "rope_theta"}, {"\"rope_theta\":Infinity", "rope_theta"},
+        {"\"rope_parameters\":{\"rope_theta\":1}", "rope_parameters.rope_theta"},
+        {"\"rope_scaling\":{\"type\":\"linear\",\"factor\":1e-38}", "rope_scaling.factor"},
+        {"\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}", "rope_scaling.factor"},
+        {"\"rope_scaling\":{\"type\":\"linear\",\"factor\":1e38}", "rope_scaling.factor"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":NaN}", "rope_scaling.factor"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"attention_factor\":0}", "rope_scaling.attention_factor"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"attention_factor\":1e9}", "rope_scaling.attention_factor"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"mscale\":1e300,\"mscale_all_dim\":1}", "rope_scaling.mscale"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":1e6,\"mscale\":1e3,\"mscale_all_dim\":1e-9}", "the rope factor on attention"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"beta_fast\":1,\"beta_slow\":2}", "the second must be above the first"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"beta_slow\":1e-30}", "the lower bound of rope scaling's turns"},
+        {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":0}", "rope_scaling.original_max"},
+        {"\"original_max_position_embeddings\":-1,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}", "original_max"},
+        {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":1.00000001}", "above the first"},
+        {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":0,\"high_freq_factor\":4}", "low_freq_factor"},
+        {"\"rms_norm_eps\":1e-30", "rms_norm_eps"}, {"\"rms_norm_eps\":1", "rms_norm_eps"}, {"\"rms_norm_eps\":1e30", "rms_norm_eps"},
+        {"\"sliding_window\":-1", "sliding_window"}, {"\"sliding_window\":1e30", "sliding_window"},
+        {"\"attention_multiplier\":NaN", "attention_multiplier"},
+    };
+    char more[256];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(more, sizeof more, ",%s", bad[i][0]);
+        refused("llama", more, bad[i][1]);
+    }
+    refused("olmoe", ",\"clip_qkv\":1e-30", "the bound on q, k and v");
+    refused("olmoe", ",\"clip_qkv\":-8", "clip_qkv");
+}
+END_TEST
+
 START_TEST(refusals) {
     refused("t5", "", "model_type \"t5\" is not supported; known are llama, mistral, qwen3, mixtral");
     refused("llama", ",\"hidden_act\":\"gelu\"", "hidden_act: \"gelu\" is not supported");
     refused("llama", ",\"mlp_bias\":true", "mlp_bias");
     refused("mixtral", ",\"num_key_value_heads\":2,\"attention_bias\":true", "attention_bias");
-    refused("mixtral", ",\"num_key_value_heads\":2,\"sliding_window\":4096", "sliding_window: 4096");
-    refused("mistral", ",\"num_key_value_heads\":2", "sliding_window: 4096");
-    good("mistral", ",\"num_key_value_heads\":2,\"sliding_window\":null");
-    refused("qwen3", ",\"num_key_value_heads\":4,\"use_sliding_window\":true,\"sliding_window\":128", "sliding_window: 128");
-    good("qwen3", ",\"num_key_value_heads\":4,\"use_sliding_window\":false,\"sliding_window\":128");
-    refused("qwen3", ",\"num_key_value_heads\":4,\"layer_types\":[\"sliding_attention\"]", "layer_types[0]");
+    refused("qwen3", ",\"num_key_value_heads\":4,\"layer_types\":[\"chunked_attention\"]", "layer_types[0]");
     refused("llama", ",\"quantization_config\":{\"quant_method\":\"fp8\"}", "quantization_config");
 }
 END_TEST
@@ -130,16 +240,16 @@ START_TEST(hostile_values) {
     refused("qwen3_moe", ",\"decoder_sparse_step\":0", "decoder_sparse_step");
 
     const char *const whole[] = {"", "[]", "null", "{}", "{\"model_type\":7}", "{\"model_type\":\"llama\"}", "{\"model_type\":\"llama\",\"vocab_size\":1}"};
-    read_config r;
+    read_config r = {.family = NULL};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        ck_assert_int_ne(sl__config_parse(whole[i], strlen(whole[i]), "config.json", &r.family, &r.hp, &r.declared, &r.e), SL_OK);
+        ck_assert_int_ne(sl__config_parse(whole[i], strlen(whole[i]), "config.json", &r.family, &r.hp, &r.declared, &r.notes, &r.e), SL_OK);
     const char *big = "{\"model_type\":\"llama\",\"vocab_size\":100,\"hidden_size\":64,\"num_hidden_layers\":2147483647,"
                       "\"num_attention_heads\":4,\"intermediate_size\":96}";
-    ck_assert_int_ne(sl__config_parse(big, strlen(big), "config.json", &r.family, &r.hp, &r.declared, &r.e), SL_OK);
+    ck_assert_int_ne(sl__config_parse(big, strlen(big), "config.json", &r.family, &r.hp, &r.declared, &r.notes, &r.e), SL_OK);
     ck_assert_msg(strstr(r.e.message, "at most 512"), "%s", r.e.message);
     char deep[4000];
     memset(deep, '[', sizeof deep);
-    ck_assert_int_ne(sl__config_parse(deep, sizeof deep, "config.json", &r.family, &r.hp, &r.declared, &r.e), SL_OK);
+    ck_assert_int_ne(sl__config_parse(deep, sizeof deep, "config.json", &r.family, &r.hp, &r.declared, &r.notes, &r.e), SL_OK);
     ck_assert_msg(strstr(r.e.message, "nests deeper"), "%s", r.e.message);
 }
 END_TEST
@@ -150,6 +260,9 @@ int main(void) {
     tcase_add_test(c, defaults);
     tcase_add_test(c, dense_layers);
     tcase_add_test(c, rope);
+    tcase_add_test(c, windows);
+    tcase_add_test(c, arithmetic);
+    tcase_add_test(c, ranges);
     tcase_add_test(c, refusals);
     tcase_add_test(c, odd_json);
     tcase_add_test(c, hostile_values);

@@ -174,10 +174,10 @@ END_TEST
 
 /* The seeds of tests/fuzz/gguf are the smallest models that bind: cut at every byte and changed in every byte they are
  * an error with a message, or a model. */
-static const char *const seeds[] = {"llama", "mixtral", "mixtral-old", "olmoe", "qwen2moe", "qwen3", "qwen3moe"};
+static const char *const seeds[] = {"llama", "mixtral", "mixtral-old", "olmoe", "qwen2moe", "qwen3", "qwen3moe", "ones"};
 
 START_TEST(seeds_open) {
-    const char *const families[] = {"llama", "mixtral", "mixtral", "olmoe", "qwen2_moe", "qwen3", "qwen3_moe"};
+    const char *const families[] = {"llama", "mixtral", "mixtral", "olmoe", "qwen2_moe", "qwen3", "qwen3_moe", "qwen2_moe"};
     char name[64], data[8192];
     sl_error e;
     snprintf(name, sizeof name, "fuzz/gguf/%s.gguf", seeds[_i]);
@@ -264,6 +264,138 @@ START_TEST(hostile_hyperparameters) {
 }
 END_TEST
 
+/* Opens a seed with one more key, of which `value` is type and bytes; a second key keeps the tensor data aligned. */
+static sl_model *open_with(const char *seed, const char *key, const sl_buffer *value, sl_error *e) {
+    char name[64], data[16384], padding[33] = "................................";
+    sl_buffer b = {0};
+    put_text(&b, key), sl_buffer_append(&b, value->data, value->len);
+    padding[31 - (b.len + 20) % 32] = 0;
+    put_kv_text(&b, "p", padding);
+    ck_assert_uint_eq(b.len % 32, 0);
+    snprintf(name, sizeof name, "fuzz/gguf/%s.gguf", seed);
+    size_t n = read_test_file(name, data, sizeof data / 2);
+    memmove(data + 24 + b.len, data + 24, n - 24);
+    memcpy(data + 24, b.data, b.len);
+    data[16] = (char)(data[16] + 2);
+    n += b.len;
+    sl_buffer_done(&b);
+    return open_bytes(data, n, e);
+}
+
+static sl_buffer u32_value(uint32_t x) {
+    sl_buffer b = {0};
+    put_u32(&b, 4), put_u32(&b, x);
+    return b;
+}
+
+static sl_buffer f32_value(float x) {
+    sl_buffer b = {0};
+    put_u32(&b, 6), put_f32(&b, x);
+    return b;
+}
+
+static sl_buffer bool_value(bool x) {
+    sl_buffer b = {0};
+    put_u32(&b, 7), sl_buffer_append(&b, &x, 1);
+    return b;
+}
+
+static sl_buffer text_value(const char *x) {
+    sl_buffer b = {0};
+    put_u32(&b, 8), put_text(&b, x);
+    return b;
+}
+
+static sl_buffer two_floats(float x, float y) {
+    sl_buffer b = {0};
+    put_u32(&b, 9), put_u32(&b, 6), put_u64(&b, 2), put_f32(&b, x), put_f32(&b, y);
+    return b;
+}
+
+static void refused_with(const char *key, sl_buffer value, const char *part) {
+    sl_error e;
+    ck_assert_msg(open_with("llama", key, &value, &e) == NULL, "%s accepted", key);
+    ck_assert_msg(strstr(e.message, part), "\"%s\" lacks \"%s\"", e.message, part);
+    sl_buffer_done(&value);
+}
+
+static sl_model *good_with(const char *key, sl_buffer value) {
+    sl_error e;
+    sl_model *m = open_with("llama", key, &value, &e);
+    ck_assert_msg(m != NULL, "%s", e.message);
+    sl_buffer_done(&value);
+    return m;
+}
+
+/* Keys that would change the answer are honoured or refused, never passed over. */
+START_TEST(arithmetic) {
+    refused_with("llama.attention.causal", bool_value(false), "llama.attention.causal is false");
+    refused_with("llama.use_parallel_residual", bool_value(true), "llama.use_parallel_residual is true");
+    refused_with("llama.attention.scale", f32_value(1), "llama.attention.scale is 1");
+    refused_with("llama.attention.max_alibi_bias", f32_value(8), "llama.attention.max_alibi_bias is 8");
+    refused_with("llama.attn_logit_softcapping", f32_value(50), "llama.attn_logit_softcapping is 50");
+    refused_with("llama.final_logit_softcapping", f32_value(30), "llama.final_logit_softcapping is 30");
+    refused_with("llama.residual_scale", f32_value(0.22f), "llama.residual_scale is 0.22");
+    refused_with("llama.embedding_scale", f32_value(12), "llama.embedding_scale is 12");
+    refused_with("llama.logit_scale", f32_value(6), "llama.logit_scale is 6");
+    refused_with("llama.expert_weights_scale", f32_value(2.5f), "llama.expert_weights_scale is 2.5");
+    refused_with("llama.expert_gating_func", u32_value(2), "llama.expert_gating_func is 2");
+    refused_with("llama.expert_group_count", u32_value(8), "llama.expert_group_count is 8");
+    refused_with("llama.swin_norm", bool_value(true), "llama.swin_norm is 1");
+    refused_with("llama.pooling_type", u32_value(3), "llama.pooling_type is 3");
+    refused_with("llama.swiglu_clamp_exp", two_floats(0, 7), "llama.swiglu_clamp_exp is 7");
+    refused_with("llama.logit_scale", text_value("6"), "llama.logit_scale is no number");
+    refused_with("llama.attention.causal", u32_value(1), "llama.attention.causal is not a boolean");
+    sl_model_close(good_with("llama.attention.causal", bool_value(true)));
+    sl_model_close(good_with("llama.attention.scale", f32_value(0.70710678f))); /* one over the root of two */
+    sl_model_close(good_with("llama.logit_scale", f32_value(1)));
+    sl_model_close(good_with("llama.residual_scale", f32_value(0)));
+    sl_model *m = good_with("llama.expert_weights_norm", bool_value(false)); /* a dense model has none */
+    ck_assert_int_eq(sl_model_notes(m)->count, 0);
+    sl_model_close(m);
+    m = good_with("llama.something.new", two_floats(1, 2));
+    ck_assert(sl_model_notes(m)->count == 1 && strstr(sl_model_notes(m)->text[0], "llama.something.new is not known here and is ignored"));
+    sl_model_close(m);
+    sl_model_close(good_with("other.attention.causal", bool_value(false))); /* another architecture's */
+}
+END_TEST
+
+/* llama.cpp multiplies cosine and sine by attn_factor whatever the scaling's type is; a window is carried to where --ctx is. */
+START_TEST(honoured) {
+    sl_model *m = good_with("llama.rope.scaling.attn_factor", f32_value(1.25f));
+    ck_assert(m->hp.rope_attention == 1.25f && m->hp.rope_scaling == SL_ROPE_PLAIN);
+    sl_model_close(m);
+    m = good_with("llama.rope.scaling.yarn_attn_factor", f32_value(0.5f));
+    ck_assert(m->hp.rope_attention == 0.5f);
+    sl_model_close(m);
+    m = good_with("llama.attention.sliding_window", u32_value(4));
+    ck_assert_int_eq(m->hp.window, 4);
+    sl_model_close(m);
+    m = good_with("llama.rope.scale_linear", f32_value(0));
+    ck_assert(m->hp.rope_factor == 1 && m->hp.rope_scaling == SL_ROPE_PLAIN);
+    sl_model_close(m);
+}
+END_TEST
+
+START_TEST(ranges) {
+    refused_with("llama.rope.freq_base", f32_value(1), "llama.rope.freq_base is 1");
+    refused_with("llama.rope.freq_base", f32_value(__builtin_inff()), "llama.rope.freq_base is inf");
+    refused_with("llama.rope.scale_linear", f32_value(1e-38f), "the rope factor is 1e-38");
+    refused_with("llama.rope.scaling.factor", f32_value(1e-38f), "the rope factor is 1e-38");
+    refused_with("llama.rope.scaling.factor", f32_value(1e30f), "llama.rope.scaling.factor is 1e+30");
+    refused_with("llama.rope.scaling.factor", f32_value(__builtin_nanf("")), "llama.rope.scaling.factor is nan");
+    refused_with("llama.rope.scaling.attn_factor", f32_value(0), "llama.rope.scaling.attn_factor is 0");
+    refused_with("llama.rope.scaling.attn_factor", f32_value(1e30f), "llama.rope.scaling.attn_factor is 1e+30");
+    refused_with("llama.rope.dimension_count", u32_value(1), "llama.rope.dimension_count is 1");
+    refused_with("llama.rope.dimension_count", u32_value(4), "the rotated dimensions of a head is 4");
+    refused_with("llama.attention.clamp_kqv", f32_value(1e-30f), "the bound on q, k and v is 1e-30");
+    refused_with("llama.attention.sliding_window", u32_value(UINT32_MAX), "llama.attention.sliding_window is 4294967295");
+    with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1, "layer_norm_rms_epsilon is 1");
+    with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1e-30f, "layer_norm_rms_epsilon is 1e-30");
+    with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 0, "layer_norm_rms_epsilon is 0");
+}
+END_TEST
+
 /* Keys and tensors by which a seed's answer would change. */
 static void with_name(const char *seed, const char *from, const char *to, const char *part) {
     char name[64], data[8192];
@@ -324,6 +456,9 @@ int main(void) {
     tcase_add_loop_test(c, every_cut, 0, count);
     tcase_add_loop_test(c, every_flip, 0, count);
     tcase_add_test(c, hostile_hyperparameters);
+    tcase_add_test(c, arithmetic);
+    tcase_add_test(c, honoured);
+    tcase_add_test(c, ranges);
     tcase_add_test(c, refused_by_name);
     tcase_add_test(c, unread_types);
     suite_add_tcase(s, c);

@@ -14,7 +14,7 @@ static void draw_one(sl_engine *g, sl__draw *d, void *scratch) {
     int vocab = g->config.model->hp.vocab;
     float *logits = g->logits + (size_t)d->logit * (size_t)vocab;
     if (d->score) {
-        sl_score(logits, vocab, s->prompt[d->position + 1], r->prompt_logprobs, scratch, &d->result);
+        sl_score(logits, vocab, s->prompt[d->position + 1], r->prompt_logprobs, &d->result);
         return;
     }
     bool early = s->generated_count < r->min_tokens;
@@ -94,11 +94,26 @@ static sl_event token_event(const sl__draw *d, sl_event_kind kind, int32_t token
                       .finish = -1, .stop = -1, .stop_token = -1};
 }
 
+/* The row gave nothing that could be handed out: an error instead of an empty or invented text. */
+static void fail_sequence(sl_engine *g, const sl__draw *d) {
+    char why[160];
+    snprintf(why, sizeof why,
+             d->result.not_finite ? "the model computed no finite logits at position %d: they hold a NaN or an infinity; its weights "
+                                    "or its hyperparameters are broken"
+                                  : "no token can be drawn at position %d: all are forbidden", d->position + 1);
+    sl__request_failed(d->sequence->request, why);
+    sl__sequence_end(g, d->sequence, SL_FINISH_ERROR, -1, -1);
+}
+
 static void accept_score(sl_engine *g, const sl__draw *d) {
     sl__sequence *s = d->sequence;
     sl_request *r = s->request;
     int at = d->position + 1;
     if (at < s->scored) return;
+    if (d->result.not_finite) {
+        fail_sequence(g, d);
+        return;
+    }
     sl_event ev = token_event(d, SL_EVENT_PROMPT_TOKEN, s->prompt[at], true);
     if (!emit(g, r, &ev)) r->slow = true;
     s->scored = at + 1;
@@ -158,8 +173,7 @@ static void accept_token(sl_engine *g, sl__draw *d) {
     sl_request *r = s->request;
     int32_t token = d->result.token;
     if (token < 0) {
-        sl__request_failed(r, "no token can be drawn: the model gave no finite logit");
-        sl__sequence_end(g, s, SL_FINISH_ERROR, -1, -1);
+        fail_sequence(g, d);
         return;
     }
     bool early = s->generated_count < r->min_tokens;

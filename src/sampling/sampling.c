@@ -39,13 +39,17 @@ static size_t lay_out(int vocab, void *memory, scratch *ret) {
 
 size_t sl_sample_scratch(int vocab) { return (lay_out(vocab, NULL, NULL) + 63) & ~(size_t)63; }
 
-/* NaN counts as minus infinity, plus infinity as the largest float: so differences from the largest are never NaN. */
-static void clean(const float *x, int n, float *out) {
+/* Is there neither NaN nor plus infinity, and not minus infinity alone? One pass without a branch an entry. */
+static bool sound(const float *x, int n) {
+    int numbers = 0, finite = 0;
     for (int i = 0; i < n; i++) {
-        float v = x[i] > FLT_MAX ? FLT_MAX : x[i];
-        out[i] = v >= -FLT_MAX ? v : -INFINITY;
+        numbers += x[i] <= FLT_MAX;
+        finite += x[i] >= -FLT_MAX;
     }
+    return numbers == n && finite > 0;
 }
+
+static void no_result(sl_sampled *ret) { *ret = (sl_sampled){.token = -1, .not_finite = true}; }
 
 static int largest(const float *x, int n) {
     sl_logprob best = {-1, -INFINITY};
@@ -58,7 +62,7 @@ static float logprob_of(float x, float max, float lse) {
     return lp > LEAST_LOGPROB ? lp : LEAST_LOGPROB;
 }
 
-/* From clean logits: the alternatives. *ret_max and *ret_lse turn any logit into its log probability. */
+/* The alternatives. *ret_max and *ret_lse turn any logit into its log probability. */
 static void alternatives(const float *raw, int vocab, int top, sl_sampled *ret, float *ret_max, float *ret_lse) {
     *ret_lse = sl_kernels()->logsumexp(raw, vocab, ret_max);
     ret->top_count = sl__select_top(raw, vocab, top < SL_TOP_LOGPROBS ? top : SL_TOP_LOGPROBS, ret->top);
@@ -130,9 +134,13 @@ void sl_sample(const sl_sampling_params *p, const sl_history *h, float *logits, 
     scratch s;
     lay_out(vocab, memory, &s);
     float max = 0, lse = 0;
+    if (!sound(logits, vocab)) {
+        no_result(ret);
+        return;
+    }
+    ret->not_finite = false;
     ret->top_count = 0;
     ret->logprob = 0;
-    clean(logits, vocab, logits);
     if (p->logprobs >= 0) {
         memcpy(s.raw, logits, (size_t)vocab * sizeof *logits);
         alternatives(s.raw, vocab, p->logprobs, ret, &max, &lse);
@@ -143,12 +151,14 @@ void sl_sample(const sl_sampling_params *p, const sl_history *h, float *logits, 
     if (p->logprobs >= 0 && ret->token >= 0) ret->logprob = logprob_of(s.raw[ret->token], max, lse);
 }
 
-void sl_score(const float *logits, int vocab, int32_t token, int top, void *memory, sl_sampled *ret) {
-    scratch s;
-    lay_out(vocab, memory, &s);
+void sl_score(const float *logits, int vocab, int32_t token, int top, sl_sampled *ret) {
     float max, lse;
-    clean(logits, vocab, s.raw);
-    alternatives(s.raw, vocab, top, ret, &max, &lse);
+    if (!sound(logits, vocab)) {
+        no_result(ret);
+        return;
+    }
+    ret->not_finite = false;
+    alternatives(logits, vocab, top, ret, &max, &lse);
     ret->token = token;
-    ret->logprob = logprob_of(s.raw[token], max, lse);
+    ret->logprob = logprob_of(logits[token], max, lse);
 }

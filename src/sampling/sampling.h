@@ -8,8 +8,9 @@
  * Invariants
  *   1. The draw depends on (seed, position in the answer) and the logits alone: Philox 4x32-10 keyed by the seed, counter
  *      the position; so batching, preemption and threads cannot shift it (Promise 1).
- *   2. A NaN logit never wins and never spreads: it counts as minus infinity.
- *   3. A banned token is never returned. When no logit is above minus infinity there is none to return: token is -1. */
+ *   2. Logits that are no answer of a sound model (a NaN or plus infinity anywhere, or minus infinity everywhere) give no
+ *      token and no log probabilities, but `not_finite`. Minus infinity for some of them is a model's way to forbid a token.
+ *   3. A banned token is never returned. When everything is banned there is none to return: token is -1. */
 #ifndef SL_SAMPLING_SAMPLING_H
 #define SL_SAMPLING_SAMPLING_H
 
@@ -43,6 +44,7 @@ typedef struct sl_logprob {
 
 typedef struct sl_sampled {
     int32_t token;                    /* -1: nothing can be sampled */
+    bool not_finite;                  /* invariant 2: token is -1, top_count is 0 */
     float logprob;                    /* of the token; undefined when params.logprobs is -1 */
     int top_count;
     sl_logprob top[SL_TOP_LOGPROBS];  /* by log probability, then lower id */
@@ -64,6 +66,6 @@ void sl_sample(const sl_sampling_params *p, const sl_history *h, float *logits, 
                int banned_count, uint64_t position, void *scratch, sl_sampled *ret);
 
 /* Log probability of a given token and the alternatives: for prompts. logits are not modified. */
-void sl_score(const float *logits, int vocab, int32_t token, int top, void *scratch, sl_sampled *ret);
+void sl_score(const float *logits, int vocab, int32_t token, int top, sl_sampled *ret);
 
 #endif

@@ -465,24 +465,34 @@ START_TEST(a_full_queue_and_a_drain_are_said_at_once) {
 }
 END_TEST
 
-/* Promise 3 */
-START_TEST(no_finite_logit_is_an_error) {
+/* Promise 3: in a generation, and where only a prompt is scored. */
+START_TEST(logits_that_are_not_finite_are_an_error) {
+    static const float values[] = {NAN, INFINITY, -INFINITY};
     rig_load(&g, "mixtral-gqa");
     sl_model broken = *g.l.model;
-    float *norm = malloc((size_t)broken.hp.width * sizeof *norm);
-    for (int i = 0; i < broken.hp.width; i++) norm[i] = NAN;
+    int width = broken.hp.width;
+    float *norm = malloc((size_t)width * sizeof *norm);
     broken.output_norm = norm;
     g.config.model = &broken;
     rig_start(&g);
-    ask(&a[0], 20, 10);
-    a[0].spec.n = 2;
-    a[0].spec.prompt_logprobs = 2;
-    a[0].spec.sampling.logprobs = 2;
-    client *c = rig_ask(&g, &a[0].spec);
-    ck_assert_int_eq(c->finish, SL_FINISH_ERROR);
-    ck_assert_str_ne(c->failure, "");
-    for (int i = 0; i < 2; i++) ck_assert_int_eq(c->choice[i].finish, SL_FINISH_ERROR);
-    client_free(c);
+    for (int i = 0; i < 3; i++)
+        for (int way = 0; way < 3; way++) { /* generated, scored and generated, scored alone; all channels or one */
+            for (int k = 0; k < width; k++) norm[k] = way < 2 || k == 7 ? values[i] : 1;
+            ask(&a[0], 20, way == 2 ? 0 : 10);
+            a[0].spec.n = 2;
+            a[0].spec.prompt_logprobs = way > 0 ? 2 : -1;
+            a[0].spec.sampling.logprobs = 2;
+            client *c = rig_ask(&g, &a[0].spec);
+            ck_assert_int_eq(c->finish, SL_FINISH_ERROR);
+            ck_assert_msg(strstr(c->failure, "finite"), "%s", c->failure);
+            for (int k = 0; k < 2; k++) {
+                ck_assert_int_eq(c->choice[k].finish, SL_FINISH_ERROR);
+                ck_assert_int_eq(c->choice[k].tokens, 0);
+                ck_assert_int_le(c->choice[k].scores, 1); /* the first token of the prompt, which has no score */
+                ck_assert_uint_eq(c->choice[k].text_len, 0);
+            }
+            client_free(c);
+        }
     close_rig();
     free(norm);
 }
@@ -583,7 +593,7 @@ int main(void) {
     const TTest *const tests[] = {
         scores_of_a_prompt_are_those_of_its_generation, stop_strings_cut_the_text_wherever_tokens_end, ends_and_stop_tokens, special_tokens_stop,
         cancelled_at_any_time, a_cancelled_request_says_who_ended_it, news_while_the_loop_is_slow, a_slow_client_ends_and_costs_nobody_else,
-        a_full_queue_and_a_drain_are_said_at_once, no_finite_logit_is_an_error, the_hot_path_allocates_nothing,
+        a_full_queue_and_a_drain_are_said_at_once, logits_that_are_not_finite_are_an_error, the_hot_path_allocates_nothing,
         every_allocation_of_the_start_may_fail, an_idle_engine_is_not_stuck};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     suite_add_tcase(suite, t);

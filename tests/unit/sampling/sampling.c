@@ -4,6 +4,7 @@
 #include "sampling/sampling.h"
 
 #include <check.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,7 +105,7 @@ START_TEST(as_the_reference) {
                 ck_assert_msg(fabs((double)r.top[k].logprob - want) < 2e-5, "%s: %g %g", c.name, (double)r.top[k].logprob, want);
             }
             sl_sampled s;
-            sl_score(c.logits, c.vocab, r.token, 3, scratch, &s);
+            sl_score(c.logits, c.vocab, r.token, 3, &s);
             ck_assert_float_eq(s.logprob, r.logprob);
             ck_assert_int_eq(memcmp(s.top, r.top, 3 * sizeof *s.top), 0);
         }
@@ -156,27 +157,50 @@ START_TEST(depends_on_seed_and_position_alone) {
 }
 END_TEST
 
-START_TEST(what_is_no_number_never_wins) {
-    float x[6] = {NAN, 1, NAN, -INFINITY, 0.5f, NAN}, all[3] = {NAN, -INFINITY, NAN}, big[3] = {INFINITY, 1, INFINITY};
+START_TEST(what_is_not_finite_gives_no_token) {
+    enum { N = 70 };
+    static const struct { int at; float value; bool all; } cases[] = {
+        {0, NAN, false}, {37, NAN, false}, {N - 1, -NAN, false}, {0, INFINITY, false}, {N - 1, INFINITY, false},
+        {0, -INFINITY, true}, {0, NAN, true}, {0, INFINITY, true}};
+    sl_history h = {0};
+    void *scratch = malloc(sl_sample_scratch(N));
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+        for (int way = 0; way < 4; way++) {
+            float x[N];
+            for (int i = 0; i < N; i++) x[i] = cases[k].all || i == cases[k].at ? cases[k].value : (float)(i * 37 % 11);
+            sl_sampling_params p = {.temperature = (float)(way % 2), .top_p = 1, .repetition = 1, .logprobs = way / 2 ? 3 : -1};
+            int32_t banned[1] = {cases[k].at}; /* that the token may not come does not make the logits sound */
+            sl_sampled r = {.token = 5, .top_count = 7}, s = r;
+            sl_score(x, N, 1, 3, &s);
+            sl_sample(&p, &h, x, N, banned, 1, 0, scratch, &r);
+            ck_assert(r.token == -1 && r.not_finite && r.top_count == 0);
+            ck_assert(s.token == -1 && s.not_finite && s.top_count == 0);
+        }
+    free(scratch);
+}
+END_TEST
+
+START_TEST(minus_infinity_forbids_a_token) {
+    float logits[6] = {-INFINITY, 1, -INFINITY, -INFINITY, 0.5f, -INFINITY}, x[6];
     sl_sampling_params p = {.temperature = 0, .top_p = 1, .repetition = 1, .logprobs = 3};
     sl_history h = {0};
     void *scratch = malloc(sl_sample_scratch(6));
     sl_sampled r;
+    memcpy(x, logits, sizeof x);
     sl_sample(&p, &h, x, 6, NULL, 0, 0, scratch, &r);
-    ck_assert_int_eq(r.token, 1);
+    ck_assert(r.token == 1 && !r.not_finite);
     ck_assert(fabsf(r.logprob + 0.474077f) < 1e-5f);
     ck_assert_float_eq(r.top[2].logprob, -9999);
-    for (int t = 0; t < 2; t++) {
-        p.temperature = (float)t;
-        float y[3];
-        memcpy(y, all, sizeof y);
-        sl_sample(&p, &h, y, 3, NULL, 0, 0, scratch, &r);
-        ck_assert_int_eq(r.token, -1);
-        memcpy(y, big, sizeof y);
-        sl_sample(&p, &h, y, 3, (int32_t[]){0}, 1, 0, scratch, &r);
-        ck_assert_int_eq(r.token, 2);
-        ck_assert(!isnan(r.logprob));
-    }
+    sl_score(logits, 6, 0, 3, &r);
+    ck_assert(r.token == 0 && !r.not_finite);
+    ck_assert_float_eq(r.logprob, -9999);
+    memcpy(x, logits, sizeof x);
+    sl_sample(&p, &h, x, 6, (int32_t[]){1, 4}, 2, 0, scratch, &r); /* what is left is forbidden: nothing to draw, but sound */
+    ck_assert(r.token == -1 && !r.not_finite);
+    float largest[3] = {FLT_MAX, 1, -FLT_MAX};
+    p.temperature = 1;
+    sl_sample(&p, &h, largest, 3, NULL, 0, 0, scratch, &r);
+    ck_assert(r.token == 0 && !isnan(r.logprob));
     free(scratch);
 }
 END_TEST
@@ -188,7 +212,8 @@ int main(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, as_the_reference);
     tcase_add_test(t, depends_on_seed_and_position_alone);
-    tcase_add_test(t, what_is_no_number_never_wins);
+    tcase_add_test(t, what_is_not_finite_gives_no_token);
+    tcase_add_test(t, minus_infinity_forbids_a_token);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

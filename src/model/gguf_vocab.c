@@ -4,39 +4,44 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define MOST_TOKENS (1 << 24)
+
 static const sl__gguf_value *array(const sl__gguf *g, const char *key, uint8_t element) {
     const sl__gguf_value *v = sl__gguf_find(g, key);
     return v && v->type == SL__GGUF_ARRAY && v->element == element ? v : NULL;
 }
 
-/* A key that is there must be such an array, of `count` elements. */
-static sl_status wrong_array(const sl__gguf *g, const char *key, const char *what, uint64_t count, sl_error *e) {
-    const sl__gguf_value *v = sl__gguf_find(g, key);
-    if (!v) return SL_OK;
+static bool is_integer(uint8_t element) {
+    return element <= SL__GGUF_I32 || element == SL__GGUF_U64 || element == SL__GGUF_I64;
+}
+
+static bool is_number(uint8_t element) { return is_integer(element) || element == SL__GGUF_F32 || element == SL__GGUF_F64; }
+
+/* An array that says something of every token (of more than there are, in some files); *ret NULL: absent. */
+static sl_status per_token(const sl__gguf *g, const char *key, bool (*fits)(uint8_t element), const char *what, uint64_t count,
+                           const sl__gguf_value **ret, sl_error *e) {
+    const sl__gguf_value *v = *ret = sl__gguf_find(g, key);
+    if (!v || (v->type == SL__GGUF_ARRAY && fits(v->element) && v->count >= count)) return SL_OK;
     return sl_fail(e, SL_FORMAT, "%s is not an array of %" PRIu64 " %s", key, count, what);
 }
 
-static sl_status read_tokens(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_error *e) {
-    const sl__gguf_value *tokens = array(g, "tokenizer.ggml.tokens", SL__GGUF_STRING);
-    const sl__gguf_value *scores = array(g, "tokenizer.ggml.scores", SL__GGUF_F32);
-    const sl__gguf_value *types = array(g, "tokenizer.ggml.token_type", SL__GGUF_I32);
-    if (!types) types = array(g, "tokenizer.ggml.token_type", SL__GGUF_U32);
+static sl_status read_tokens(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_error *e) {
+    const sl__gguf_value *tokens = array(g, "tokenizer.ggml.tokens", SL__GGUF_STRING), *scores, *types;
     if (!tokens) return sl_fail(e, SL_FORMAT, "key tokenizer.ggml.tokens is missing or no array of strings");
     uint64_t count = tokens->count;
-    if (count > (uint64_t)rows)
-        return sl_fail(e, SL_FORMAT, "tokenizer.ggml.tokens has %" PRIu64 " tokens, but the embedding has %d rows", count, rows);
-    sl_status s = SL_OK;
-    if (!scores || scores->count != count) s = wrong_array(g, "tokenizer.ggml.scores", "floats", count, e);
-    if (s == SL_OK && (!types || types->count != count)) s = wrong_array(g, "tokenizer.ggml.token_type", "integers", count, e);
+    if (count > MOST_TOKENS) return sl_fail(e, SL_FORMAT, "tokenizer.ggml.tokens has %" PRIu64 " tokens, more than %d", count, MOST_TOKENS);
+    sl_status s = per_token(g, "tokenizer.ggml.scores", is_number, "numbers", count, &scores, e);
+    if (s == SL_OK) s = per_token(g, "tokenizer.ggml.token_type", is_integer, "integers", count, &types, e);
     if (s != SL_OK) return s;
     sl_vocab_token *token = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)count + 1, sizeof *token);
     if (!token) return sl_fail(e, SL_NOMEM, "out of memory for the vocabulary");
     const uint8_t *p = tokens->data;
     for (uint64_t i = 0; i < count; i++) {
         sl__name text = sl__gguf_next_string(&p);
-        int64_t type = types ? sl__gguf_int_at(types, i) : 1;
-        token[i] = (sl_vocab_token){text.text, text.len, scores ? sl__gguf_float_at(scores, i) : 0,
-                                    type >= 0 && type <= 6 ? (int32_t)type : 1};
+        int64_t type = types ? sl__gguf_int_at(types, i) : SL_TOKEN_UNTYPED;
+        float score = !scores ? 0 : is_integer(scores->element) ? (float)sl__gguf_int_at(scores, i) : sl__gguf_float_at(scores, i);
+        token[i] = (sl_vocab_token){text.text, text.len, score,
+                                    type >= SL_TOKEN_UNTYPED && type <= SL_TOKEN_BYTE ? (int32_t)type : SL_TOKEN_UNTYPED};
     }
     ret->tokens = token;
     ret->count = (int)count;
@@ -49,12 +54,12 @@ static sl_status read_merges(const sl__gguf *g, sl_arena *arena, sl_vocab_source
         if (sl__gguf_find(g, "tokenizer.ggml.merges")) return sl_fail(e, SL_FORMAT, "tokenizer.ggml.merges is no array of strings");
         return SL_OK;
     }
-    struct sl_vocab_merge *merge = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)merges->count + 1, sizeof *merge);
+    sl_vocab_merge *merge = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)merges->count + 1, sizeof *merge);
     if (!merge) return sl_fail(e, SL_NOMEM, "out of memory for the vocabulary");
     const uint8_t *p = merges->data;
     for (uint64_t i = 0; i < merges->count; i++) {
         sl__name text = sl__gguf_next_string(&p);
-        merge[i] = (struct sl_vocab_merge){text.text, text.len};
+        merge[i] = (sl_vocab_merge){text.text, text.len};
     }
     ret->merges = merge;
     ret->merge_count = (int)merges->count;
@@ -104,7 +109,7 @@ static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_notes *not
     return SL_OK;
 }
 
-sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
+sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
     sl_vocab_source v = {
         .pre = "", .bos = -1, .eos = -1, .unk = -1, .eot = -1, .eom = -1, .pad = -1,
         .add_bos = -1, .add_eos = -1, .add_space_prefix = -1, .origin = g->origin,
@@ -113,7 +118,7 @@ sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_
     if (s == SL_OK) s = sl__gguf_string(g, "tokenizer.ggml.pre", false, arena, SL_MEM_VOCABULARY, &v.pre, e);
     if (s == SL_OK) s = sl__gguf_string(g, "tokenizer.chat_template", false, arena, SL_MEM_VOCABULARY, &v.chat_template, e);
     bool none = s == SL_OK && (strcmp(v.model, "none") == 0 || strcmp(v.model, "no_vocab") == 0);
-    if (s == SL_OK && !none) s = read_tokens(g, arena, rows, &v, e);
+    if (s == SL_OK && !none) s = read_tokens(g, arena, &v, e);
     if (s == SL_OK && !none) s = read_merges(g, arena, &v, e);
     if (s == SL_OK && !none) s = read_ids(g, &v, notes, e);
     if (s == SL_OK) *ret = v;

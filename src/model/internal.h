@@ -146,7 +146,7 @@ sl_status sl__gguf_open(sl__open *o, const char *path, sl__gguf *ret, sl_error *
 /* gguf_hparams.c: also chooses the family. Looks at tensors for what keys do not tell (which layers route). */
 sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e);
 /* gguf_vocab.c */
-sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, int rows, sl_vocab_source *ret, sl_notes *notes, sl_error *e);
+sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_notes *notes, sl_error *e);
 /* folder.c: opens every safetensors file and maps the text files. */
 sl_status sl__folder_open(sl__open *o, const char *path, sl_error *e);
 /* config.c: config.json's text to family, hyperparameters and what is declared. */

@@ -68,7 +68,7 @@ static sl_status open_gguf(sl__open *o, const char *path, sl_error *e) {
     if (s != SL_OK) return s;
     o->model.container = "gguf";
     s = sl__gguf_hparams(&g, o, e);
-    if (s == SL_OK) s = sl__gguf_vocab(&g, o->arena, o->model.hp.vocab, &o->vocab, &o->notes, e);
+    if (s == SL_OK) s = sl__gguf_vocab(&g, o->arena, &o->vocab, &o->notes, e);
     if (s == SL_OK) s = sl__bind(o, true, e);
     if (s == SL_OK) s = sl__gguf_string(&g, "general.name", false, o->arena, SL_MEM_METADATA, &o->model.name, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", path);
@@ -105,6 +105,7 @@ sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e) {
     s = stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? open_folder(o, path, e) : open_gguf(o, path, e);
     if (s != SL_OK) goto fail;
     count_weights(o);
+    o->vocab.rows = o->model.hp.vocab;
     *ret = &o->model;
     return SL_OK;
 fail:

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/notes.h"
+#include "base/vocab.h"
 #include "families/family.h"
 #include "kernels/types.h"
 
@@ -76,29 +77,7 @@ typedef struct sl_tensor_entry {
 } sl_tensor_entry;
 bool sl_model_tensor(const sl_model *m, int i, sl_tensor_entry *ret);
 
-/* What text/ needs, as bytes: cli/ hands it over. Strings point into the mapping or the model's arena. */
-typedef struct sl_vocab_token {
-    const char *text;
-    uint32_t len;
-    float score;
-    int32_t type; /* GGUF token_type: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte */
-} sl_vocab_token;
-
-typedef struct sl_vocab_source {
-    /* GGUF: tokenizer.ggml.*; model NULL when the container is a folder. */
-    const char *model, *pre;  /* "gpt2", "llama"; pre "" if absent */
-    const sl_vocab_token *tokens; /* [count] */
-    int count;
-    const struct sl_vocab_merge { const char *text; uint32_t len; } *merges; /* [merge_count] "left right" */
-    int merge_count;
-    int bos, eos, unk, eot, eom, pad; /* -1: absent */
-    int add_bos, add_eos, add_space_prefix; /* -1: absent */
-    const char *chat_template; /* NULL: none */
-    /* Folder: the files' contents, NULL if absent. */
-    const char *tokenizer_json, *tokenizer_config_json, *generation_config_json, *config_json;
-    size_t tokenizer_json_len, tokenizer_config_json_len, generation_config_json_len, config_json_len;
-    const char *origin; /* path for messages */
-} sl_vocab_source;
+/* The vocabulary, for text/. What it points to lies in the mapping or the model's arena. */
 const sl_vocab_source *sl_model_vocab(const sl_model *m);
 
 #endif

@@ -23,7 +23,7 @@ typedef struct files {
 
 typedef struct reader {
     sl_tokenizer *t;
-    const sl_hf_vocab *source;
+    const sl_vocab_source *source;
     files f;
     json_t *vocab;
     added *added;
@@ -162,14 +162,6 @@ static sl_status read_special_parts(reader *r) {
     return SL_OK;
 }
 
-static sl_status check_id(const reader *r, int64_t id, const char *text) {
-    int rows = r->source->vocab_rows;
-    if (rows > 0 && id >= rows)
-        return sl_fail(r->e, SL_FORMAT, "tokenizer.json: token \"%.60s\" has id %lld, but the model's embedding has %d rows", text,
-                       (long long)id, rows);
-    return SL_OK;
-}
-
 static sl_status read_vocab(reader *r, const sl_json *model) {
     sl_tokenizer *t = r->t;
     sl_json vocab;
@@ -185,14 +177,12 @@ static sl_status read_vocab(reader *r, const sl_json *model) {
         if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) >= MOST_IDS)
             return sl_json_fail(&vocab, r->e, "\"%.60s\" has no id from 0 to %d", text, MOST_IDS - 1);
         if (json_integer_value(value) > last) last = json_integer_value(value);
-        if ((s = check_id(r, json_integer_value(value), text)) != SL_OK) return s;
         bytes += 2 * strlen(text) + 1;
     }
     if ((s = read_added(r)) != SL_OK) return s;
     if ((s = read_added_decoder(r)) != SL_OK || (s = read_special_parts(r)) != SL_OK) return s;
     for (size_t i = 0; i < r->added_count; i++) {
         if (r->added[i].id > last) last = r->added[i].id;
-        if ((s = check_id(r, r->added[i].id, r->added[i].text)) != SL_OK) return s;
         bytes += 2 * r->added[i].len;
     }
     if (last < 0) return sl_json_fail(&vocab, r->e, "it has no tokens");
@@ -215,9 +205,6 @@ static sl_status store_vocab(reader *r) {
     return SL_OK;
 }
 
-/* Are the hexadecimal digits as the reference spells byte tokens when it encodes? */
-static bool upper_case(const char *name) { return !((name[3] >= 'a' && name[3] <= 'f') || (name[4] >= 'a' && name[4] <= 'f')); }
-
 static void find_byte_tokens(reader *r) {
     sl_tokenizer *t = r->t;
     const char *text;
@@ -225,7 +212,7 @@ static void find_byte_tokens(reader *r) {
     memset(t->byte_id, 0xFF, sizeof t->byte_id);
     json_object_foreach(r->vocab, text, value) {
         int byte = sl__byte_name(text, strlen(text));
-        if (byte >= 0 && upper_case(text)) t->byte_id[byte] = (int32_t)json_integer_value(value);
+        if (byte >= 0 && sl__byte_upper(text)) t->byte_id[byte] = (int32_t)json_integer_value(value);
     }
 }
 
@@ -263,11 +250,13 @@ static sl_status store_added(reader *r) {
         size_t len;
         sl__added token = {.id = id, .special = a->special, .single_word = a->single_word, .lstrip = a->lstrip, .rstrip = a->rstrip};
         uint8_t flags = (uint8_t)(SL__ADDED | (a->special ? SL__SPECIAL : 0));
-        if (!(v->flags[id] & SL__PRESENT))
-            s = sl__build_token(r->t, id, a->text, a->len, flags, false, r->e);
-        else if (vocab_id(r, a->text) == id)
+        bool byte = r->t->kind == SL__CHARS && r->t->decode_bytes && sl__byte_name(a->text, a->len) >= 0;
+        if (!(v->flags[id] & SL__PRESENT)) {
+            s = sl__build_token(r->t, id, a->text, a->len, (uint8_t)(flags | (byte ? SL__BYTE : 0)), false, r->e);
+        } else if (vocab_id(r, a->text) == id) {
             v->flags[id] |= flags; /* its key stays */
-        else
+            if (r->t->kind == SL__BYTES) s = sl__build_raw_piece(r->t, id, a->text, a->len, r->e);
+        } else
             s = sl_fail(r->e, SL_FORMAT, "tokenizer.json: added token \"%.60s\" has id %d, which is another token's", a->text, id);
         if (s == SL_OK) s = search_text(r, a, buffers, &text, &len);
         if (s == SL_OK && len) s = sl__trie_add(a->normalized ? &r->t->after : &r->t->before, text, len, &token, r->e);
@@ -291,9 +280,9 @@ static sl_status read_merges(reader *r, const sl_json *model) {
         const char *space = text ? memchr(text, ' ', (size_t)(end - text)) : NULL;
         if (json_array_size(m) == 2 && json_is_string(a) && json_is_string(b))
             s = sl__build_merge(t, json_string_value(a), json_string_length(a), json_string_value(b), json_string_length(b),
-                                (uint32_t)i, false, &scratch, r->e);
+                                (uint32_t)i, NULL, &scratch, r->e);
         else if (space && !memchr(space + 1, ' ', (size_t)(end - space) - 1))
-            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, (size_t)(end - space) - 1, (uint32_t)i, false, &scratch, r->e);
+            s = sl__build_merge(t, text, (size_t)(space - text), space + 1, (size_t)(end - space) - 1, (uint32_t)i, NULL, &scratch, r->e);
         else
             s = sl_json_fail(&merges, r->e, "entry %zu is no pair of texts", i);
     }
@@ -411,10 +400,10 @@ static sl_status read_all(reader *r) {
     return s == SL_OK ? sl__build_seal(r->t, r->e) : s;
 }
 
-sl_status sl_tokenizer_from_hf(const sl_hf_vocab *v, sl_tokenizer **ret, sl_error *e) {
+sl_status sl__open_hf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e) {
     reader r = {.source = v, .e = e};
     const char *origin = v->origin ? v->origin : "model";
-    sl_status s = sl__tokenizer_new("tokenizer.json", &r.t, e);
+    sl_status s = sl__tokenizer_new("tokenizer.json", v->rows, &r.t, e);
     if (s != SL_OK) return s;
     if (!v->tokenizer_json) {
         s = sl_fail(e, SL_NOT_FOUND, "%s: there is no tokenizer.json", origin);

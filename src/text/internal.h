@@ -45,6 +45,15 @@ void sl__utf8_repair(const char *text, size_t len, sl_buffer *out); /* as bytes.
 bool sl__alphabet_decode(const char *text, size_t len, char *out, size_t *ret_len);
 /* "<0x0A>" to 10; -1 when the text is no such name. */
 int sl__byte_name(const char *text, size_t len);
+bool sl__byte_upper(const char *name); /* of such a name: are the digits as SentencePiece writes them? */
+
+/* control.c: tokens that GGUF files are wrong about */
+
+#define SL__KNOWN 64
+int sl__known_find(const char *text, size_t len); /* number (below SL__KNOWN) of the known token with this text; -1: none */
+bool sl__known_ends(int number);                  /* does it end an answer? */
+bool sl__looks_control(const char *text, size_t len); /* <|…|>, which no text is made of */
+bool sl__looks_named(const char *text, size_t len);   /* <…> or […]: a control token if an id says that it is a special one */
 
 /* vocabulary.c: tokens, and the hash from text to id */
 
@@ -193,6 +202,7 @@ typedef enum sl__kind {
 struct sl_tokenizer {
     sl_arena *arena;
     const char *origin; /* path for messages */
+    int rows;           /* of the model's embedding; a token at or above it is an error in a text. INT_MAX: not known */
     sl__kind kind;
     sl__vocabulary vocabulary;
     sl__merges merges;
@@ -222,17 +232,26 @@ struct sl_tokenizer {
 
 /* build.c: what opening from either container shares */
 
-sl_status sl__tokenizer_new(const char *origin, sl_tokenizer **ret, sl_error *e);
-/* Stores token id as the container spells it: its piece, and its key unless it is text outside the byte alphabet. */
+sl_status sl__tokenizer_new(const char *origin, int rows, sl_tokenizer **ret, sl_error *e);
+/* Stores token id as the container spells it: its piece, and (if key) the key under which merging finds it, unless it is
+ * text outside the byte alphabet. Added tokens of a byte-level vocabulary stand for their own text ("café"), the others
+ * are spelled in the alphabet ("cafÃ©"); both are keyed as if they were in the alphabet. */
 sl_status sl__build_token(sl_tokenizer *t, int id, const char *text, size_t len, uint8_t flags, bool key, sl_error *e);
+/* A token that turns out to be an added one: from now on its piece is this text. */
+sl_status sl__build_raw_piece(sl_tokenizer *t, int id, const char *text, size_t len, sl_error *e);
+/* *ret_known: are both parts and the result tokens? If not, the merge is left out; without ret_known it is an error. */
 sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
-                          uint32_t rank, bool lenient, sl_buffer *scratch, sl_error *e); /* lenient: what can never apply is skipped */
+                          uint32_t rank, bool *ret_known, sl_buffer *scratch, sl_error *e);
 sl_status sl__build_ends(sl_tokenizer *t, sl_error *e);
 void sl__build_end(sl_tokenizer *t, int64_t id); /* out of range: nothing */
 sl_status sl__build_around(sl_tokenizer *t, const int32_t *prefix, int prefix_count, const int32_t *suffix,
                            int suffix_count, sl_error *e);
 /* Last step of opening: what follows from the tables. */
 sl_status sl__build_seal(sl_tokenizer *t, sl_error *e);
+
+/* gguf.c, hf.c: the two containers */
+sl_status sl__open_gguf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e);
+sl_status sl__open_hf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e);
 
 /* pipeline.c: tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor */
 struct sl_json;
@@ -260,6 +279,7 @@ typedef struct sl__encoder {
     sl_error *e;
 } sl__encoder;
 
+/* emit.c: where ids come out */
 sl_status sl__emit(sl__encoder *en, int id);
 
 #endif

@@ -15,20 +15,6 @@ sl_tokenizer *sl_tokenizer_free(sl_tokenizer *t) {
     return NULL;
 }
 
-sl_status sl__emit(sl__encoder *en, int id) {
-    sl_ids *ids = en->ids;
-    if (ids->count == en->most) return sl_fail(en->e, SL_TOO_LONG, "the text has more tokens than there may be");
-    if (ids->count == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 64;
-        int32_t *grown = sl_realloc(ids->id, cap, sizeof *grown);
-        if (!grown) return sl_fail(en->e, SL_NOMEM, "no memory for %zu token ids", cap);
-        ids->id = grown;
-        ids->cap = cap;
-    }
-    ids->id[ids->count++] = id;
-    return SL_OK;
-}
-
 static sl_status normalized(sl__encoder *en, const char *text, size_t len, bool first) {
     const sl_tokenizer *t = en->t;
     sl_status s = sl__normalize(t->normalizer, t->normalizers, text, len, en->normal, &text, &len, en->e);

@@ -16,37 +16,15 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/notes.h"
+#include "base/vocab.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct sl_tokenizer sl_tokenizer;
 
-/* GGUF's arrays. Strings are borrowed and must outlive the tokenizer (they lie in the mapping). */
-typedef struct sl_gguf_vocab {
-    const char *model, *pre; /* "gpt2" or "llama"; pre-tokenizer's name, "" if absent */
-    int count;               /* tokens */
-    /* Token i: text, length, score, type (1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte). */
-    void (*token)(const void *arg, int i, const char **ret_text, uint32_t *ret_len, float *ret_score, int *ret_type);
-    int merge_count;
-    void (*merge)(const void *arg, int i, const char **ret_text, uint32_t *ret_len); /* "left right" */
-    const void *arg;
-    int bos, eos, unk, eot, eom;            /* -1: absent */
-    int add_bos, add_eos, add_space_prefix; /* -1: absent, the kind's default */
-    const char *origin;                     /* path for messages */
-} sl_gguf_vocab;
-sl_status sl_tokenizer_from_gguf(const sl_gguf_vocab *v, sl_tokenizer **ret, sl_error *e);
-
-/* A Hugging Face folder's files; any but tokenizer_json may be NULL. vocab_rows: rows of the model's embedding (an id at
- * or above it is an error). */
-typedef struct sl_hf_vocab {
-    const char *tokenizer_json, *tokenizer_config_json, *generation_config_json, *config_json;
-    size_t tokenizer_json_len, tokenizer_config_json_len, generation_config_json_len, config_json_len;
-    const char *origin;
-    int vocab_rows;
-} sl_hf_vocab;
-sl_status sl_tokenizer_from_hf(const sl_hf_vocab *v, sl_tokenizer **ret, sl_error *e);
-
+/* Makes a tokenizer from either form; it keeps nothing of the source. SL_UNSUPPORTED and SL_FORMAT name what is at fault. */
+sl_status sl_tokenizer_open(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e);
 sl_tokenizer *sl_tokenizer_free(sl_tokenizer *t);
 
 /* What was odd about the vocabulary and was passed over, for the user to read. The tokenizer owns it. */

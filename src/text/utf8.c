@@ -107,3 +107,7 @@ int sl__byte_name(const char *text, size_t len) {
     int high = hex_digit(text[3]), low = hex_digit(text[4]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
+
+bool sl__byte_upper(const char *name) {
+    return !(name[3] >= 'a' && name[3] <= 'f') && !(name[4] >= 'a' && name[4] <= 'f');
+}

@@ -10,10 +10,6 @@ typedef struct lines {
     int count;
 } lines;
 
-typedef struct arrays {
-    lines tokens, merges;
-} arrays;
-
 static const char *read_lines(lines *l, const char *p, const char *end) {
     while (p < end) {
         const char *stop = memchr(p, '\n', (size_t)(end - p));
@@ -29,17 +25,11 @@ static const char *read_lines(lines *l, const char *p, const char *end) {
     return end;
 }
 
-static void token(const void *arg, int i, const char **ret_text, uint32_t *ret_len, float *ret_score, int *ret_type) {
-    const lines *l = &((const arrays *)arg)->tokens;
-    *ret_type = l->len[i] > 0 ? l->text[i][0] - '0' : 0;
-    *ret_score = l->len[i] > 1 ? (float)(l->text[i][1] - '5') / 3 : 0;
-    *ret_text = l->len[i] > 2 ? l->text[i] + 2 : "";
-    *ret_len = l->len[i] > 2 ? l->len[i] - 2 : 0;
-}
-
-static void merge(const void *arg, int i, const char **ret_text, uint32_t *ret_len) {
-    *ret_text = ((const arrays *)arg)->merges.text[i];
-    *ret_len = ((const arrays *)arg)->merges.len[i];
+static sl_vocab_token token(const char *line, uint32_t len) {
+    return (sl_vocab_token){.type = len > 0 ? line[0] - '0' : 0,
+                            .score = len > 1 ? (float)(line[1] - '5') / 3 : 0,
+                            .text = len > 2 ? line + 2 : "",
+                            .len = len > 2 ? len - 2 : 0};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,15 +41,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     memcpy(name, p, (size_t)(stop - p));
     char *pre = strchr(name, ' ');
     if (pre) *pre++ = 0;
-    arrays a = {0};
-    p = read_lines(&a.tokens, stop + 1, end);
-    p = read_lines(&a.merges, p, end);
-    sl_gguf_vocab v = {.model = name, .pre = pre ? pre : "", .count = a.tokens.count, .token = token,
-                       .merge_count = a.merges.count, .merge = merge, .arg = &a, .bos = (int)size % 7 - 1, .eos = 2, .unk = -1,
-                       .eot = 999, .eom = -5, .add_bos = -1, .add_eos = 1, .add_space_prefix = (int)size % 3 - 1, .origin = "fuzz"};
+    lines tokens = {0}, merges = {0};
+    p = read_lines(&tokens, stop + 1, end);
+    p = read_lines(&merges, p, end);
+    sl_vocab_token token_of[MOST];
+    sl_vocab_merge merge_of[MOST];
+    for (int i = 0; i < tokens.count; i++) token_of[i] = token(tokens.text[i], tokens.len[i]);
+    for (int i = 0; i < merges.count; i++) merge_of[i] = (sl_vocab_merge){merges.text[i], merges.len[i]};
+    sl_vocab_source v = {.model = name, .pre = pre ? pre : "", .tokens = token_of, .count = tokens.count, .merges = merge_of,
+                         .merge_count = merges.count, .bos = (int)size % 7 - 1, .eos = 2, .unk = -1, .eot = 999, .eom = -5,
+                         .pad = (int)size % 11, .add_bos = -1, .add_eos = 1, .add_space_prefix = (int)size % 3 - 1,
+                         .origin = "fuzz", .rows = size % 5 ? 0 : 100};
     sl_tokenizer *t = NULL;
     sl_error e = {0};
-    if (sl_tokenizer_from_gguf(&v, &t, &e) != SL_OK) {
+    if (sl_tokenizer_open(&v, &t, &e) != SL_OK) {
         must(!t && e.message[0]);
         return 0;
     }

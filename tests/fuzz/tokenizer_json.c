@@ -12,11 +12,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         len[i + 1] = (size_t)(part[i] + len[i] - part[i + 1]);
         len[i] = (size_t)(cut - part[i]);
     }
-    sl_hf_vocab v = {.tokenizer_json = part[0], .tokenizer_json_len = len[0], .tokenizer_config_json = len[1] ? part[1] : NULL,
-                     .tokenizer_config_json_len = len[1], .origin = "fuzz", .vocab_rows = 4096};
+    sl_vocab_source v = {.tokenizer_json = part[0], .tokenizer_json_len = len[0], .tokenizer_config_json = len[1] ? part[1] : NULL,
+                     .tokenizer_config_json_len = len[1], .origin = "fuzz", .rows = 4096};
     sl_tokenizer *t = NULL;
     sl_error e = {0};
-    if (sl_tokenizer_from_hf(&v, &t, &e) != SL_OK) {
+    if (sl_tokenizer_open(&v, &t, &e) != SL_OK) {
         must(!t && e.message[0]);
         return 0;
     }

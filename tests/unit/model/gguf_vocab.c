@@ -11,8 +11,8 @@ typedef struct outcome {
     sl_error e;
 } outcome;
 
-/* A file of two tokens and what `more` adds (`keys` more keys), read for an embedding of `rows` rows. */
-static sl_status read_vocab(const sl_buffer *more, int keys, int rows, outcome *r) {
+/* A file of two tokens and what `more` adds (`keys` more keys). */
+static sl_status read_vocab(const sl_buffer *more, int keys, outcome *r) {
     sl_buffer b = {0};
     sl__gguf g = {0};
     sl__tensors t = {0};
@@ -26,7 +26,7 @@ static sl_status read_vocab(const sl_buffer *more, int keys, int rows, outcome *
     char *kept = sl_arena_copy(r->arena, SL_MEM_OTHER, b.data, b.len);
     ck_assert_msg(sl__gguf_parse((const uint8_t *)kept, b.len, "x.gguf", 0, r->arena, &g, &t, &r->e) == SL_OK, "%s", r->e.message);
     sl_buffer_done(&b);
-    return sl__gguf_vocab(&g, r->arena, rows, &r->v, &r->notes, &r->e);
+    return sl__gguf_vocab(&g, r->arena, &r->v, &r->notes, &r->e);
 }
 
 /* Ids of special tokens that name no token are noted and left out, whichever they are. */
@@ -43,7 +43,7 @@ START_TEST(test_ids_past_the_end) {
             snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", keys[k]);
             put_text(&more, key), put_u32(&more, ids[i].type);
             sl_buffer_append(&more, &ids[i].value, ids[i].type == 11 ? 8 : 4);
-            ck_assert_msg(read_vocab(&more, 1, 2, &r) == SL_OK, "%s", r.e.message);
+            ck_assert_msg(read_vocab(&more, 1, &r) == SL_OK, "%s", r.e.message);
             const int of[] = {r.v.bos, r.v.eos, r.v.unk, r.v.eot, r.v.eom, r.v.pad};
             ck_assert_int_eq(of[k], ids[i].value == 1 ? 1 : -1);
             ck_assert_int_eq(r.notes.count, ids[i].noted);
@@ -54,10 +54,48 @@ START_TEST(test_ids_past_the_end) {
 }
 END_TEST
 
+static void put_array(sl_buffer *b, const char *key, uint32_t element, int count, const void *values, size_t size) {
+    put_text(b, key), put_u32(b, 9), put_u32(b, element), put_u64(b, (uint64_t)count);
+    sl_buffer_append(b, values, size);
+}
+
+/* Scores and types of any number's type, for at least as many tokens as there are; or none. */
+START_TEST(test_scores_and_types) {
+    static const int32_t ints[] = {-3, 6, 9};
+    static const float floats[] = {-3, 6, 9};
+    static const uint8_t bytes[] = {3, 6, 99};
+    outcome r;
+    sl_buffer more = {0};
+    ck_assert_int_eq(read_vocab(&more, 0, &r), SL_OK);
+    ck_assert(r.v.tokens[0].type == SL_TOKEN_UNTYPED && r.v.tokens[1].score == 0);
+    sl_arena_free(r.arena);
+    for (int count = 1; count <= 3; count++)
+        for (int kind = 0; kind < 2; kind++) {
+            sl_buffer_clear(&more);
+            put_array(&more, "tokenizer.ggml.scores", kind ? 6 : 5, count, kind ? (const void *)floats : ints, 4 * (size_t)count);
+            put_array(&more, "tokenizer.ggml.token_type", kind ? 0 : 5, count, kind ? (const void *)bytes : ints, (kind ? 1 : 4) * (size_t)count);
+            sl_status s = read_vocab(&more, 2, &r);
+            ck_assert_int_eq(s, count < 2 ? SL_FORMAT : SL_OK);
+            if (count >= 2) {
+                ck_assert(r.v.tokens[0].score == -3 && r.v.tokens[1].score == 6);
+                ck_assert(r.v.tokens[0].type == (kind ? 3 : 0) && r.v.tokens[1].type == 6);
+            }
+            sl_arena_free(r.arena);
+        }
+    sl_buffer_clear(&more);
+    put_kv_text(&more, "tokenizer.ggml.token_type", "normal");
+    ck_assert_int_eq(read_vocab(&more, 1, &r), SL_FORMAT);
+    ck_assert_msg(strstr(r.e.message, "tokenizer.ggml.token_type is not an array of 2 integers"), "%s", r.e.message);
+    sl_arena_free(r.arena);
+    sl_buffer_done(&more);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("gguf_vocab");
     TCase *c = tcase_create("gguf_vocab");
     tcase_add_test(c, test_ids_past_the_end);
+    tcase_add_test(c, test_scores_and_types);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -59,43 +59,29 @@ static inline sl_tokenizer *open_hf(const char *name) {
     sl_tokenizer *t = NULL;
     snprintf(file, sizeof file, "%s.json", name);
     char *text = read_reference(file, &len);
-    sl_hf_vocab v = {.tokenizer_json = text, .tokenizer_json_len = len, .origin = name};
-    ck_assert_msg(sl_tokenizer_from_hf(&v, &t, &e) == SL_OK, "%s", e.message);
+    sl_vocab_source v = {.tokenizer_json = text, .tokenizer_json_len = len, .origin = name};
+    ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
     free(text);
     return t;
 }
 
 /* GGUF's arrays, made from a tokenizer.json or given. */
 typedef struct arrays {
-    struct { const char *text; uint32_t len; float score; int type; } *tokens;
+    sl_vocab_token *tokens;
     int count;
-    char **merges;
+    sl_vocab_merge *merges; /* texts are malloc'd */
     int merge_count;
     json_t *file;
 } arrays;
 
-static inline void arrays_token(const void *arg, int i, const char **ret_text, uint32_t *ret_len, float *ret_score, int *ret_type) {
-    const arrays *a = arg;
-    *ret_text = a->tokens[i].text;
-    *ret_len = a->tokens[i].len;
-    *ret_score = a->tokens[i].score;
-    *ret_type = a->tokens[i].type;
-}
-
-static inline void arrays_merge(const void *arg, int i, const char **ret_text, uint32_t *ret_len) {
-    const arrays *a = arg;
-    *ret_text = a->merges[i];
-    *ret_len = (uint32_t)strlen(a->merges[i]);
-}
-
-static inline sl_gguf_vocab gguf_of(const arrays *a, const char *model, const char *pre) {
-    return (sl_gguf_vocab){.model = model, .pre = pre, .count = a->count, .token = arrays_token, .merge_count = a->merge_count,
-                           .merge = arrays_merge, .arg = a, .bos = -1, .eos = -1, .unk = -1, .eot = -1, .eom = -1,
-                           .add_bos = -1, .add_eos = -1, .add_space_prefix = -1, .origin = "test.gguf"};
+static inline sl_vocab_source gguf_of(const arrays *a, const char *model, const char *pre) {
+    return (sl_vocab_source){.model = model, .pre = pre, .tokens = a->tokens, .count = a->count, .merges = a->merges,
+                             .merge_count = a->merge_count, .bos = -1, .eos = -1, .unk = -1, .eot = -1, .eom = -1, .pad = -1,
+                             .add_bos = -1, .add_eos = -1, .add_space_prefix = -1, .origin = "test.gguf"};
 }
 
 static inline void arrays_free(arrays *a) {
-    for (int i = 0; i < a->merge_count; i++) free(a->merges[i]);
+    for (int i = 0; i < a->merge_count; i++) free((char *)(uintptr_t)a->merges[i].text);
     free(a->merges);
     free(a->tokens);
     json_decref(a->file);
@@ -133,8 +119,9 @@ static inline arrays arrays_of_hf(const char *name) {
     for (i = 0; i < (size_t)a.merge_count; i++) {
         json_t *m = json_array_get(merges, i);
         size_t size = json_string_length(json_array_get(m, 0)) + json_string_length(json_array_get(m, 1)) + 2;
-        a.merges[i] = malloc(size);
-        snprintf(a.merges[i], size, "%s %s", json_string_value(json_array_get(m, 0)), json_string_value(json_array_get(m, 1)));
+        char *both = malloc(size);
+        a.merges[i] = (sl_vocab_merge){both, (uint32_t)size - 1};
+        snprintf(both, size, "%s %s", json_string_value(json_array_get(m, 0)), json_string_value(json_array_get(m, 1)));
     }
     return a;
 }

@@ -84,13 +84,13 @@ START_TEST(test_out_of_memory) {
     char file[100];
     snprintf(file, sizeof file, "%s.json", kinds[_i]);
     char *text = read_reference(file, &len);
-    sl_hf_vocab v = {.tokenizer_json = text, .tokenizer_json_len = len, .origin = "test"};
+    sl_vocab_source v = {.tokenizer_json = text, .tokenizer_json_len = len, .origin = "test"};
     sl_status s = SL_NOMEM;
     for (long n = 1; s != SL_OK; n++) {
         sl_tokenizer *t = NULL;
         sl_ids ids = {0};
         sl_alloc_fail_at(n);
-        s = sl_tokenizer_from_hf(&v, &t, &e);
+        s = sl_tokenizer_open(&v, &t, &e);
         if (s == SL_OK) s = sl_tokenizer_encode(t, "caf\u00e9 <|endoftext|> e\u0301 \xff the quick brown fox jumps", 46, SL_MARKUP, true, 999, &ids, &e);
         sl_alloc_fail_at(0);
         ck_assert_msg(s == SL_OK || s == SL_NOMEM, "%ld: %s", n, e.message);

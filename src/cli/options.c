@@ -50,13 +50,15 @@ static const option options[] = {
     {"host", S, TEXT, AT(http.host), 0, 0, "127.0.0.1", "ADDRESS", NULL, "address to listen on"},
     {"port", S, INT, AT(http.port), 0, 65535, "8080", "N", NULL, "port to listen on; 0 takes a free one"},
     {"admin", S, TEXT, AT(admin), 0, 0, "", "HOST:PORT", NULL, "own listener for /metrics and /metrics/experts"},
+    {"admin-key-file", S, TEXT, AT(http.admin_key_file), 0, 0, "", "FILE", NULL, "keys for the metrics, and no others; default: none with --admin"},
     {"api-key-file", S, TEXT, AT(http.api_key_file), 0, 0, "", "FILE", NULL, "accepted keys, one a line; read again on SIGHUP"},
     {"no-auth", S, FLAG, AT(http.no_auth), 0, 1, "", "", NULL, "listen on other addresses than loopback without keys"},
-    {"cors-origin", S, TEXT, AT(http.cors_origin), 0, 0, "", "ORIGIN", NULL, "answer browsers of this origin (\"*\": any)"},
+    {"cors-origin", S, TEXT, AT(http.cors_origin), 0, 0, "", "ORIGIN", NULL, "pages that may ask, by origin, with commas (\"*\": any)"},
+    {"allowed-hosts", S, TEXT, AT(http.allowed_hosts), 0, 0, "", "NAMES", NULL, "names beside localhost that clients use, with commas"},
     {"body-limit", S, BYTES, AT(http.body_limit), 1024, 1073741824, "4M", "SIZE", NULL, "largest request body"},
     {"connections", S, INT, AT(http.connections), 1, 65536, "4096", "N", NULL, "open connections at most"},
     {"header-seconds", S, INT, AT(http.header_seconds), 1, 3600, "30", "S", NULL, "time for a client to send a request"},
-    {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "75", "S", NULL, "time that an idle connection is kept"},
+    {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "120", "S", NULL, "time that an idle connection is kept"},
     {"model-name", S, TEXT, AT(api.model_names), 0, 0, "", "NAME[,ALIAS...]", NULL, "name in the API; default: the model's own"},
     {"strict", S, FLAG, AT(api.strict), 0, 1, "", "", NULL, "refuse unknown request fields"},
     {"request-timeout", S, INT, AT(api.request_timeout), 0, 86400, "600", "S", NULL, "longest life of a request; 0: no limit"},
@@ -333,7 +335,8 @@ fail:
     return st;
 }
 
-/* Calls `each` for every option of the command line; counts and keeps positional arguments when each is NULL-safe. */
+/* Takes the options of the command line and its positional arguments (MODEL, for `run` PROMPT too). only_config: takes
+ * --config alone, since the file is read before the other options win over it. */
 static sl_status from_arguments(unsigned command, int argc, char **argv, bool only_config, sl_settings *s, bool *ret_help,
                                 sl_error *e) {
     const char *positional[2] = {NULL, NULL};

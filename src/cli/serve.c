@@ -241,8 +241,9 @@ static sl_status open_http(server *v, sl_error *e) {
     sl_http_config *c = &v->s->http;
     sl_status st = split_admin(v->s, e);
     if (st) return st;
-    if (c->api_key_file && !c->api_key_file[0]) c->api_key_file = NULL;
-    if (c->cors_origin && !c->cors_origin[0]) c->cors_origin = NULL;
+    const char **texts[] = {&c->api_key_file, &c->admin_key_file, &c->allowed_hosts, &c->cors_origin};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (*texts[i] && !*texts[i][0]) *texts[i] = NULL;
     c->endpoints = sl_api_endpoints(&c->endpoint_count);
     c->arg = v->api;
     c->write_error = sl_api_error_json;
@@ -334,6 +335,10 @@ static void announce_ready(const server *v) {
                      connections < s->http.connections ? " asked for more than the limit of open files leaves: ulimit -n" : "");
     sl_buffer_printf(&out, "auth     %s\n", s->http.api_key_file ? "keys from the file (--api-key-file)" :
                      s->http.no_auth ? "none (--no-auth)" : "none: loopback only (--host, --api-key-file)");
+    if (s->http.admin_host)
+        sl_buffer_printf(&out, "admin    %s:%d, %s\n", s->http.admin_host, sl_http_admin_port(v->http),
+                         s->http.admin_key_file ? "keys from the file (--admin-key-file)"
+                                                : "whoever reaches it may read metrics and routing (--admin-key-file)");
     sl_buffer_puts(&out, "ready    ");
     put_address(v, &out);
     sl_buffer_printf(&out, " after %.2f s: /v1/completions /v1/models /tokenize /livez /readyz",

@@ -17,28 +17,32 @@ void sl_http_add_header(sl_http_exchange *x, const char *name, const char *value
     x->headers = f;
 }
 
-/* The answer is complete but for the headers: it goes out when libmicrohttpd asks next. */
+static void add_cors(const sl_http_exchange *x, struct MHD_Response *r) {
+    const char *listed = x->h->config.cors_origin;
+    bool any = listed && strcmp(listed, "*") == 0;
+    if (listed && !any) MHD_add_response_header(r, "Vary", "Origin");
+    if (!x->origin) return;
+    MHD_add_response_header(r, "Access-Control-Allow-Origin", any ? "*" : x->origin);
+    MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Sluice-Ignored, X-Should-Retry");
+}
+
+/* The answer is known, the headers are added: it goes out when libmicrohttpd asks next. */
 static void ready(sl_http_exchange *x, int status, const char *content_type, struct MHD_Response *r) {
-    const char *origin = x->h->config.cors_origin;
     x->status = status;
     x->response = r;
     if (r) {
         if (content_type) MHD_add_response_header(r, "Content-Type", content_type);
         MHD_add_response_header(r, "X-Request-Id", x->id);
         for (const sl__header *f = x->headers; f; f = f->next) MHD_add_response_header(r, f->name, f->value);
-        if (origin) {
-            MHD_add_response_header(r, "Access-Control-Allow-Origin", origin);
-            MHD_add_response_header(r, "Access-Control-Expose-Headers", "X-Request-Id, Retry-After, X-Sluice-Ignored");
-            if (strcmp(origin, "*") != 0) MHD_add_response_header(r, "Vary", "Origin");
-        }
-        if (x->h->draining) MHD_add_response_header(r, "Connection", "close");
+        add_cors(x, r);
+        if (x->h->draining || x->c->extra) MHD_add_response_header(r, "Connection", "close");
     }
-    sl__exchange_resume(x);
+    sl__turn_resume(x);
 }
 
 static bool answerable(const sl_http_exchange *x) {
     assert(x->status == 0);
-    return x->status == 0 && x->mhd && !x->cut;
+    return x->status == 0 && x->mhd && !x->gone;
 }
 
 /* The one answer whose body was written at start. */
@@ -74,24 +78,33 @@ void sl_http_reply_error(sl_http_exchange *x, int status, const char *param, con
     sl_http_reply(x, status, "application/json", &b);
 }
 
+static ssize_t no_body(void *cls, uint64_t pos, char *out, size_t max) {
+    (void)cls, (void)pos, (void)out, (void)max;
+    return MHD_CONTENT_READER_END_OF_STREAM;
+}
+
 void sl_http_stream(sl_http_exchange *x, int status, const char *content_type) {
     assert(x->hooks && x->hooks->fill);
     if (!answerable(x)) return;
     sl_http_add_header(x, "Cache-Control", "no-cache");
     sl_http_add_header(x, "X-Accel-Buffering", "no");
     x->streaming = true;
-    /* The library ends a chunked answer to HEAD with a chunk, which the client would take for the next answer. */
-    bool head = strcmp(x->method, "HEAD") == 0;
-    ready(x, status, content_type,
-          head ? MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT)
-               : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, sl__answer_read, x, NULL));
+    if (strcmp(x->method, "HEAD") != 0) {
+        ready(x, status, content_type, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, sl__answer_read, x, NULL));
+        return;
+    }
+    /* A GET has no Content-Length, so a HEAD has none. The library would end a chunked answer with a chunk even here, which
+     * the client would take for the next answer: so the end of the connection is the end of this one. */
+    struct MHD_Response *r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1, no_body, NULL, NULL);
+    if (r) MHD_set_response_options(r, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    ready(x, status, content_type, r);
 }
 
 bool sl_http_streaming(const sl_http_exchange *x) { return x->streaming; }
 
 void sl_http_resume(sl_http_exchange *x) {
     if (x->filling) x->again = true;
-    else if (x->streaming) sl__exchange_resume(x);
+    else if (x->streaming) sl__turn_resume(x);
 }
 
 /* Without it a client that takes a byte now and then would hold its answer's memory for ever: each byte restarts the
@@ -124,7 +137,7 @@ static void fill(sl_http_exchange *x) {
 ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
     (void)pos;
     sl_http_exchange *x = cls;
-    if (x->cut || x->h->closing) return MHD_CONTENT_READER_END_WITH_ERROR;
+    if (x->gone || x->h->closing) return MHD_CONTENT_READER_END_WITH_ERROR;
     if (x->sent == x->pending.len && !x->ended) {
         fill(x);
         if (x->pending.failed) return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -133,10 +146,8 @@ ssize_t sl__answer_read(void *cls, uint64_t pos, char *out, size_t max) {
     if (n == 0) {
         if (x->ended) return MHD_CONTENT_READER_END_OF_STREAM;
         sl__connection_deadline(x->c, 0); /* the client has taken all there was */
-        x->suspended = true;
-        x->h->suspended++;
-        MHD_suspend_connection(x->mhd);
-        if (x->again) sl__exchange_resume(x);
+        sl__turn_suspend(x);
+        if (x->again) sl__turn_resume(x);
         return 0;
     }
     if (x->c->deadline == 0) sl__answer_deadline(x, x->pending.len);

@@ -1,5 +1,10 @@
 /* connection.c: what libmicrohttpd does not do for a connection: absolute deadlines (a byte now and then restarts the
- * library's own), limits on what the kernel buffers, and the watch that sees a hang-up while the connection is suspended. */
+ * library's own), limits on what the kernel buffers, and who must leave when the listener is full.
+ *
+ * A full listener. The library is allowed SL__HTTP_EXTRA connections more than the limit. Who comes when the limit is reached
+ * takes the place of the connection that has been idle for longest: one that has sent no whole head since it came or since its
+ * last answer. If all are busy the newcomer is an extra one: it may ask for the health of the server, anything else is a 503,
+ * and both are told to close. So neither idle connections nor ones that drip their headers keep a probe from its answer. */
 #include "http/internal.h"
 
 #include "base/alloc.h"
@@ -7,14 +12,50 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#define POLLED 64 /* descriptors looked at in one call */
+#define EXTRA_SECONDS 5  /* for an extra connection to send its request */
+#define LEAVERS_TRIED 16 /* of the idle ones, oldest first */
 
 static void set(int fd, int level, int option, int value) {
     setsockopt(fd, level, option, &value, sizeof value); /* what the kernel refuses is done without */
+}
+
+void sl__connection_idle(sl__connection *c) {
+    sl__listener *l = c->l;
+    if (c->idle || c->leaving) return;
+    c->idle = true;
+    c->idle_next = NULL;
+    c->idle_prev = l->idle_last;
+    if (c->idle_prev) c->idle_prev->idle_next = c;
+    else l->idle = c;
+    l->idle_last = c;
+}
+
+void sl__connection_busy(sl__connection *c) {
+    sl__listener *l = c->l;
+    if (!c->idle) return;
+    c->idle = false;
+    if (c->idle_prev) c->idle_prev->idle_next = c->idle_next;
+    else l->idle = c->idle_next;
+    if (c->idle_next) c->idle_next->idle_prev = c->idle_prev;
+    else l->idle_last = c->idle_prev;
+}
+
+/* Tells the oldest idle connection to leave; one from which bytes wait to be read is about to be busy. false: there is none. */
+static bool make_room(sl__listener *l) {
+    sl__connection *c = l->idle;
+    for (int i = 0; c && i < LEAVERS_TRIED; i++, c = c->idle_next) {
+        int unread = 0;
+        if (ioctl(c->fd, FIONREAD, &unread) != 0 || unread > 0) continue;
+        sl__connection_busy(c);
+        c->leaving = true;
+        l->open--;
+        shutdown(c->fd, SHUT_RDWR); /* libmicrohttpd sees the hang-up and closes */
+        return true;
+    }
+    return false;
 }
 
 static void started(sl__listener *l, struct MHD_Connection *mhd, void **socket_context) {
@@ -34,29 +75,27 @@ static void started(sl__listener *l, struct MHD_Connection *mhd, void **socket_c
     set(c->fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
     set(c->fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
     set(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 30000);
-    sl__connection_deadline(c, h->config.header_seconds);
+    c->extra = l->open >= l->limit && !make_room(l);
+    l->open++;
+    sl__connection_idle(c);
+    int seconds = h->config.header_seconds;
+    sl__connection_deadline(c, c->extra && seconds > EXTRA_SECONDS ? EXTRA_SECONDS : seconds);
 }
 
-static void on_watch_closed(uv_handle_t *handle) {
-    sl__connection *c = handle->data;
+static void closed(sl__connection *c) {
     sl_http *h = c->l->h;
-    sl_free(c);
-    sl__http_handle_closed(h);
-}
-
-static void ended(sl__connection *c) {
-    sl_http *h = c->l->h;
+    sl__connection_busy(c);
+    if (!c->leaving) c->l->open--;
     if (c->next) c->next->prev = c->prev;
     if (c->prev) c->prev->next = c->next;
     else h->connections = c->next;
-    if (c->has_watch) uv_close((uv_handle_t *)&c->watch, on_watch_closed);
-    else sl_free(c);
+    sl__watch_free(c);
 }
 
 void sl__connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
                            enum MHD_ConnectionNotificationCode code) {
     if (code == MHD_CONNECTION_NOTIFY_STARTED) started(cls, mhd, socket_context);
-    else if (*socket_context) ended(*socket_context);
+    else if (*socket_context) closed(*socket_context);
 }
 
 sl__connection *sl__connection_of(struct MHD_Connection *mhd) {
@@ -68,47 +107,9 @@ void sl__connection_deadline(sl__connection *c, int seconds) {
     c->deadline = seconds > 0 ? sl_clock_ns() + (uint64_t)seconds * SL_SECOND : 0;
 }
 
-/* An error on the socket comes as a status, without an event. The event stays as long as the cause, so the watch stops. */
-static void on_watch(uv_poll_t *watch, int status, int events) {
-    sl__connection *c = watch->data;
-    if (status == 0 && !(events & UV_DISCONNECT)) return;
-    sl__connection_unwatch(c);
-    if (c->x) sl__exchange_cut(c->x);
-}
-
-bool sl__connection_watch(sl__connection *c) {
-    if (!c->has_watch) {
-        if (uv_poll_init(c->l->h->loop, &c->watch, c->fd) != 0) return false;
-        c->watch.data = c;
-        c->has_watch = true;
-        c->l->h->handles++;
-    }
-    return uv_poll_start(&c->watch, UV_DISCONNECT, on_watch) == 0;
-}
-
-void sl__connection_unwatch(sl__connection *c) {
-    if (c->has_watch) uv_poll_stop(&c->watch);
-}
-
-/* Of the connections from *at on that wait for their client: has it hung up, and is everything read that it sent?
- * libmicrohttpd takes no notice of a hang-up that came together with the last bytes. */
-static void look_for_hang_ups(sl__connection **at) {
-    struct pollfd polls[POLLED];
-    nfds_t count = 0;
-    for (; *at && count < POLLED; *at = (*at)->next) {
-        const sl_http_exchange *x = (*at)->x;
-        if (!x || (!x->complete && !x->queued)) polls[count++] = (struct pollfd){.fd = (*at)->fd, .events = POLLRDHUP};
-    }
-    if (poll(polls, count, 0) <= 0) return;
-    for (nfds_t i = 0; i < count; i++) {
-        int unread = 0;
-        if (polls[i].revents && ioctl(polls[i].fd, FIONREAD, &unread) == 0 && unread == 0) shutdown(polls[i].fd, SHUT_RDWR);
-    }
-}
-
 void sl__connections_scan(sl_http *h) {
     uint64_t now = sl_clock_ns();
-    for (sl__connection *c = h->connections; c;) look_for_hang_ups(&c);
+    sl__watch_scan(h);
     for (sl__connection *c = h->connections; c; c = c->next) {
         if (c->deadline == 0 || now < c->deadline) continue;
         c->deadline = 0;

@@ -3,7 +3,7 @@
  *   request line [sl__exchange_begin] ─► headers [access, first call: refused here or taken] ─► body [access, upload calls]
  *   ─► complete [access, last call: the endpoint's handle()] ─► answered: queued at once
  *                                                           └─► held: suspended ─► resumed with an answer: queued
- *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► ended list ─► over() ─► freed
+ *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► over list ─► over() ─► freed
  *
  * Trap: an answer queued in the first call closes the connection, so one without a body waits for the second call. */
 #include "http/internal.h"
@@ -13,7 +13,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* Bytes of all bodies that are received at a time; more get a 503. One of the largest allowed always fits. */
 #define BODIES ((size_t)256 << 20)
@@ -35,20 +34,13 @@ void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *m
         sl_free(x);
         return NULL;
     }
-    char *query = strchr(x->target, '?');
-    x->query = query ? query + 1 : x->target + strlen(x->target);
-    if (query) *query = '\0';
+    x->target_len = strlen(target);
+    sl__target_split(x->target, &x->authority, &x->path, &x->query);
     x->c->x = x;
     sl__connection_deadline(x->c, l->h->config.header_seconds);
     x->counted = !l->admin;
     l->h->live += x->counted;
     return x;
-}
-
-static void suspend(sl_http_exchange *x) {
-    x->suspended = true;
-    x->h->suspended++;
-    MHD_suspend_connection(x->mhd);
 }
 
 static enum MHD_Result queue(sl_http_exchange *x) {
@@ -57,8 +49,8 @@ static enum MHD_Result queue(sl_http_exchange *x) {
     if (!r) return MHD_NO;
     enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, r);
     MHD_destroy_response(r);
-    x->queued = result == MHD_YES;
-    if (x->queued) sl__answer_deadline(x, x->length);
+    if (result == MHD_YES) x->phase = SL__QUEUED;
+    if (result == MHD_YES) sl__answer_deadline(x, x->length);
     return result;
 }
 
@@ -70,21 +62,22 @@ static void refuse_large(sl_http_exchange *x) {
 }
 
 static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char *version) {
-    x->begun = true;
+    x->phase = SL__BODY;
+    sl__connection_busy(x->c);
     strncpy(x->method, method, sizeof x->method - 1);
     sl__connection_deadline(x->c, x->h->config.header_seconds);
     sl__request_check(x, version);
     if (x->status == 0 && x->too_large) {
         refuse_large(x);
-        x->close = true;
+        x->closes = true;
     }
-    return x->status != 0 && (x->close || x->has_body) ? queue(x) : MHD_YES;
+    return x->status != 0 && (x->closes || x->has_body) ? queue(x) : MHD_YES;
 }
 
 static void upload(sl_http_exchange *x, const char *data, size_t n) {
     size_t limit = x->h->config.body_limit, most = BODIES > limit ? BODIES : limit;
     x->received += n;
-    if (x->received > limit && x->received - limit > SWALLOWED) x->cut = true;
+    if (x->received > limit && x->received - limit > SWALLOWED) x->gone = true;
     if (x->status != 0 || x->too_large || x->crowded) return;
     x->too_large = x->received > limit;
     x->crowded = x->h->body_bytes + n > most;
@@ -104,7 +97,7 @@ static void upload(sl_http_exchange *x, const char *data, size_t n) {
 }
 
 static void complete(sl_http_exchange *x) {
-    x->complete = true;
+    x->phase = SL__COMPLETE;
     sl__connection_deadline(x->c, 0);
     if (x->status != 0) return;
     if (x->too_large) {
@@ -113,9 +106,7 @@ static void complete(sl_http_exchange *x) {
         sl_http_add_header(x, "Retry-After", "1");
         sl_http_reply_error(x, 503, NULL, NULL, "Too many large bodies are on their way.");
     } else {
-        x->handling = true;
         x->endpoint->handle(x->h->config.arg, x);
-        x->handling = false;
         if (x->status == 0 && !x->hooks) sl_http_reply_error(x, 500, NULL, NULL, "The request was not answered.");
     }
 }
@@ -124,21 +115,21 @@ enum MHD_Result sl__exchange_access(void *cls, struct MHD_Connection *mhd, const
                                     const char *version, const char *data, size_t *data_size, void **con_cls) {
     (void)cls, (void)mhd, (void)url;
     sl_http_exchange *x = *con_cls;
-    if (!x || x->cut || x->h->closing) return MHD_NO;
-    if (!x->begun) return begin(x, method, version);
+    if (!x || x->gone || x->h->closing) return MHD_NO;
+    if (x->phase == SL__HEAD) return begin(x, method, version);
     if (*data_size > 0) {
         upload(x, data, *data_size);
         *data_size = 0;
-        return x->cut ? MHD_NO : MHD_YES;
+        return x->gone ? MHD_NO : MHD_YES;
     }
-    if (x->queued) return MHD_YES;
-    if (!x->complete) {
+    if (x->phase == SL__QUEUED) return MHD_YES;
+    if (x->phase < SL__COMPLETE) {
         complete(x);
-        if (x->hooks && !sl__connection_watch(x->c)) x->cut = true; /* a hang-up would go unnoticed */
+        if (x->hooks && !sl__watch_start(x->c)) x->gone = true; /* a hang-up would go unnoticed */
     }
-    if (x->cut) return MHD_NO;
+    if (x->gone) return MHD_NO;
     if (x->status != 0) return queue(x);
-    suspend(x);
+    sl__turn_suspend(x);
     return MHD_YES;
 }
 
@@ -147,38 +138,20 @@ void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx) {
     x->ctx = ctx;
 }
 
-void sl__exchange_resume(sl_http_exchange *x) {
-    if (!x->suspended || x->resuming) return;
-    x->resuming = true;
-    x->next_resume = x->h->resume;
-    x->h->resume = x;
-    sl__http_kick(x->h);
-}
-
-void sl__exchange_cut(sl_http_exchange *x) {
-    if (x->cut) return;
-    x->cut = true;
-    if (x->hooks && !x->gone_told) {
-        x->gone_told = true;
-        if (x->hooks->gone) x->hooks->gone(x->ctx);
-    }
-    if (x->suspended) sl__exchange_resume(x);
-    else if (x->c) shutdown(x->c->fd, SHUT_RDWR); /* blocked in a write: libmicrohttpd sees the hang-up */
-}
-
 void sl__exchange_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code) {
     (void)cls, (void)mhd;
     sl_http_exchange *x = *con_cls;
     *con_cls = NULL;
     if (!x) return;
-    x->expired = x->c->expired && !x->complete;
-    sl__connection_unwatch(x->c);
+    x->expired = x->c->expired && x->phase < SL__COMPLETE;
+    sl__watch_stop(x->c);
     sl__connection_deadline(x->c, x->h->config.idle_seconds);
+    sl__connection_idle(x->c);
     x->c->x = NULL;
     x->c = NULL;
     x->mhd = NULL;
-    if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->cut = true;
-    sl__http_ended(x);
+    if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK) x->gone = true;
+    sl__turn_over(x);
 }
 
 void sl__exchange_free(sl_http_exchange *x) {

@@ -28,6 +28,24 @@ static void add_length(sl__head *h, const char *value, size_t len) {
     }
 }
 
+/* "identity", "", "identity, identity" */
+static bool all_identity(const char *value) {
+    for (const char *p = value; *p;) {
+        size_t blank = strspn(p, ", \t"), len = strcspn(p + blank, ", \t");
+        if (len > 0 && !is(p + blank, len, "identity")) return false;
+        p += blank + len;
+    }
+    return true;
+}
+
+/* The Host, or the authority of a target that is a whole URL. */
+static bool bad_host(const char *host, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        if (host[i] <= ' ' || host[i] > '~' || strchr("/?#@\\,\"<>", host[i])) return true;
+    }
+    return false;
+}
+
 void sl__head_add(sl__head *h, const char *name, size_t name_len, const char *value, size_t value_len) {
     if (name_len == 0) h->bad_name = true;
     for (size_t i = 0; i < name_len; i++) {
@@ -40,41 +58,77 @@ void sl__head_add(sl__head *h, const char *name, size_t name_len, const char *va
     if (is(name, name_len, "Content-Length")) {
         add_length(h, value, value_len);
     } else if (is(name, name_len, "Transfer-Encoding")) {
-        h->encodings++;
+        h->transfers++;
         h->chunked = is(value, value_len, "chunked");
     } else if (is(name, name_len, "Host")) {
         h->hosts++;
-        for (size_t i = 0; i < value_len; i++) {
-            if (value[i] <= ' ' || value[i] > '~' || strchr("/?#@\\,\"<>", value[i])) h->bad_host = true;
-        }
+        h->host = value;
+        if (bad_host(value, value_len)) h->bad_host = true;
     } else if (is(name, name_len, "Authorization")) {
         h->authorizations++;
         h->authorization = value;
+    } else if (is(name, name_len, "X-Api-Key")) {
+        h->api_keys++;
+        h->api_key = value;
+    } else if (is(name, name_len, "Origin")) {
+        h->origins++;
+        h->origin = value;
+    } else if (is(name, name_len, "Content-Encoding")) {
+        if (!all_identity(value)) h->coding = value;
     } else if (is(name, name_len, "X-Request-Id")) {
         h->request_id = value;
     }
 }
 
-const char *sl__head_check(const sl__head *h, const char *version, const char *target) {
+const char *sl__head_check(const sl__head *h, const char *version, const char *path) {
     bool old = strcmp(version, "HTTP/1.0") == 0;
     if (h->bad_name) return "A header's name is not a token.";
     if (h->bad_value) return "A header's value has a control character.";
     if (h->lengths > 1) return "There is more than one Content-Length.";
     if (h->bad_length) return "The Content-Length is not a number.";
-    if (h->encodings > 1) return "There is more than one Transfer-Encoding.";
-    if (h->encodings == 1 && !h->chunked) return "The only Transfer-Encoding that is understood is chunked.";
-    if (h->encodings == 1 && h->lengths == 1) return "There are both Content-Length and Transfer-Encoding.";
-    if (h->encodings == 1 && old) return "HTTP/1.0 has no Transfer-Encoding.";
+    if (h->transfers > 1) return "There is more than one Transfer-Encoding.";
+    if (h->transfers == 1 && !h->chunked) return "The only Transfer-Encoding that is understood is chunked.";
+    if (h->transfers == 1 && h->lengths == 1) return "There are both Content-Length and Transfer-Encoding.";
+    if (h->transfers == 1 && old) return "HTTP/1.0 has no Transfer-Encoding.";
     if (h->hosts > 1) return "There is more than one Host.";
     if (h->hosts == 0 && !old) return "There is no Host.";
     if (h->bad_host) return "The Host is not a host.";
     if (h->authorizations > 1) return "There is more than one Authorization.";
-    if (target[0] != '/') return "The request target is not a path.";
-    for (const char *p = target; *p; p++) {
+    if (h->api_keys > 1) return "There is more than one X-Api-Key.";
+    if (h->origins > 1) return "There is more than one Origin.";
+    if (path[0] != '/') return "The request target is neither a path nor an http URL.";
+    for (const char *p = path; *p; p++) {
         unsigned char c = (unsigned char)*p;
         if (c <= ' ' || c >= 0x7f) return "The request target has a character that must be escaped.";
     }
     return NULL;
+}
+
+void sl__target_split(char *target, const char **ret_authority, char **ret_path, const char **ret_query) {
+    static char root[] = "/";
+    size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
+    char *path = target + scheme, *query = strchr(path, '?');
+    *ret_authority = NULL;
+    *ret_query = "";
+    if (query) {
+        *query = '\0';
+        *ret_query = query + 1;
+    }
+    if (scheme > 0) { /* the authority moves to the front, where its end does not touch the path */
+        size_t len = strcspn(path, "/");
+        if (len == 0 || bad_host(path, len)) {
+            *ret_path = target; /* which is no path */
+            return;
+        }
+        memmove(target, path, len);
+        path += len;
+        target[len] = '\0';
+        *ret_authority = target;
+        if (!path[0]) path = root;
+    }
+    size_t len = strlen(path);
+    if (len > 1 && path[len - 1] == '/') path[len - 1] = '\0';
+    *ret_path = path;
 }
 
 bool sl__request_id_good(const char *id) {

@@ -1,4 +1,4 @@
-/* http.c: the front end as a whole: start, the pump that runs the daemons, the ended list, drain and close.
+/* http.c: the front end as a whole: start, the pump that runs the daemons, what is over, drain and close.
  *
  * The pump runs libmicrohttpd whenever its descriptors are ready, its timer is due, or something was resumed (in external
  * mode a resume wakes nothing by itself). It also runs every 250 ms: at the connection limit the library stops listening and
@@ -13,28 +13,23 @@
 #define HEARTBEAT_MS 250
 #define RUNS_AT_ONCE 8 /* of a daemon, so that a busy one does not starve the loop */
 #define SCAN_NS (SL_SECOND / 2)
-#define ADMIN_CONNECTIONS 64
+#define ADMIN_CONNECTIONS 64 /* of the admin listener at most */
+#define API_KEYS "api-key-file"
+#define ADMIN_KEYS "admin-key-file"
 
 /* --- what is over --- */
 
-void sl__http_ended(sl_http_exchange *x) {
-    sl_http *h = x->h;
-    x->next_ended = NULL;
-    *h->ended_tail = x;
-    h->ended_tail = &x->next_ended;
-}
-
-static void tell_ended(sl_http *h) {
+static void tell_over(sl_http *h) {
     sl_http_exchange *x;
-    while ((x = h->ended)) {
-        h->ended = x->next_ended;
-        if (!h->ended) h->ended_tail = &h->ended;
-        if (x->hooks && x->cut && !x->gone_told && x->hooks->gone) {
-            x->gone_told = true;
+    while ((x = h->over)) {
+        h->over = x->next_over;
+        if (!h->over) h->over_tail = &h->over;
+        if (x->hooks && x->gone && !x->told && x->hooks->gone) {
+            x->told = true;
             x->hooks->gone(x->ctx);
         }
-        int status = x->status != 0 && (x->queued || !x->cut) ? x->status : x->expired ? 408 : 499;
-        if (x->begun) {
+        int status = x->status != 0 && (x->phase == SL__QUEUED || !x->gone) ? x->status : x->expired ? 408 : 499;
+        if (x->phase > SL__HEAD) {
             sl__answer_count(x, status);
             if (h->config.answered)
                 h->config.answered(h->config.arg, x, status, (double)(sl_clock_ns() - x->arrived) / (double)SL_SECOND);
@@ -49,16 +44,6 @@ static void tell_ended(sl_http *h) {
 
 static void on_timer(uv_timer_t *t);
 
-static void resume_all(sl_http *h) {
-    while (h->resume) {
-        sl_http_exchange *x = h->resume;
-        h->resume = x->next_resume;
-        x->resuming = x->suspended = false;
-        h->suspended--;
-        MHD_resume_connection(x->mhd);
-    }
-}
-
 static void finish_closing(sl_http *h);
 
 /* In the pump, not in the timer: on a busy server the timer is always put off. */
@@ -72,7 +57,7 @@ static void scan(sl_http *h) {
 static void pump(sl_http *h) {
     h->turn++;
     scan(h);
-    resume_all(h);
+    sl__turn_resume_all(h);
     uint64_t wait = HEARTBEAT_MS;
     for (int i = 0; i < 2; i++) {
         struct MHD_Daemon *d = h->listeners[i].daemon;
@@ -86,7 +71,7 @@ static void pump(sl_http *h) {
         }
         if (due && ms < wait) wait = ms;
     }
-    tell_ended(h);
+    tell_over(h);
     if (h->closing) {
         finish_closing(h);
         return;
@@ -111,20 +96,12 @@ static void on_kick(uv_idle_t *i) {
     pump(h);
 }
 
-void sl__http_kick(sl_http *h) {
-    if (!h->stopped) uv_idle_start(&h->kick, on_kick);
-}
-
 /* --- start --- */
 
-static void set_defaults(sl_http_config *c) {
-    if (!c->body_limit) c->body_limit = (size_t)4 << 20;
-    if (!c->header_limit) c->header_limit = 32768;
-    if (!c->connections) c->connections = 4096;
-    if (!c->header_seconds) c->header_seconds = 30;
-    if (!c->idle_seconds) c->idle_seconds = 75;
-    struct rlimit r; /* each connection is a descriptor; the model, logs, the loop and the other listener have some too */
-    rlim_t others = 64 + (c->admin_host ? ADMIN_CONNECTIONS : 0);
+/* Each connection is a descriptor; the model, logs, the loop and the other listener have some too. */
+static void fit_descriptors(sl_http_config *c) {
+    struct rlimit r;
+    rlim_t others = 64 + SL__HTTP_EXTRA + (c->admin_host ? ADMIN_CONNECTIONS + SL__HTTP_EXTRA : 0);
     if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (rlim_t)c->connections + others > r.rlim_cur)
         c->connections = r.rlim_cur > others + 64 ? (int)(r.rlim_cur - others) : 64;
 }
@@ -155,12 +132,14 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     sl_status status = SL_OK;
     h->config = *c;
     h->loop = loop;
-    h->ended_tail = &h->ended;
-    set_defaults(&h->config);
+    h->over_tail = &h->over;
+    h->on_kick = on_kick;
+    fit_descriptors(&h->config);
     for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1};
     c->write_error(&h->no_memory, 503, NULL, NULL, "out of memory");
     if (h->no_memory.failed || h->no_memory.len == 0) status = sl_fail(e, SL_NOMEM, "no memory for the front end");
-    if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, &h->keys, e);
+    if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, API_KEYS, &h->keys, e);
+    if (status == SL_OK && c->admin_key_file) status = sl__keys_read(c->admin_key_file, ADMIN_KEYS, &h->admin_keys, e);
     int connections = h->config.connections;
     if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
     if (status == SL_OK && c->admin_host)
@@ -172,7 +151,7 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     uv_timer_init(loop, &h->timer);
     h->kick.data = h->timer.data = h;
     h->handles += 2;
-    sl__http_kick(h);
+    sl__turn_kick(h);
     *ret = h;
     return SL_OK;
 fail:
@@ -196,12 +175,19 @@ int sl_http_connections(const sl_http *h) { return h->config.connections; }
 int sl_http_live(const sl_http *h) { return h->live; }
 
 sl_status sl_http_reload(sl_http *h, sl_error *e) {
-    if (!h->config.api_key_file) return SL_OK;
-    sl__keys *keys;
-    sl_status status = sl__keys_read(h->config.api_key_file, &keys, e);
-    if (status != SL_OK) return status;
+    const sl_http_config *c = &h->config;
+    sl__keys *keys = NULL, *admin_keys = NULL;
+    sl_status status = SL_OK;
+    if (c->api_key_file) status = sl__keys_read(c->api_key_file, API_KEYS, &keys, e);
+    if (status == SL_OK && c->admin_key_file) status = sl__keys_read(c->admin_key_file, ADMIN_KEYS, &admin_keys, e);
+    if (status != SL_OK) {
+        sl__keys_free(keys);
+        return status;
+    }
     sl__keys_free(h->keys);
+    sl__keys_free(h->admin_keys);
     h->keys = keys;
+    h->admin_keys = admin_keys;
     return SL_OK;
 }
 
@@ -211,24 +197,17 @@ void sl_http_drain(sl_http *h) { h->draining = true; }
 
 void sl_http_quiesce(sl_http *h) {
     h->draining = h->quiesce = true;
-    sl__http_kick(h);
+    sl__turn_kick(h);
 }
 
-void sl__http_handle_closed(sl_http *h) {
-    if (--h->handles > 0 || !h->closing) return;
-    void (*closed)(void *) = h->closed;
-    h->closed = NULL;
-    if (closed) closed(h->closed_arg);
-}
+static void on_closed(uv_handle_t *handle) { sl__turn_handle_closed(handle->data); }
 
-static void on_closed(uv_handle_t *handle) { sl__http_handle_closed(handle->data); }
-
-static void on_poll_closed(uv_handle_t *handle) { sl__http_handle_closed(((sl__listener *)handle->data)->h); }
+static void on_poll_closed(uv_handle_t *handle) { sl__turn_handle_closed(((sl__listener *)handle->data)->h); }
 
 /* Once no connection is suspended (the library aborts otherwise): the daemons, then the handles. */
 static void finish_closing(sl_http *h) {
     if (h->suspended > 0 || h->stopped) {
-        if (!h->stopped) sl__http_kick(h);
+        if (!h->stopped) sl__turn_kick(h);
         return;
     }
     h->stopped = true;
@@ -237,7 +216,7 @@ static void finish_closing(sl_http *h) {
         unwatch_listener(l, on_poll_closed);
         sl__listener_stop(l);
     }
-    tell_ended(h);
+    tell_over(h);
     uv_close((uv_handle_t *)&h->timer, on_closed);
     uv_close((uv_handle_t *)&h->kick, on_closed);
 }
@@ -247,13 +226,14 @@ void sl_http_close(sl_http *h, void (*closed)(void *), void *arg) {
     h->closed = closed;
     h->closed_arg = arg;
     for (sl__connection *c = h->connections; c; c = c->next)
-        if (c->x) sl__exchange_cut(c->x);
-    sl__http_kick(h);
+        if (c->x) sl__turn_gone(c->x);
+    sl__turn_kick(h);
 }
 
 void sl_http_free(sl_http *h) {
     if (!h) return;
     sl__keys_free(h->keys);
+    sl__keys_free(h->admin_keys);
     sl_buffer_done(&h->no_memory);
     sl_free(h);
 }

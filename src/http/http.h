@@ -5,7 +5,8 @@
  * but "chunked", a missing or second Host, names that are no tokens are 400. Three things the library hides from us: a NUL
  * in a value or target (it ends there), folded header lines (joined), bare LF line ends (accepted). So a strict proxy
  * belongs in front of a server that strangers reach.
- * Paths are matched literally, without percent decoding, and the key is asked for by the same match.
+ * Paths are matched literally, without percent decoding, and the key is asked for by the same match. A target may be a whole
+ * URL: then its host counts, and the Host header is passed over.
  *
  * Life of an exchange
  *   the request is complete ──► endpoint's handle() ──► either sl_http_reply() at once,
@@ -37,7 +38,8 @@
 typedef struct sl_http sl_http;
 typedef struct sl_http_exchange sl_http_exchange;
 
-/* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. */
+/* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. A slash at
+ * the end of a request's path is passed over. */
 enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
 
 typedef struct sl_http_endpoint {
@@ -47,20 +49,23 @@ typedef struct sl_http_endpoint {
     void (*handle)(void *arg, sl_http_exchange *x);
 } sl_http_endpoint;
 
-/* 0 in a number stands for its default. Strings and endpoints must outlive the sl_http. */
+/* Strings and endpoints must outlive the sl_http; numbers must be above 0, but for ports. */
 typedef struct sl_http_config {
     const char *host;       /* address to bind: "127.0.0.1", "::1", "0.0.0.0" … */
     int port;               /* 0: any free one, see sl_http_port */
     const char *admin_host; /* NULL: admin endpoints are on the main listener */
     int admin_port;
     const char *api_key_file; /* NULL: no keys; one key a line, # comments; read at start, again on sl_http_reload */
-    bool no_auth;             /* allow other hosts than loopback without keys */
-    size_t body_limit;        /* bytes, default 4 MiB */
-    size_t header_limit;      /* bytes of the connection's pool, default 32 KiB */
-    int connections;          /* at most, default 4096, less if the descriptor limit says so */
-    int header_seconds;       /* absolute deadline for the headers, and again for the body, default 30 */
-    int idle_seconds;         /* keep-alive without a request, default 75 */
-    const char *cors_origin;  /* NULL: no CORS headers */
+    /* Keys for admin endpoints alone, and the only ones that open these. NULL: on the admin listener nobody needs a key, on the
+     * main one clients' keys open them. */
+    const char *admin_key_file;
+    bool no_auth;              /* allow other hosts than loopback without keys */
+    const char *allowed_hosts; /* NULL or names with commas that a request's Host may bear, "*" any; see hosts.c */
+    const char *cors_origin;   /* NULL or origins with commas whose pages may ask, "*" any; others than the server's own: 403 */
+    size_t body_limit;         /* bytes */
+    int connections;           /* at most, less if the descriptor limit says so, see sl_http_connections */
+    int header_seconds;        /* absolute deadline for the headers, and again for the body */
+    int idle_seconds;          /* keep-alive without a request */
     const sl_http_endpoint *endpoints; /* [endpoint_count] */
     int endpoint_count;
     void *arg;                /* handed to every handler */

@@ -39,11 +39,11 @@ static size_t trim(char **line) {
     return len;
 }
 
-sl_status sl__keys_read(const char *path, sl__keys **ret, sl_error *e) {
+sl_status sl__keys_read(const char *path, const char *option, sl__keys **ret, sl_error *e) {
     sl_status status = SL_OK;
     sl__keys *k = NULL;
     FILE *f = fopen(path, "re");
-    if (!f) return sl_fail_param(e, SL_IO, "api-key-file", "%s: %s", path, strerror(errno));
+    if (!f) return sl_fail_param(e, SL_IO, option, "%s: %s", path, strerror(errno));
     k = sl_calloc(1, sizeof *k + KEYS_MAX * sizeof(key));
     if (!k) {
         status = sl_fail(e, SL_NOMEM, "%s: out of memory", path);
@@ -56,15 +56,15 @@ sl_status sl__keys_read(const char *path, sl__keys **ret, sl_error *e) {
         size_t len = trim(&s);
         if (len == 0 && whole) continue;
         if (!whole || len > KEY_MAX || !visible(s, len) || k->count == KEYS_MAX) {
-            status = sl_fail_param(e, SL_INVALID, "api-key-file",
+            status = sl_fail_param(e, SL_INVALID, option,
                                    "%s: line %d: a key is at most %d visible ASCII characters, and there are at most %d",
                                    path, number, KEY_MAX, KEYS_MAX);
             goto fail;
         }
         memcpy(k->key[k->count++].byte, s, len);
     }
-    if (ferror(f)) status = sl_fail_param(e, SL_IO, "api-key-file", "%s: %s", path, strerror(errno));
-    else if (k->count == 0) status = sl_fail_param(e, SL_INVALID, "api-key-file", "%s: no key in it", path);
+    if (ferror(f)) status = sl_fail_param(e, SL_IO, option, "%s: %s", path, strerror(errno));
+    else if (k->count == 0) status = sl_fail_param(e, SL_INVALID, option, "%s: no key in it", path);
     if (status != SL_OK) goto fail;
     fclose(f);
     *ret = k;
@@ -80,20 +80,26 @@ sl__keys *sl__keys_free(sl__keys *k) {
     return NULL;
 }
 
-bool sl__keys_match(const sl__keys *k, const char *authorization) {
-    static const char scheme[] = "Bearer ";
-    if (!authorization || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return false;
-    const char *shown = authorization + sizeof scheme - 1;
-    shown += strspn(shown, " ");
+static bool match(const sl__keys *k, const char *shown) {
     size_t len = strlen(shown);
     if (len == 0 || len > KEY_MAX) return false;
     key given = {{0}};
     memcpy(given.byte, shown, len);
-    unsigned match = 0;
+    unsigned matches = 0;
     for (int i = 0; i < k->count; i++) {
         unsigned differs = 0;
         for (int j = 0; j < KEY_MAX; j++) differs |= (unsigned)(k->key[i].byte[j] ^ given.byte[j]);
-        match |= (differs - 1) >> 31;
+        matches |= (differs - 1) >> 31;
     }
-    return match != 0;
+    return matches != 0;
+}
+
+bool sl__keys_match(const sl__keys *k, const char *authorization, const char *api_key) {
+    static const char scheme[] = "Bearer ";
+    const char *bearer = NULL;
+    if (authorization && strncasecmp(authorization, scheme, sizeof scheme - 1) == 0) {
+        bearer = authorization + sizeof scheme - 1;
+        bearer += strspn(bearer, " ");
+    }
+    return (bearer && match(k, bearer)) || (api_key && match(k, api_key));
 }

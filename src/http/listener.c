@@ -50,7 +50,8 @@ static sl_status bind_socket(sl__listener *l, const char *host, int port, int *r
     snprintf(service, sizeof service, "%d", port);
     int rc = getaddrinfo(host, service, &hints, &a);
     if (rc != 0) return sl_fail_param(e, SL_MISUSE, option, "--%s %s: %s", option, host, gai_strerror(rc));
-    if (!is_loopback(a->ai_addr) && !l->h->keys && !l->h->config.no_auth) {
+    l->loopback = is_loopback(a->ai_addr);
+    if (!l->loopback && !l->admin && !l->h->keys && !l->h->config.no_auth) {
         status = sl_fail_param(e, SL_MISUSE, option,
                                "--%s %s can be reached from other machines: it needs --api-key-file FILE, or --no-auth to "
                                "serve everybody",
@@ -78,13 +79,14 @@ sl_status sl__listener_open(sl__listener *l, const char *host, int port, int con
     sl_status status = bind_socket(l, host, port, &fd, e);
     if (status != SL_OK) return status;
     l->port = port_of(fd);
+    l->limit = connections;
     /* Host is checked in framing.c: the library's own refusal sends its header block twice. */
     struct MHD_Daemon *daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, sl__exchange_access, l,                     //
         MHD_OPTION_LISTEN_SOCKET, fd,                                                                        //
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections,                                                  //
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections + SL__HTTP_EXTRA,                                                //
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_seconds,                                            //
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, c->header_limit,                                                 //
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL__HTTP_POOL,                                                //
         MHD_OPTION_URI_LOG_CALLBACK, sl__exchange_begin, l,                                                  //
         MHD_OPTION_NOTIFY_COMPLETED, sl__exchange_completed, l,                                              //
         MHD_OPTION_NOTIFY_CONNECTION, sl__connection_notify, l,                                              //

@@ -62,13 +62,12 @@ def test_no_path_goes_round_the_key():
     with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
         for path in ("/v1/models", "/v1//models", "//v1/models", "/v1/models/", "/v1/models/x", "/v1/models?a=/health", "/%761/models",
                      "/health/../v1/models", "/v1/models;/health", "/V1/models", "/v1/models%00/health", "/tokenize", "/metrics",
-                     "/metrics/experts", "/health/", "/livez/x"):
+                     "/metrics/experts", "/livez/x", "/metrics/", "/v1/completions/", "http://localhost/v1/models",
+                     "http://localhost//v1/models", "http://localhost/health/../v1/models"):
             for method in ("GET", "HEAD", "POST", "OPTIONS"):
                 status, _, data = s.request(method, path)
                 assert status in (400, 401, 404, 405), (method, path, status)
                 assert b"qwen3" not in data
-        c = s.raw(b"GET http://a/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert status_of(c.recv(4096)) == 400
         good = {"Authorization": "Bearer secret"}
         assert s.get("/v1/models", headers=good)[0] == 200
         for path in ("/livez", "/readyz", "/health"):
@@ -235,14 +234,101 @@ def test_waiting_costs_nothing():
 
 def test_head_and_options():
     with Server(MODEL) as s:
-        c = s.raw(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\n"
-                  b"Connection: close\r\n\r\n")
+        c = s.raw(b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         data = answer_of(c)
-        assert data.count(b"HTTP/1.1 200") == 3 and data.endswith(b"\r\n\r\nok\n"), data
+        assert data.count(b"HTTP/1.1 200") == 2 and data.endswith(b"\r\n\r\nok\n"), data
         status, headers, _ = s.request("OPTIONS", "/v1/completions")
         assert status == 405 and headers["allow"] == "POST" and "access-control-allow-origin" not in headers
+        for path in ("/metrics", "/metrics/experts", "/v1/models", "/livez", "/health", "/not/there"):
+            one, more = [s.request(method, path) for method in ("HEAD", "GET")]
+            assert one[0] == more[0] and one[1].get("content-length") == more[1].get("content-length"), (path, one, more[1])
         status, headers, _ = s.request("GET", "/livez", headers={"Origin": "https://evil.example"})
-        assert status == 200 and "access-control-allow-origin" not in headers
+        assert status == 403 and "access-control-allow-origin" not in headers
+
+
+def test_what_a_web_page_may_not_do():
+    """DNS rebinding and cross-site requests against a server without keys; programs are not disturbed."""
+    body = json.dumps({"prompt": [1], "max_tokens": 1})
+    with Server(MODEL) as s:
+        for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{s.port}"}, {"Origin": "https://evil.example"}, {"Origin": "null"},
+                        {"Host": "evil.example", "Origin": "http://evil.example"}, {"Origin": "http://localhost:1", "Host": "localhost:2"}):
+            status, _, data = s.request("POST", "/v1/completions", body, headers=headers)
+            assert status == 403 and json.loads(data)["error"]["type"] == "permission_error", (headers, status, data)
+        for headers in ({}, {"Host": "LOCALHOST."}, {"Host": "[::1]:1"}, {"Host": "127.3.4.5:80"}, {"Origin": f"http://127.0.0.1:{s.port}"},
+                        {"Content-Type": "application/x-www-form-urlencoded"}, {"Content-Type": "text/plain"}, {"Content-Type": ""}):
+            status, _, data = s.request("POST", "/v1/completions", body, headers=headers)
+            assert status == 200, (headers, status, data)
+        assert s.value("sluice_requests_total", code="403") == 6 and s.value("sluice_requests_rejected_total", reason="auth") == 6
+    with Server(MODEL, "--allowed-hosts", "api.example,other.example") as s:
+        for host, status in (("api.example", 200), ("other.example:443", 200), ("localhost", 200), ("evil.example", 403)):
+            assert s.request("POST", "/v1/completions", body, headers={"Host": host})[0] == status, host
+
+
+def test_the_openai_package_for_javascript_in_a_browser():
+    asked = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-package-version,x-stainless-retry-count"
+    origin = "http://localhost:3000"
+    with temporary("secret\n") as keys, Server(MODEL, "--cors-origin", origin, "--api-key-file", keys) as s:
+        status, headers, _ = s.request("OPTIONS", "/v1/completions", headers={
+            "Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked})
+        assert status == 204 and headers["access-control-allow-headers"] == asked, headers
+        assert "POST" in headers["access-control-allow-methods"] and headers["access-control-allow-origin"] == origin
+        status, headers, _ = s.request("POST", "/v1/completions", json.dumps({"prompt": [1], "max_tokens": 1}), headers={
+            "Origin": origin, "Authorization": "Bearer secret", "X-Stainless-Lang": "js"})
+        assert status == 200 and headers["access-control-allow-origin"] == origin
+        assert "X-Request-Id" in headers["access-control-expose-headers"]
+        assert s.request("POST", "/v1/completions", "{}", headers={"Origin": origin})[1]["access-control-allow-origin"] == origin
+
+
+def test_an_encoded_body_is_refused_by_name():
+    import gzip
+    with Server(MODEL) as s:
+        status, headers, data = s.request("POST", "/v1/completions", gzip.compress(b'{"prompt":[1]}'), headers={"Content-Encoding": "gzip"})
+        assert status == 415 and headers["accept-encoding"] == "identity", (status, headers)
+        assert "Content-Encoding" in json.loads(data)["error"]["message"]
+        assert s.value("sluice_requests_total", code="415", endpoint="/v1/completions") == 1
+
+
+def test_a_slash_at_the_end_whole_urls_and_the_other_key_header():
+    with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
+        for path in ("/v1/models", "/v1/models/", f"http://127.0.0.1:{s.port}/v1/models", "http://any.example/v1/models/?x=1"):
+            assert s.get(path)[0] == 401
+            status, _, data = s.get(path, headers={"X-Api-Key": "secret"})
+            assert status == 200 and json.loads(data)["data"], (path, data)
+        for path in ("/livez/", "/readyz/", "/health/"):
+            assert s.get(path)[0] == 200
+        status, _, data = s.request("POST", "/v1/completions/", json.dumps({"prompt": [1], "max_tokens": 1}), headers={"X-Api-Key": "secret"})
+        assert status == 200, data
+
+
+def test_a_scrape_needs_no_key_on_the_admin_address_or_its_own():
+    with temporary("client\n") as clients, temporary("scrape\n") as scrapes:
+        with Server(MODEL, "--api-key-file", clients, "--admin", "0.0.0.0:0", "--host", "0.0.0.0") as s:  # as kubernetes.yaml asks for
+            assert s.get("/metrics", port=s.admin)[0] == 200
+            assert s.get("/metrics/experts", port=s.admin)[0] == 200
+            assert s.get("/v1/models")[0] == 401 and s.get("/metrics")[0] == 404
+            assert s.get("/v1/models", port=s.admin)[0] == 404
+        with Server(MODEL, "--api-key-file", clients, "--admin", "127.0.0.1:0", "--admin-key-file", scrapes) as s:
+            for key, status in ((None, 401), ("client", 401), ("scrape", 200)):
+                assert s.get("/metrics", port=s.admin, headers={"Authorization": f"Bearer {key}"} if key else {})[0] == status
+            assert s.get("/readyz", port=s.admin)[0] == 200
+            assert s.get("/v1/models", headers={"Authorization": "Bearer scrape"})[0] == 401
+
+
+def test_idle_connections_do_not_keep_a_probe_from_its_answer():
+    """More idle connections than there are places, some of which drip their headers: the oldest make room."""
+    with Server(MODEL, "--connections", 200) as s:
+        crowd = []
+        for i in range(700):
+            c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
+            c.sendall([b"", b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /livez HTTP/1.1\r\nHost: localhost\r\nX: "][i % 3])
+            crowd.append(c)
+        for _ in range(20):
+            began = time.monotonic()
+            assert s.get("/livez")[0] == 200
+            assert time.monotonic() - began < 5
+        alive(s)
+        for c in crowd:
+            c.close()
 
 
 def test_a_cancelled_stream_says_why_at_the_end_of_a_drain():

@@ -88,34 +88,91 @@ START_TEST(idle_connections_are_closed) { /* and each request restarts the time 
 }
 END_TEST
 
-START_TEST(the_limit_recovers) { /* at the limit the library stops listening: those who wait are served when others leave */
+static int hello(client *c) {
+    answer a;
+    say(c, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    listen_for(c, &a, false);
+    forget(&a);
+    return a.status;
+}
+
+START_TEST(the_oldest_idle_one_makes_room) { /* also where it has never asked, and where it drips its headers */
+    static client c[30];
     s.config.connections = 10;
     ck_assert_int_eq(start(&s), SL_OK);
-    static client c[30];
-    answer a;
-    for (int i = 0; i < 30; i++) dial(&c[i], s.port);
-    for (int i = 0; i < 10; i++) {
-        say(&c[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-        listen_for(&c[i], &a, false);
-        ck_assert_int_eq(a.status, 200);
-        forget(&a);
+    for (int i = 0; i < 30; i++) {
+        dial(&c[i], s.port);
+        if (i % 3 == 0) ck_assert_int_eq(hello(&c[i]), 200);
+        if (i % 3 == 1) say(&c[i], "GET /hello HTTP/1.1\r\nHost: a\r\nX: y\r\n");
+        heard(&s, &c[i]);
     }
-    for (int i = 10; i < 30; i++) say(&c[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
-    usleep(50 * 1000);
-    ck_assert_int_eq(atomic_load(&s.handled), 10);
-    for (int i = 0; i < 10; i++) hang_up(&c[i]);
-    for (int i = 10; i < 20; i++) {
-        listen_for(&c[i], &a, false);
-        ck_assert_int_eq(a.status, 200);
-        forget(&a);
-    }
-    for (int i = 10; i < 20; i++) hang_up(&c[i]);
+    for (int i = 0; i < 20; i++) ck_assert_msg(hung_up(&c[i]), "%d", i);
     for (int i = 20; i < 30; i++) {
-        listen_for(&c[i], &a, false);
-        ck_assert_int_eq(a.status, 200);
-        forget(&a);
-        hang_up(&c[i]);
+        if (i % 3 == 1) say(&c[i], "\r\n");
+        else ck_assert_int_eq(hello(&c[i]), 200);
     }
+    for (int i = 0; i < 30; i++) hang_up(&c[i]);
+    stop(&s);
+}
+END_TEST
+
+START_TEST(when_all_are_busy) { /* Promise 3: probes are answered, others are told, the busy ones are not disturbed */
+    static client c[10];
+    client more;
+    answer a;
+    s.config.connections = 10;
+    ck_assert_int_eq(start(&s), SL_OK);
+    for (int i = 0; i < 10; i++) {
+        dial(&c[i], s.port);
+        post(&c[i], "/hold", "");
+    }
+    ck_assert(reaches(&s.holds, 10));
+    for (int i = 0; i < 40; i++) { /* more than there are places beyond the limit */
+        dial(&more, s.port);
+        if (i % 2) post(&more, "/echo", "abc");
+        else say(&more, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+        listen_for(&more, &a, false);
+        ck_assert_int_eq(a.status, i % 2 ? 503 : 200);
+        if (i % 2) ck_assert_ptr_nonnull(header(&a, "Retry-After"));
+        ck_assert_int_eq(strcasecmp(header(&a, "Connection"), "close"), 0);
+        ck_assert(hung_up(&more));
+        forget(&a);
+        hang_up(&more);
+    }
+    static client quiet[40]; /* connect and say nothing: the next one takes their place */
+    for (int i = 0; i < 40; i++) dial(&quiet[i], s.port);
+    dial(&more, s.port);
+    ck_assert_int_eq(hello(&more), 200);
+    hang_up(&more);
+    for (int i = 0; i < 40; i++) hang_up(&quiet[i]);
+    for (int i = 0; i < 10; i++) {
+        on_loop(&s, do_reply, &s.held[i]);
+        listen_for(&c[i], &a, false);
+        ck_assert_str_eq(sl_buffer_text(&a.body), "late");
+        forget(&a);
+    }
+    dial(&more, s.port); /* an idle one makes room: it is served as any */
+    post(&more, "/echo", "abc");
+    listen_for(&more, &a, false);
+    ck_assert_int_eq(a.status, 200);
+    forget(&a);
+    hang_up(&more);
+    for (int i = 0; i < 10; i++) hang_up(&c[i]);
+    stop(&s);
+}
+END_TEST
+
+START_TEST(the_admin_listener_has_its_own_limit) {
+    static client c[100];
+    client more;
+    s.config.admin_host = "127.0.0.1";
+    s.config.connections = 10;
+    ck_assert_int_eq(start(&s), SL_OK);
+    for (int i = 0; i < 100; i++) dial(&c[i], i < 50 ? s.port : s.admin_port);
+    dial(&more, s.admin_port);
+    ck_assert_int_eq(hello(&more), 200);
+    hang_up(&more);
+    for (int i = 0; i < 100; i++) hang_up(&c[i]);
     stop(&s);
 }
 END_TEST
@@ -149,6 +206,7 @@ START_TEST(waiting_costs_nothing) { /* held ones, sleeping streams and idle conn
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("http/connection", 60, a_drip_is_cut, a_body_that_does_not_come, idle_connections_are_closed, the_limit_recovers,
+    return RUN_TESTS("http/connection", 60, a_drip_is_cut, a_body_that_does_not_come, idle_connections_are_closed, the_oldest_idle_one_makes_room,
+                     when_all_are_busy, the_admin_listener_has_its_own_limit,
                      waiting_costs_nothing);
 }

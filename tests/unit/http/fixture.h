@@ -51,6 +51,7 @@ typedef struct server {
     sl_http_config config;
     sl_metrics *metrics; /* may be NULL */
     bool loading;        /* sl_http_serve is not called at the start */
+    bool strict;         /* only names of this machine as Host */
     sl_http *h;
     sl_error error;
     sl_status status; /* of sl_http_new */
@@ -235,9 +236,15 @@ static void *server_main(void *arg) {
 
 /* Fill in s->config first; what an earlier test of the same process left in s is cleared. */
 static inline sl_status start(server *s) {
-    server given = {.config = s->config, .metrics = s->metrics, .loading = s->loading};
+    server given = {.config = s->config, .metrics = s->metrics, .loading = s->loading, .strict = s->strict};
     *s = given;
-    if (!s->config.host) s->config.host = "127.0.0.1";
+    sl_http_config *c = &s->config;
+    if (!c->host) c->host = "127.0.0.1";
+    if (!c->allowed_hosts && !s->strict) c->allowed_hosts = "*";
+    if (!c->body_limit) c->body_limit = 4 << 20;
+    if (!c->connections) c->connections = 4096;
+    if (!c->header_seconds) c->header_seconds = 30;
+    if (!c->idle_seconds) c->idle_seconds = 120;
     sem_init(&s->up, 0, 0);
     sem_init(&s->called, 0, 0);
     ck_assert_int_eq(pthread_create(&s->thread, NULL, server_main, s), 0);
@@ -246,7 +253,7 @@ static inline sl_status start(server *s) {
     pthread_join(s->thread, NULL);
     s->config = (sl_http_config){0};
     s->metrics = NULL;
-    s->loading = false;
+    s->loading = s->strict = false;
     return s->status;
 }
 
@@ -279,7 +286,7 @@ static inline void stop(server *s) {
     sem_destroy(&s->called);
     s->config = (sl_http_config){0};
     s->metrics = NULL;
-    s->loading = false;
+    s->loading = s->strict = false;
 }
 
 /* Waits until *counter is at least n; false after half a minute. */
@@ -480,7 +487,7 @@ static inline void do_pass(server *s, void *arg) {
     for (sl__connection *c = s->h->connections; c; c = c->next)
         if (c->deadline > 0) c->deadline = c->deadline > past ? c->deadline - past : 1;
     s->h->scanned = 0;
-    sl__http_kick(s->h);
+    sl__turn_kick(s->h);
 }
 
 /* So many seconds pass for the deadlines of all connections, and those that are over have been cut. */

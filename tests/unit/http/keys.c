@@ -21,18 +21,18 @@ START_TEST(what_matches) {
     sl__keys *k = NULL;
     sl_error e;
     make_file("# comment\n\n  first-key \r\nsecond\n#third\nlast");
-    ck_assert_int_eq(sl__keys_read(path, &k, &e), SL_OK);
-    ck_assert(sl__keys_match(k, "Bearer first-key"));
-    ck_assert(sl__keys_match(k, "bearer  second"));
-    ck_assert(sl__keys_match(k, "Bearer last"));
+    ck_assert_int_eq(sl__keys_read(path, "api-key-file", &k, &e), SL_OK);
+    ck_assert(sl__keys_match(k, "Bearer first-key", NULL));
+    ck_assert(sl__keys_match(k, "bearer  second", NULL));
+    ck_assert(sl__keys_match(k, "Bearer last", NULL));
     for (const char *const *v = (const char *const[]){"Bearer third", "Bearer ", "Bearer", "first-key", "Basic first-key", "Bearer first-ke",
                                                       "Bearer first-keyy", "Bearer second last", "", "Bearer First-key", NULL};
          *v; v++)
-        ck_assert_msg(!sl__keys_match(k, *v), "%s", *v);
-    ck_assert(!sl__keys_match(k, NULL));
+        ck_assert_msg(!sl__keys_match(k, *v, NULL), "%s", *v);
+    ck_assert(!sl__keys_match(k, NULL, NULL));
     char longest[400] = "Bearer ";
     memset(longest + 7, 'a', 300);
-    ck_assert(!sl__keys_match(k, longest));
+    ck_assert(!sl__keys_match(k, longest, NULL));
     sl__keys_free(k);
     unlink(path);
 }
@@ -46,12 +46,12 @@ START_TEST(bad_files) {
     strcpy(large + 300, "\n");
     for (const char *const *v = (const char *const[]){"", "# only\n", "two words\n", "\xC3\xA9\n", large, NULL}; *v; v++) {
         make_file(*v);
-        ck_assert_int_eq(sl__keys_read(path, &k, &e), SL_INVALID);
+        ck_assert_int_eq(sl__keys_read(path, "api-key-file", &k, &e), SL_INVALID);
         ck_assert(strstr(e.message, path) && !k);
         unlink(path);
     }
-    ck_assert_int_eq(sl__keys_read("/nonexistent/keys", &k, &e), SL_IO);
-    ck_assert_int_eq(sl__keys_read("/tmp", &k, &e), SL_IO);
+    ck_assert_int_eq(sl__keys_read("/nonexistent/keys", "api-key-file", &k, &e), SL_IO);
+    ck_assert_int_eq(sl__keys_read("/tmp", "api-key-file", &k, &e), SL_IO);
 }
 END_TEST
 
@@ -91,4 +91,48 @@ START_TEST(over_the_wire_and_read_again) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("http/keys", 30, what_matches, bad_files, over_the_wire_and_read_again); }
+START_TEST(the_other_header) {
+    static server s;
+    make_file("alpha\n");
+    s.config.api_key_file = path;
+    ck_assert_int_eq(start(&s), SL_OK);
+    ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\nX-Api-Key: alpha\r\n\r\n", NULL), 200);
+    ck_assert_int_eq(ask(s.port, "GET /secret/ HTTP/1.1\r\nHost: a\r\nx-api-key: beta\r\n\r\n", NULL), 401);
+    ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\nX-Api-Key: alpha\r\nX-Api-Key: alpha\r\n\r\n", NULL), 400);
+    /* A proxy may put an Authorization of its own before it. */
+    ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eA==\r\nX-Api-Key: alpha\r\n\r\n", NULL), 200);
+    stop(&s);
+    unlink(path);
+}
+END_TEST
+
+static int admin_asked(int port, const char *key) {
+    char text[160];
+    snprintf(text, sizeof text, "GET /admin HTTP/1.1\r\nHost: a\r\n%s%s\r\n\r\n", key ? "Authorization: Bearer " : "X: x", key ? key : "");
+    return ask(port, text, NULL);
+}
+
+START_TEST(a_scrape_needs_no_key_or_its_own) {
+    static server s;
+    make_file("client\n");
+    char clients[sizeof path];
+    strcpy(clients, path);
+    make_file("scrape\n");
+    for (int way = 0; way < 4; way++) { /* bit 0: an admin listener, bit 1: admin keys */
+        s.config.api_key_file = clients;
+        if (way & 1) s.config.admin_host = "0.0.0.0";
+        if (way & 2) s.config.admin_key_file = path;
+        ck_assert_int_eq(start(&s), SL_OK);
+        int port = way & 1 ? s.admin_port : s.port;
+        ck_assert_int_eq(admin_asked(port, NULL), way == 1 ? 200 : 401);
+        ck_assert_int_eq(admin_asked(port, "client"), way <= 1 ? 200 : 401); /* clients' keys do not open it then */
+        ck_assert_int_eq(admin_asked(port, "scrape"), way == 0 ? 401 : 200);
+        ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer scrape\r\n\r\n", NULL), 401);
+        stop(&s);
+    }
+    unlink(clients);
+    unlink(path);
+}
+END_TEST
+
+int main(void) { return RUN_TESTS("http/keys", 30, what_matches, bad_files, over_the_wire_and_read_again, the_other_header, a_scrape_needs_no_key_or_its_own); }

@@ -31,6 +31,7 @@ START_TEST(addresses_that_are_refused) {
     stop(&taken);
     unknown.config.host = "256.1.1.1.";
     ck_assert_int_ne(start(&unknown), SL_OK);
+    memset(&far.config, 0, sizeof far.config);
     far.config.host = "0.0.0.0"; /* others could come: needs keys, or a word that it is meant */
     ck_assert_int_eq(start(&far), SL_MISUSE);
     ck_assert_ptr_nonnull(strstr(far.error.message, "--no-auth"));

@@ -1,5 +1,10 @@
 #include "fixture.h"
 
+static void do_serve(server *s, void *arg) {
+    (void)arg;
+    sl_http_serve(s->h, NULL);
+}
+
 START_TEST(paths_and_methods) {
     static server s;
     answer a;
@@ -9,7 +14,6 @@ START_TEST(paths_and_methods) {
     forget(&a);
     ck_assert_int_eq(ask(s.port, "GET /rest/ HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 404);
     ck_assert_int_eq(ask(s.port, "GET /rest/%zz HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 400);
-    ck_assert_int_eq(ask(s.port, "GET /hello/ HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 404);
     ck_assert_int_eq(ask(s.port, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 500);
     for (const char *const *m = (const char *const[]){"GET", "DELETE", "OPTIONS", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", NULL}; *m; m++) {
         char text[128];
@@ -33,13 +37,20 @@ START_TEST(head_has_the_headers_alone) {
     client c;
     ck_assert_int_eq(start(&s), SL_OK);
     dial(&c, s.port);
-    for (const char *const *p = (const char *const[]){"/hello", "/stream", "/flood", "/large", "/hello", NULL}; *p; p++) {
+    for (const char *const *p = (const char *const[]){"/hello", "/large", "/stream", "/flood", "/hello", NULL}; *p; p++) {
         char text[128];
         snprintf(text, sizeof text, "HEAD %s HTTP/1.1\r\nHost: a\r\n\r\n", *p);
         say(&c, text);
         listen_for(&c, &a, true); /* a body would be taken for the next answer's head */
         ck_assert_msg(a.status == 200, "%s: %s", *p, a.head);
         if (!strcmp(*p, "/hello")) ck_assert_str_eq(header(&a, "Content-Length"), "5");
+        if (!strcmp(*p, "/large")) ck_assert_str_eq(header(&a, "Content-Length"), "8388608");
+        if (!strcmp(*p, "/flood") || !strcmp(*p, "/stream")) {
+            ck_assert_ptr_null(header(&a, "Content-Length")); /* a GET has none either */
+            ck_assert(hung_up(&c));
+            hang_up(&c);
+            dial(&c, s.port);
+        }
     }
     hang_up(&c);
     ck_assert(reaches(&s.overs, 2));
@@ -63,20 +74,63 @@ START_TEST(request_ids_are_taken_or_made) {
 }
 END_TEST
 
-START_TEST(other_origins_only_if_asked_for) {
+START_TEST(a_slash_at_the_end_and_whole_urls) {
     static server s;
     answer a;
-    s.config.cors_origin = "https://a.example";
     ck_assert_int_eq(start(&s), SL_OK);
-    ck_assert_int_eq(ask(s.port, "OPTIONS /echo HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n\r\n", &a), 204);
-    ck_assert_str_eq(header(&a, "Access-Control-Allow-Methods"), "POST, OPTIONS");
-    ck_assert_str_eq(header(&a, "Access-Control-Allow-Origin"), "https://a.example");
-    ck_assert_str_eq(header(&a, "Vary"), "Origin");
+    for (const char *const *t = (const char *const[]){"/hello/", "/hello/?x", "http://a/hello", "http://a:80/hello/", "HTTPS://A/hello?x", NULL}; *t; t++) {
+        char text[128];
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
+        ck_assert_msg(ask(s.port, text, NULL) == 200, "%s", *t);
+    }
+    for (const char *const *t = (const char *const[]){"/hello//", "//hello", "/", "http://a", "http://a/", "http://a//hello", NULL}; *t; t++) {
+        char text[128];
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
+        ck_assert_msg(ask(s.port, text, NULL) == 404, "%s", *t);
+    }
+    for (const char *const *t = (const char *const[]){"http:///hello", "http://u@a/hello", "ftp://a/hello", "hello", "a:80", "http:/hello", NULL}; *t; t++) {
+        char text[128];
+        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
+        ck_assert_msg(ask(s.port, text, NULL) == 400, "%s", *t);
+    }
+    ck_assert_int_eq(ask(s.port, "GET http://a/rest/b/?q=1 HTTP/1.1\r\nHost: a\r\n\r\n", &a), 200);
+    ck_assert_str_eq(sl_buffer_text(&a.body), "b|1|GET");
     forget(&a);
-    ck_assert_int_eq(ask(s.port, "GET /hello HTTP/1.1\r\nHost: a\r\nOrigin: https://b.example\r\n\r\n", &a), 200);
-    ck_assert_str_eq(header(&a, "Access-Control-Allow-Origin"), "https://a.example");
-    ck_assert_ptr_null(header(&a, "Access-Control-Allow-Credentials"));
+    stop(&s);
+}
+END_TEST
+
+START_TEST(encoded_bodies_are_refused_by_name) {
+    static server s;
+    answer a;
+    ck_assert_int_eq(start(&s), SL_OK);
+    for (const char *const *v = (const char *const[]){"gzip", "br", "identity, gzip", "GZip", NULL}; *v; v++) {
+        char text[160];
+        snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: %s\r\nContent-Length: 3\r\n\r\nabc", *v);
+        ck_assert_int_eq(ask(s.port, text, &a), 415);
+        ck_assert_str_eq(header(&a, "Accept-Encoding"), "identity");
+        ck_assert_ptr_nonnull(strstr(sl_buffer_text(&a.body), "Content-Encoding"));
+        ck_assert_ptr_nonnull(strstr(sl_buffer_text(&a.body), *v));
+        forget(&a);
+    }
+    ck_assert_int_eq(ask(s.port, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Encoding: identity\r\nContent-Length: 3\r\n\r\nabc", NULL), 200);
+    ck_assert_int_eq(ask(s.port, "GET /hello HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n\r\n", NULL), 200); /* no body */
+    stop(&s);
+}
+END_TEST
+
+START_TEST(only_public_endpoints_while_loading) {
+    static server s;
+    answer a;
+    s.loading = true;
+    ck_assert_int_eq(start(&s), SL_OK);
+    ck_assert_int_eq(ask(s.port, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 200);
+    ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\n\r\n", &a), 503);
+    ck_assert_ptr_nonnull(strstr(sl_buffer_text(&a.body), "loading"));
+    ck_assert_str_eq(header(&a, "Retry-After"), "1");
     forget(&a);
+    on_loop(&s, do_serve, NULL);
+    ck_assert_int_eq(ask(s.port, "GET /secret HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 200);
     stop(&s);
 }
 END_TEST
@@ -106,5 +160,6 @@ END_TEST
 
 int main(void) {
     return RUN_TESTS("http/request", 30, paths_and_methods, head_has_the_headers_alone, request_ids_are_taken_or_made,
-                     other_origins_only_if_asked_for, arrival_is_before_the_body_and_after_the_idle_time);
+                     a_slash_at_the_end_and_whole_urls, encoded_bodies_are_refused_by_name,
+                     only_public_endpoints_while_loading, arrival_is_before_the_body_and_after_the_idle_time);
 }

@@ -26,8 +26,7 @@ size_t sl_kernels_scratch(const sl_matrix *w) {
 }
 
 void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
-                    size_t out_stride, void *scratch, const void *next) {
-    (void)next;
+                    size_t out_stride, void *scratch, sl_widen_fn *widen) {
     size_t k = (size_t)w->cols;
     float *panel = scratch, *rows = panel + SL_PANEL * k, *tile = rows + ROWS * k;
     int direct = addressable(w);
@@ -39,7 +38,7 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
         int weights_stride = direct ? (int)(w->stride / sizeof(float)) : w->cols;
         if (!direct)
             for (int c = 0; c < columns; c++)
-                sl_kernels()->widen[w->type](data + (size_t)c * w->stride, w->cols, panel + (size_t)c * k);
+                widen(data + (size_t)c * w->stride, w->cols, panel + (size_t)c * k);
         for (int i = 0; i < n; i += ROWS) {
             int many = n - i < ROWS ? n - i : ROWS;
             for (int r = 0; r < many; r++)

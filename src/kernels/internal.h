@@ -1,4 +1,4 @@
-/* internal.h: what the files of kernels/ share: the tiers' tables, and how a block's numbers are read.
+/* internal.h: what the files of kernels/ share: the tiers' functions and tables, and how a block's numbers are read.
  * Pure; workers.
  *
  * Tier files are built with flags that other CPUs cannot execute. Every function with a body in a header that they
@@ -17,71 +17,74 @@ extern const sl_kernel_table sl__kernels_scalar;
 extern const sl_kernel_table sl__kernels_avx2;
 extern const sl_kernel_table sl__kernels_avx512;
 
-/* float_gemm.c: F32, F16 and BF16 matrices on every tier. */
-sl_gemm_fn sl__float_gemm;
+/* float_gemm.c: the product of the types in SL_FLOAT_TYPES on every tier, with the tier's own widening. */
+void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
+                    size_t out_stride, void *scratch, sl_widen_fn *widen);
 
-/* What each tier defines; `tier` is scalar, avx2, … */
+/* --- What a tier defines, and its table. The function of operation f on tier t is sl__f_t: sl__q4_k_gemm_avx2. --- */
+
+/* A type's product, and its product and widening. */
+#define SL__DECLARE_GEMM(name, file, id, values, bytes, tier) sl_gemm_fn sl__##file##_gemm_##tier;
+#define SL__DECLARE_TYPE(name, file, id, values, bytes, tier)                                                          \
+    SL__DECLARE_GEMM(name, file, id, values, bytes, tier)                                                              \
+    sl_widen_fn sl__##file##_widen_##tier;
+
+/* Operations on floats, each of the type sl_<name>_fn and an entry <name> of the table; those that vectors wider than
+ * AVX2's make faster stand apart. */
+#define SL__OPERATIONS(X, tier)                                                                                        \
+    X(quantize, tier)                                                                                                  \
+    X(dot, tier)                                                                                                       \
+    X(rmsnorm, tier)                                                                                                   \
+    X(softmax, tier)                                                                                                   \
+    X(swiglu, tier)                                                                                                    \
+    X(add, tier)                                                                                                       \
+    X(axpy, tier)                                                                                                      \
+    X(axpby, tier)                                                                                                     \
+    X(rope, tier)                                                                                                      \
+    X(logsumexp, tier)                                                                                                 \
+    X(limit_read, tier)
+#define SL__WIDE_OPERATIONS(X, tier)                                                                                   \
+    X(dots, tier)                                                                                                      \
+    X(limit_multiply, tier)
+#define SL__DECLARE(name, tier) sl_##name##_fn sl__##name##_##tier;
+
+/* All that a tier with a table of its own declares; and what one declares that takes the rest from a narrower tier. */
 #define SL__DECLARE_TIER(tier)                                                                                         \
-    sl_gemm_fn sl__q4_0_gemm_##tier, sl__q4_1_gemm_##tier, sl__q8_0_gemm_##tier, sl__q4_k_gemm_##tier,                 \
-        sl__q6_k_gemm_##tier;                                                                                          \
-    void sl__f32_widen_##tier(const void *row, int cols, float *out);                                                  \
-    void sl__f16_widen_##tier(const void *row, int cols, float *out);                                                  \
-    void sl__bf16_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__q4_0_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__q4_1_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__q8_0_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__q4_k_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__q6_k_widen_##tier(const void *row, int cols, float *out);                                                 \
-    void sl__quantize_##tier(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);           \
-    float sl__dot_##tier(const float *a, const float *b, int n);                                                       \
-    void sl__dots_##tier(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);   \
-    void sl__rmsnorm_##tier(const float *x, const float *weight, int n, float eps, float *out);                        \
-    void sl__softmax_##tier(float *x, int n);                                                                          \
-    void sl__swiglu_##tier(const float *gate, const float *up, int n, float *out);                                     \
-    void sl__add_##tier(float *y, const float *x, int n);                                                              \
-    void sl__axpy_##tier(float *y, float a, const float *x, int n);                                                    \
-    void sl__rope_##tier(float *x, const float *cosines, const float *sines, int half, int interleaved);               \
-    uint64_t sl__limit_read_##tier(const void *p, size_t bytes);                                                       \
-    double sl__limit_multiply_##tier(int passes, float *ret);                                                          \
-    float sl__logsumexp_##tier(const float *x, int n, float *ret_max);                                                 \
-    void sl__axpby_##tier(float *y, float b, const float *x, float a, int n);                                          \
+    SL_TYPE_MAP(SL__DECLARE_TYPE, tier)                                                                                \
+    SL__OPERATIONS(SL__DECLARE, tier)                                                                                  \
+    SL__WIDE_OPERATIONS(SL__DECLARE, tier)                                                                             \
     sl_kv_store_fn sl__kv_store_i16_##tier, sl__kv_store_f32_##tier;                                                   \
     sl_query_fn sl__query_i16_##tier, sl__query_f32_##tier;                                                            \
     sl_attend_fn sl__attend_i16_##tier, sl__attend_f32_##tier
+#define SL__DECLARE_WIDE_TIER(tier)                                                                                    \
+    SL_QUANTISED_TYPES(SL__DECLARE_GEMM, tier)                                                                         \
+    SL__WIDE_OPERATIONS(SL__DECLARE, tier)                                                                             \
+    sl_attend_fn sl__attend_i16_##tier
 
-/* The entries of a table: those that are no matrix products; among them those that wider vectors make faster; and all. */
-#define SL__TABLE_FLOATS(tier_)                                                                                        \
-    .widen = {[SL_TYPE_F32] = sl__f32_widen_##tier_,                                                                   \
-              [SL_TYPE_F16] = sl__f16_widen_##tier_,                                                                   \
-              [SL_TYPE_BF16] = sl__bf16_widen_##tier_,                                                                 \
-              [SL_TYPE_Q4_0] = sl__q4_0_widen_##tier_,                                                                 \
-              [SL_TYPE_Q4_1] = sl__q4_1_widen_##tier_,                                                                 \
-              [SL_TYPE_Q8_0] = sl__q8_0_widen_##tier_,                                                                 \
-              [SL_TYPE_Q4_K] = sl__q4_k_widen_##tier_,                                                                 \
-              [SL_TYPE_Q6_K] = sl__q6_k_widen_##tier_},                                                                \
-    .quantize = sl__quantize_##tier_, .dot = sl__dot_##tier_, .rmsnorm = sl__rmsnorm_##tier_,                          \
-    .softmax = sl__softmax_##tier_, .swiglu = sl__swiglu_##tier_, .add = sl__add_##tier_,                              \
-    .axpy = sl__axpy_##tier_, .axpby = sl__axpby_##tier_, .rope = sl__rope_##tier_,                                    \
-    .kv_store = {[SL_KV_I16] = sl__kv_store_i16_##tier_, [SL_KV_F32] = sl__kv_store_f32_##tier_},                      \
-    .query = {[SL_KV_I16] = sl__query_i16_##tier_, [SL_KV_F32] = sl__query_f32_##tier_},                               \
-    .attend[SL_KV_F32] = sl__attend_f32_##tier_, .logsumexp = sl__logsumexp_##tier_,                                   \
-    .limit_read = sl__limit_read_##tier_
-#define SL__TABLE_WIDE(tier_)                                                                                          \
-    .dots = sl__dots_##tier_, .attend[SL_KV_I16] = sl__attend_i16_##tier_, .limit_multiply = sl__limit_multiply_##tier_
-
-#define SL__TABLE(tier_)                                                                                               \
+/* The table of a tier that takes from `base` what it does not define itself; a tier with everything is its own base. */
+#define SL__GEMM_ENTRY(name, file, id, values, bytes, tier) [SL_TYPE_##name] = sl__##file##_gemm_##tier,
+#define SL__WIDEN_ENTRY(name, file, id, values, bytes, tier) [SL_TYPE_##name] = sl__##file##_widen_##tier,
+#define SL__ENTRY(name, tier) .name = sl__##name##_##tier,
+#define SL__TABLE(tier_, base)                                                                                         \
     {                                                                                                                  \
         .tier = #tier_,                                                                                                \
-        .gemm = {[SL_TYPE_F32] = sl__float_gemm,                                                                       \
-                 [SL_TYPE_F16] = sl__float_gemm,                                                                       \
-                 [SL_TYPE_BF16] = sl__float_gemm,                                                                      \
-                 [SL_TYPE_Q4_0] = sl__q4_0_gemm_##tier_,                                                               \
-                 [SL_TYPE_Q4_1] = sl__q4_1_gemm_##tier_,                                                               \
-                 [SL_TYPE_Q8_0] = sl__q8_0_gemm_##tier_,                                                               \
-                 [SL_TYPE_Q4_K] = sl__q4_k_gemm_##tier_,                                                               \
-                 [SL_TYPE_Q6_K] = sl__q6_k_gemm_##tier_},                                                              \
-        SL__TABLE_FLOATS(tier_), SL__TABLE_WIDE(tier_)                                                                 \
+        .gemm = {SL_FLOAT_TYPES(SL__GEMM_ENTRY, base) SL_QUANTISED_TYPES(SL__GEMM_ENTRY, tier_)},                      \
+        .widen = {SL_TYPE_MAP(SL__WIDEN_ENTRY, base)},                                                                 \
+        SL__OPERATIONS(SL__ENTRY, base) SL__WIDE_OPERATIONS(SL__ENTRY, tier_)                                          \
+        .kv_store = {[SL_KV_I16] = sl__kv_store_i16_##base, [SL_KV_F32] = sl__kv_store_f32_##base},                    \
+        .query = {[SL_KV_I16] = sl__query_i16_##base, [SL_KV_F32] = sl__query_f32_##base},                             \
+        .attend = {[SL_KV_I16] = sl__attend_i16_##tier_, [SL_KV_F32] = sl__attend_f32_##base},                         \
     }
+
+/* Defines the products of the types in SL_FLOAT_TYPES on a tier. */
+#define SL__FLOAT_GEMM(name, file, id, values, bytes, tier)                                                            \
+    void sl__##file##_gemm_##tier(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, \
+                                  float *out, size_t out_stride, void *scratch, const void *next) {                    \
+        (void)next;                                                                                                    \
+        sl__float_gemm(w, first, last, x, row, n, out, out_stride, scratch, sl__##file##_widen_##tier);                \
+    }
+
+/* --- How numbers of a block are read --- */
 
 /* IEEE half to float, exact; a NaN becomes quiet and keeps its payload, as the instruction of the tiers does it. */
 static inline float sl__half_float(uint16_t h) {

@@ -30,7 +30,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Activations, one row a token. Quantised planes are NULL until quantize filled them (needed for quantised weights). */
+/* Activations, one row a token. Unquantised weights read f alone, quantised ones the others alone: what is not read may be
+ * anything, NULL too. */
 typedef struct sl_acts {
     const float *f;       /* [rows][cols] */
     const int8_t *q;      /* [rows][cols] */
@@ -40,30 +41,35 @@ typedef struct sl_acts {
     int cols;             /* K */
 } sl_acts;
 
-/* Work on output rows is cut at multiples of this (the last piece may be shorter): the tile of the float matrices. */
+/* Ranges of output rows begin at multiples of this: the tile of the unquantised products, whose bits depend on where it
+ * begins (float_gemm.c). */
 #define SL_PANEL 64
 /* Positions in a KV page, a constant of the definition of attention. */
 #define SL_PAGE 32
-/* Pages in a span: spans are work items, merged in ascending order. */
+/* Pages in a span: each span of a row's positions has a softmax of its own, and they are merged in ascending order. */
 #define SL_SPAN_PAGES 8
 
-/* How keys and values are kept. A head of a page is one piece, its keys, then its values, and begins at a multiple of 64:
+/* How keys and values of d numbers are kept. The keys of one KV head in one page, then its values, are one piece of memory
+ * that begins at a multiple of 64:
  *   F32  keys [SL_PAGE][d], values [SL_PAGE][d]
- *   I16  16-bit integers and a scale for each position, 0 in a pair of keys whose second number is missing:
- *        keys    pair [(d + 1) / 2][SL_PAGE][2]: values 2 j and 2 j + 1 of every position; float scale [SL_PAGE]
- *        values  pair [SL_PAGE / 2][d up to a multiple of 16][2]: positions l and l + 16; float scale [SL_PAGE]
- *        so that a vector of pairs times a pair in every lane adds up to scores of neighbouring positions, or to sums of
- *        neighbouring values: nothing is ever added across lanes, and as the sums are exact their order is free. */
+ *   I16  16-bit integers, with a float scale for each position's key and each position's value:
+ *        keys    [(d + 1) / 2][SL_PAGE][2]: element [j][p] is numbers 2 j and 2 j + 1 of position p's key (0 in place of
+ *                number d, where d is odd); then the scales [SL_PAGE]
+ *        values  [SL_PAGE / 2][w][2], w being d up to a multiple of 16: element [l][j] is number j of the values at
+ *                positions l and l + 16; then the scales [SL_PAGE]
+ *        The vector instruction multiplies pairs and adds each pair's two products to a 32-bit lane. Lanes that are loaded
+ *        from keys are neighbouring positions, and become their scores; lanes loaded from values are neighbouring numbers of
+ *        the result. So nothing is ever added across lanes, and as the sums are exact their order is free. */
 typedef enum sl_kv_type { SL_KV_I16, SL_KV_F32, SL_KV_COUNT } sl_kv_type;
 
-/* Bytes of a head's keys, or values, in a page. */
+/* Bytes of one KV head's keys, or values, in a page. */
 static inline size_t sl_kv_keys_bytes(sl_kv_type t, int d) {
     return t == SL_KV_I16 ? SL_PAGE * ((size_t)(d + 1) / 2 * 4 + 4) : SL_PAGE * (size_t)d * 4;
 }
 static inline size_t sl_kv_values_bytes(sl_kv_type t, int d) {
     return t == SL_KV_I16 ? SL_PAGE * ((size_t)(d + 15) / 16 * 32 + 4) : SL_PAGE * (size_t)d * 4;
 }
-/* Bytes of a query that was made ready. */
+/* Bytes of a query of d numbers that was made ready, for any type. */
 static inline size_t sl_query_bytes(int d) { return (size_t)(d + 15) / 16 * 64; }
 
 /* out[i * out_stride + (o - first)] = W[o] . x[row[i]] for o in [first, last), i in [0, n).
@@ -75,14 +81,14 @@ static inline size_t sl_query_bytes(int d) { return (size_t)(d + 15) / 16 * 64; 
 typedef void sl_gemm_fn(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, float *out,
                         size_t out_stride, void *scratch, const void *next);
 
-/* A query that was made ready for a type of keys: its numbers, and what their products are multiplied by. */
+/* A query as a type of keys wants it: its numbers, and what a sum of their products with a key's is multiplied by. */
 typedef struct sl_query {
     const void *q;
     float scale;
 } sl_query;
 
-/* Running softmax of one (row, head), to the base 2: the weighted sum of values is acc / sum, with exponents relative to
- * max. */
+/* Running softmax of one (row, head), to the base 2. Beside it stands acc: the values so far, each times 2^(score - max).
+ * With the sum of these weights, acc / sum is the result. */
 typedef struct sl_attend {
     float max; /* -inf before the first page */
     float sum;
@@ -116,36 +122,63 @@ typedef void sl_kv_store_fn(const float *k, const float *v, int d, int at, void 
  * `scale` (times the step). */
 typedef float sl_query_fn(const float *x, int d, float scale, void *out);
 
+/* Dequantises one row of cols values: embeddings, references. */
+typedef void sl_widen_fn(const void *row, int cols, float *out);
+
+/* Quantises one row of cols values, a multiple of 32, into the planes of sl_acts. */
+typedef void sl_quantize_fn(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);
+
+/* The sum of a_i b_i in the order of 16 lanes. */
+typedef float sl_dot_fn(const float *a, const float *b, int n);
+
+/* out[r * out_stride + o] = dot(w + o * n, x + r * n, n) for o in [0, count), r in [0, rows). */
+typedef void sl_dots_fn(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);
+
+/* out = weight * (x * r), r = 1 / sqrt(dot(x, x) / n + eps), each step rounded to float. out may be x. */
+typedef void sl_rmsnorm_fn(const float *x, const float *weight, int n, float eps, float *out);
+
+/* In place: x = e^(x - max x) by sl_expf, their sum of 16 lanes, times 1 / sum. */
+typedef void sl_softmax_fn(float *x, int n);
+
+/* For sampling: the maximum of x, and log(sum of e^(x - max)), a sum of 16 lanes. */
+typedef float sl_logsumexp_fn(const float *x, int n, float *ret_max);
+
+/* out = gate / (1 + e^-gate) * up. out may be gate or up. */
+typedef void sl_swiglu_fn(const float *gate, const float *up, int n, float *out);
+
+typedef void sl_add_fn(float *y, const float *x, int n);                     /* y += x */
+typedef void sl_axpy_fn(float *y, float a, const float *x, int n);           /* y = fma(a, x, y) */
+typedef void sl_axpby_fn(float *y, float b, const float *x, float a, int n); /* y = fma(a, x, y * b) */
+
+/* Rotates the first 2 * half values of one head: pairs (j, j + half), or (2j, 2j + 1) if interleaved, by the angle whose
+ * cosine and sine are c = cosines[j], s = sines[j]: y0 = fma(x0, c, -(x1 * s)), y1 = fma(x1, c, x0 * s). */
+typedef void sl_rope_fn(float *x, const float *cosines, const float *sines, int half, int interleaved);
+
+/* What a core can do at best in this tier, for `bench`: reads bytes in order; multiplies 4-bit by 8-bit numbers out of the
+ * first-level cache, and returns how many products it added up. What they compute means nothing. */
+typedef uint64_t sl_limit_read_fn(const void *p, size_t bytes);
+typedef double sl_limit_multiply_fn(int passes, float *ret);
+
 typedef struct sl_kernel_table {
     const char *tier; /* "scalar", "avx2", … */
     sl_gemm_fn *gemm[SL_TYPE_COUNT];
-    void (*widen[SL_TYPE_COUNT])(const void *row, int cols, float *out);  /* dequantise one row: embedding, references */
-    /* One row of cols values, a multiple of 32: the planes of sl_acts. */
-    void (*quantize)(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);
-
-    float (*dot)(const float *a, const float *b, int n);                             /* 16-lane order */
-    /* out[r * out_stride + o] = dot(w + o * n, x + r * n, n) for o in [0, count), r in [0, rows) */
-    void (*dots)(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);
-    void (*rmsnorm)(const float *x, const float *weight, int n, float eps, float *out); /* out may be x; out = w * (x * r),
-                                           r = 1 / sqrt(dot(x, x) / n + eps), each step rounded to float */
-    void (*softmax)(float *x, int n);                                                /* in place; max, expf, 16-lane sum, multiply by 1/sum */
-    void (*swiglu)(const float *gate, const float *up, int n, float *out);           /* out = gate / (1 + exp(-gate)) * up */
-    void (*add)(float *y, const float *x, int n);                                    /* y += x */
-    void (*axpy)(float *y, float a, const float *x, int n);                          /* y = fma(a, x, y) */
-    void (*axpby)(float *y, float b, const float *x, float a, int n);                /* y = fma(a, x, y * b) */
-    void (*rope)(float *x, const float *cosines, const float *sines, int half, int interleaved); /* one head, rotates the
-                                           first 2*half values: pairs (j, j+half), or (2j, 2j+1); y0 = fma(x0, c, -(x1*s)),
-                                           y1 = fma(x1, c, x0*s) with the inner product rounded first */
+    sl_widen_fn *widen[SL_TYPE_COUNT];
+    sl_quantize_fn *quantize;
+    sl_dot_fn *dot;
+    sl_dots_fn *dots;
+    sl_rmsnorm_fn *rmsnorm;
+    sl_softmax_fn *softmax;
+    sl_logsumexp_fn *logsumexp;
+    sl_swiglu_fn *swiglu;
+    sl_add_fn *add;
+    sl_axpy_fn *axpy;
+    sl_axpby_fn *axpby;
+    sl_rope_fn *rope;
     sl_kv_store_fn *kv_store[SL_KV_COUNT];
     sl_query_fn *query[SL_KV_COUNT];
     sl_attend_fn *attend[SL_KV_COUNT];
-    /* Sampling: log of the sum of exponentials over a vocabulary: *ret_max and log(sum exp(x - max)), 16-lane sum. */
-    float (*logsumexp)(const float *x, int n, float *ret_max);
-
-    /* What a core can do at best in this tier, for `bench`: reads bytes in order; multiplies 4-bit by 8-bit numbers out of
-     * the first-level cache and returns how many products it added. What they compute means nothing. */
-    uint64_t (*limit_read)(const void *p, size_t bytes);
-    double (*limit_multiply)(int passes, float *ret);
+    sl_limit_read_fn *limit_read;
+    sl_limit_multiply_fn *limit_multiply;
 } sl_kernel_table;
 
 /* Chooses the tier once, at start: the fastest that the CPU has and that is not above `limit` ("scalar", "avx2", …;

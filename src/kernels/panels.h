@@ -1,22 +1,26 @@
-/* panels.h: the walk over panels of output rows and groups of activation rows that the quantised products of the vector
- * tiers share. A tier's products.h comes first; it says how wide a vector is (SL__LANES, sl__floats, sl__store) and how many
- * activation rows a group has (SL__GROUP, SL__EACH_GROUP), and how many rows are few (SL__FEW_ROWS, SL__EACH_FEW).
+/* panels.h: the walk over output rows and activation rows that the quantised products of the vector tiers share.
+ * A tier's products.h comes first and says how wide things are:
+ *   SL__LANES, sl__floats, sl__store   output rows in a vector; a vector of floats, and how it is stored
+ *   SL__FEW_ROWS, SL__EACH_FEW         most activation rows that are taken without a panel (a type's file may say another)
+ *   SL__GROUP, SL__EACH_GROUP          most activation rows that share the registers when a panel is used
+ *   SL__FAR, SL__AGAIN                 bytes ahead at which weights are prefetched; nearer by SL__AGAIN for a second time
  * Pure; workers.
  *
- * A lane is an output row. Few activation rows (up to SL__FEW_ROWS): weights are transposed in registers and used at once for
- * all of them; what limits is memory, so panels some way ahead are prefetched while this one is computed. More: twice SL__LANES weight
- * rows are unpacked once, 256 values at a time, into a panel that fits the first-level cache, and used for groups of
- * activation rows, whose sums wait in a tile.
+ * A lane of a vector is an output row; an activation row is called a column. A panel is a few neighbouring weight rows.
+ *   Few columns (up to SL__FEW_ROWS): SL__LANES weight rows at a time are transposed in registers and used at once for all
+ *   columns. Memory is the limit, so panels some way ahead are prefetched while this one is computed.
+ *   More columns: 2 * SL__LANES = SL__TALL weight rows are unpacked once, 256 values at a time, into a panel that fits the
+ *   first-level cache. It is multiplied by one group of columns after another, whose sums wait in a tile meanwhile.
  *
- * The last rows of a matrix are computed by a panel that ends at the last row and so overlaps the one before; only
- * the rows that are missing are stored. A matrix of fewer rows than lanes is computed row by row, with a stride of zero:
- * all lanes hold the same row. */
+ * The last rows of a matrix are computed by a panel that ends at the last row and so overlaps the one before; only the rows
+ * that are missing are stored. A matrix of fewer rows than lanes is computed row by row, with a stride of zero, so that all
+ * lanes hold the same row. */
 #ifndef SL_KERNELS_PANELS_H
 #define SL_KERNELS_PANELS_H
 
 #include "kernels/internal.h"
 
-/* Activation rows side by side. */
+/* Up to SL__MOST_COLUMNS columns: where the planes of each begin. */
 typedef struct sl__columns {
     const int8_t *q[SL__MOST_COLUMNS];
     const float *a[SL__MOST_COLUMNS];
@@ -35,10 +39,10 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
     }
 }
 
-/* What a panel asks for. A processor drops prefetches while all its miss buffers wait, which is most of the time where
- * memory is the limit. A tier that computes much faster than memory delivers therefore asks twice for every line: from afar
- * into the second-level cache, so that the first-level one keeps what is in use, and when it is SL__AGAIN bytes nearer into
- * that one. */
+/* The lines that a panel asks for (prefetches) while it is computed. A processor drops prefetches while all its miss buffers
+ * wait, which is most of the time where memory is the limit. A tier that computes much faster than memory delivers therefore
+ * asks twice for every line: first from afar and into the second-level cache, so that the first-level one keeps what is in
+ * use; then SL__AGAIN bytes later and into the first-level cache. SL__AGAIN 0: once, into the first-level cache. */
 typedef struct sl__lines {
     const uint8_t *ahead, *again;
 } sl__lines;
@@ -52,6 +56,7 @@ SL__INLINE void sl__ask(sl__lines l, int offset) {
     }
 }
 
+/* Moves on by what was asked for. */
 SL__INLINE void sl__pass(sl__lines *l, int bytes) {
     l->ahead += bytes;
     l->again += bytes;
@@ -64,13 +69,13 @@ typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__col
 
 enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128, SL__GROUPS = (SL__MANY + SL__GROUP - 1) / SL__GROUP };
 
-/* Columns that are multiplied together, and which of a tile's they are. */
+/* Columns that a panel is multiplied by together, and which of the tile's they are. */
 typedef struct sl__group {
     sl__columns x;
     int from, n;
 } sl__group;
 
-/* Cuts n <= SL__MANY columns into groups as equal as can be; how many. All panels use the same ones. */
+/* Cuts n <= SL__MANY columns into groups of sizes as equal as can be, which all panels use; returns how many. */
 SL__INLINE int sl__groups_of(const sl_acts *x, const int32_t *row, int first, int n, sl__group group[SL__GROUPS]) {
     int count = (n + SL__GROUP - 1) / SL__GROUP;
     for (int g = 0; g < count; g++) {
@@ -82,12 +87,12 @@ SL__INLINE int sl__groups_of(const sl_acts *x, const int32_t *row, int first, in
     return count;
 }
 
-/* tile [columns][SL__TALL] = SL__TALL weight rows times the columns, n of them in `groups` groups, of `cols` values; meanwhile as
- * many bytes as these rows have are asked for from `ahead` on. */
+/* tile [n][SL__TALL] = SL__TALL weight rows times n columns of `cols` values, which stand in `groups` groups. Meanwhile as many
+ * bytes as these rows have are asked for, from `ahead` on. */
 typedef void sl__many_fn(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,
                          const uint8_t *ahead, float *tile);
 
-/* Lines that lie ahead, to be prefetched a few at a time between other work: in a burst they would stall it. */
+/* Lines that lie ahead, to be prefetched `lines` at a time between other work: all at once would stall it. */
 typedef struct sl__ahead {
     const uint8_t *next, *end;
     int lines; /* at a time */
@@ -105,13 +110,13 @@ SL__INLINE size_t sl__ahead_of(size_t panel) {
     return distance;
 }
 
-/* The lines that the panels of a range will not have asked for by the time they are needed. Reading them row by row is what
+/* Asks for the first bytes of a range, which no panel before has asked for. The panels read them row by row, which is what
  * the processor's own prefetching is worst at (a fifth of the speed of a read in order), so they are asked for in order. */
 SL__INLINE void sl__ask_first(const uint8_t *p, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) _mm_prefetch((const char *)p + i, _MM_HINT_T0);
 }
 
-/* A range of rows and what is read after it. */
+/* Where a range of weight rows ends, and where what is read after it begins (see `next` of sl_gemm_fn). */
 typedef struct sl__range {
     const uint8_t *end, *next;
 } sl__range;
@@ -121,17 +126,21 @@ SL__INLINE sl__range sl__range_of(const sl_matrix *w, int last, const void *next
     return (sl__range){end, next ? next : end};
 }
 
-/* What lies at a place `ahead` that may be behind the range's end. */
+/* The place to ask for in place of `ahead`, which may lie behind the range's end: then it is as far behind the beginning of
+ * what is read next. */
 SL__INLINE const uint8_t *sl__behind(const sl__range *r, const uint8_t *ahead) {
     return ahead < r->end ? ahead : r->next + (ahead - r->end);
 }
 
+/* The lines at `ahead`, and for the second time those SL__AGAIN bytes before it. In the first SL__AGAIN bytes of what is read
+ * next there is nothing before it that anybody wants: there both are the same. */
 SL__INLINE sl__lines sl__lines_of(const sl__range *r, const uint8_t *ahead) {
     const uint8_t *to = sl__behind(r, ahead);
-    int begins = ahead >= r->end && ahead - r->end < SL__AGAIN; /* before it lies what nobody wants */
+    int begins = ahead >= r->end && ahead - r->end < SL__AGAIN;
     return (sl__lines){to, begins ? to : to - SL__AGAIN};
 }
 
+/* The product of up to SL__FEW_ROWS columns at a time. lanes is 1 where the matrix has fewer rows than a vector has lanes. */
 SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
                                float *out, size_t out_stride, const void *next, sl__few_fn *const few[SL__FEW_ROWS]) {
     int lanes = w->rows < SL__LANES ? 1 : SL__LANES;
@@ -161,6 +170,7 @@ SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl
     }
 }
 
+/* The product of any number of columns. */
 SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
                                float *out, size_t out_stride, const void *next, sl__few_fn *const few[SL__FEW_ROWS],
                                sl__many_fn *many) {
@@ -186,13 +196,15 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
     }
 }
 
-/* Makes the product of a type on a tier from what its file defines:
- *   few(w, stride, cols, columns, n, ask, acc)                SL__LANES rows times n = 1 … SL__FEW_ROWS columns
- *   panel, unpack(w, stride, values, panel)                   SL__TALL rows, `values` (256 or fewer) of K
- *   multiply(panel, columns, at, values, n, tile, ahead)      tile [n][SL__TALL] += panel times n = 1 … SL__GROUP columns
- *                                                             from value `at` on
- *   BYTES_256                                                 bytes of 256 values of one row
- * Each number of columns is a function of its own, with the counts as constants. */
+/* SL__GEMM(type, tier) makes the product of a type on a tier from what its file defines before:
+ *   few(w, stride, cols, columns, n, ask, acc)             acc [n] = SL__LANES rows times n = 1 … SL__FEW_ROWS columns of
+ *                                                          `cols` values; asks for as many bytes as it reads
+ *   panel                                                  a struct: SL__TALL rows of 256 values, unpacked
+ *   unpack(w, stride, values, panel)                       fills it with `values` (256, or fewer at the end) values of K
+ *   multiply(panel, columns, at, values, n, tile, ahead)   tile [n][SL__TALL] += the panel times n = 1 … SL__GROUP columns,
+ *                                                          from value `at` of K on
+ *   BYTES_256                                              bytes that 256 values of one row take
+ * For each number of columns there is a function of its own, in which the number is a constant. */
 #define SL__FEW(n)                                                                                                     \
     static void few##n(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__lines ask,                 \
                        sl__floats *acc) {                                                                              \

@@ -1,8 +1,8 @@
 #include "kernels/types.h"
 
 const sl_type_info sl_types[SL_TYPE_COUNT] = {
-#define X(name, id, text, values, bytes, quantised) {text, id, values, bytes, quantised},
-    SL_TYPE_MAP(X)
+#define X(name, file, id, values, bytes, quantised) {#name, id, values, bytes, quantised},
+    SL_FLOAT_TYPES(X, 0) SL_QUANTISED_TYPES(X, 1)
 #undef X
 };
 

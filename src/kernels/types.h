@@ -1,27 +1,44 @@
 /* types.h: the number formats that weights may have, and a matrix of them as the file has it.
  * Constant; any thread.
  *
- * A new weight type is one row here, one file in scalar/ and one per tier. */
+ * To add a quantised type
+ *   1. Add its row to SL_QUANTISED_TYPES.
+ *   2. Write the file that the row names in scalar/: the definition. Its opening comment draws the block's bytes; it defines
+ *      sl__<file>_gemm_scalar and sl__<file>_widen_scalar. State the float order of its product in kernels.h.
+ *   3. Write the same file in each tier: the product and, in avx2/, widening (avx512/ has AVX2's). panels.h says at SL__GEMM
+ *      what such a file must define.
+ *   4. Give the tests what they cannot know: values of the reference's own dequantisation (tests/kernels/vectors.c), which
+ *      bytes of a block are half floats and what its extreme values are (tests/kernels/products.c), scales that make
+ *      ordinary weights of random bytes (tests/unit/forward/random_model.h, which does not compile without).
+ * Declarations, the tiers' tables and the build's lists follow from the row. What is missing, meson or the linker names. */
 #ifndef SL_KERNELS_TYPES_H
 #define SL_KERNELS_TYPES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* name, ggml id, GGUF's spelling, values a block, bytes a block, quantised (products with int8 activations are integers) */
-#define SL_TYPE_MAP(X)                                                                                        \
-    X(F32, 0, "F32", 1, 4, 0)                                                                                 \
-    X(F16, 1, "F16", 1, 2, 0)                                                                                 \
-    X(BF16, 30, "BF16", 1, 2, 0)                                                                              \
-    X(Q4_0, 2, "Q4_0", 32, 18, 1)                                                                             \
-    X(Q4_1, 3, "Q4_1", 32, 20, 1)                                                                             \
-    X(Q8_0, 8, "Q8_0", 32, 34, 1)                                                                             \
-    X(Q4_K, 12, "Q4_K", 256, 144, 1)                                                                          \
-    X(Q6_K, 14, "Q6_K", 256, 210, 1)
+/* Rows: X(name, file, ggml id, values a block, bytes a block, with)
+ *   name   GGUF's spelling; SL_TYPE_<name>
+ *   file   the same in small letters; its functions and, where it is quantised, its files are called so
+ *   with   whatever the user of the list wants handed on to each row, such as a tier's name */
+#define SL_FLOAT_TYPES(X, with)                                                                               \
+    X(F32, f32, 0, 1, 4, with)                                                                                \
+    X(F16, f16, 1, 1, 2, with)                                                                                \
+    X(BF16, bf16, 30, 1, 2, with)
+
+/* Products with int8 activations are sums of integers. */
+#define SL_QUANTISED_TYPES(X, with)                                                                           \
+    X(Q4_0, q4_0, 2, 32, 18, with)                                                                            \
+    X(Q4_1, q4_1, 3, 32, 20, with)                                                                            \
+    X(Q8_0, q8_0, 8, 32, 34, with)                                                                            \
+    X(Q4_K, q4_k, 12, 256, 144, with)                                                                         \
+    X(Q6_K, q6_k, 14, 256, 210, with)
+
+#define SL_TYPE_MAP(X, with) SL_FLOAT_TYPES(X, with) SL_QUANTISED_TYPES(X, with)
 
 typedef enum sl_type {
-#define X(name, id, text, values, bytes, quantised) SL_TYPE_##name,
-    SL_TYPE_MAP(X)
+#define X(name, file, id, values, bytes, with) SL_TYPE_##name,
+    SL_TYPE_MAP(X, )
 #undef X
         SL_TYPE_COUNT
 } sl_type;

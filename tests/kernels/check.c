@@ -134,6 +134,7 @@ static void check_tier(const sl_kernel_table *t) {
     long before = comparisons;
     check_choice();
     if (t == scalar_tier()) check_vectors();
+    if (t == scalar_tier()) check_planes();
     check_floats(t);
     check_attend(t);
     check_products(t);

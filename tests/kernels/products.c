@@ -5,6 +5,9 @@ size_t row_bytes(sl_type type, int cols) {
     return (size_t)(cols / sl_types[type].block_values) * (size_t)sl_types[type].block_bytes;
 }
 
+/* A type that is not named has a scale at 0 and no minimum. */
+const half_places half_of[SL_TYPE_COUNT] = {[SL_TYPE_Q4_1] = {0, 2}, [SL_TYPE_Q4_K] = {0, 2}, [SL_TYPE_Q6_K] = {208, 0}};
+
 static void put_half(uint8_t *p, scale_kind kind) {
     uint16_t h;
     switch (kind) {
@@ -17,7 +20,7 @@ static void put_half(uint8_t *p, scale_kind kind) {
     p[1] = (uint8_t)(h >> 8);
 }
 
-/* Low and high: the extreme values of the type's integers, scales and minima included. */
+/* Byte `at` of a block. Low and high: the extreme values of the type's integers, scales and minima included. */
 static uint8_t fill_byte(sl_type type, fill_kind fill, int at) {
     if (fill == FILL_RANDOM) return (uint8_t)random64();
     if (fill == FILL_ZERO) return 0;
@@ -34,8 +37,8 @@ void fill_rows(sl_type type, uint8_t *data, int rows, int cols, size_t stride, s
         for (int b = 0; b < blocks; b++) {
             uint8_t *p = data + (size_t)r * stride + (size_t)b * (size_t)bytes;
             for (int i = 0; i < bytes; i++) p[i] = fill_byte(type, fill, i);
-            put_half(type == SL_TYPE_Q6_K ? p + 208 : p, scales);
-            if (type == SL_TYPE_Q4_1 || type == SL_TYPE_Q4_K) put_half(p + 2, scales);
+            put_half(p + half_of[type].d, scales);
+            if (half_of[type].m) put_half(p + half_of[type].m, scales);
         }
 }
 

@@ -1,13 +1,15 @@
-/* attend.c: keys and values as 16-bit integers (I16), and how they get there.
+/* attend.c: keys and values as 16-bit integers (I16), and how they become so.
  *
- * A multiplication takes sixteen products of 16 bits and adds them in pairs: twice as many as one of floats, exactly, and
- * nothing has to be widened. Four queries at a time, so that what was loaded is used four times:
- *   scores  a vector is a pair of numbers of eight positions, times the same pair of a query in every lane; sixteen
- *           positions by four queries stay in registers over the whole head
- *   values  a vector is eight values at a pair of positions, times the pair's weights; sixteen values by four queries stay
- *           in registers over the page, then they become floats and are added to what the pages before gave
- * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where no hardware
- * foresees it. */
+ * One instruction multiplies sixteen pairs of 16-bit integers and adds neighbouring products in eight lanes, exactly: twice
+ * the products of one on floats, and nothing has to be widened. Queries are taken four at a time, so that what was loaded is
+ * used four times:
+ *   scores  a vector of keys is the same pair of numbers of eight positions; it is multiplied by that pair of a query in
+ *           every lane. The sums of sixteen positions by four queries stay in registers over the whole head.
+ *   values  a vector of values is eight numbers at the same pair of positions; it is multiplied by the pair's two weights.
+ *           The sums of sixteen numbers by four queries stay in registers over the page; then they become floats and are
+ *           added to what the pages before gave.
+ * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where the processor
+ * does not foresee it. */
 #include "kernels/avx2/lanes.h"
 
 #include "base/fmath.h"
@@ -16,7 +18,7 @@
 
 enum { GROUP = 4, PAIRS = SL_PAGE / 2 };
 
-/* Queries of one round: those that see anything. */
+/* Up to GROUP queries that see anything of the page. */
 typedef struct group {
     const int32_t *q[GROUP];
     float *acc[GROUP];
@@ -26,12 +28,12 @@ typedef struct group {
     int n;
 } group;
 
-/* A head of a page. */
+/* The keys and values of one KV head in a page; the layout is at sl_kv_type in kernels.h. */
 typedef struct head {
     const int32_t *keys, *values;
     const float *key_scale, *value_scale;
-    const char *ahead; /* of the page that follows, or of this one */
-    int d, pairs, wide;
+    const char *ahead; /* where the page that follows begins, to be prefetched; or where this one does: no harm */
+    int d, pairs, wide; /* numbers of a key; pairs of them; numbers of a row of values */
 } head;
 
 static head head_at(const void *page, int d, const void *ahead) {
@@ -42,7 +44,7 @@ static head head_at(const void *page, int d, const void *ahead) {
     return h;
 }
 
-/* The line of the page that follows that lies where p lies in this one. */
+/* Prefetches a line of the page that follows: the one at the same offset as p has in this page. */
 SL__INLINE void prefetch(const head *h, const void *p) {
     _mm_prefetch(h->ahead + ((const char *)p - (const char *)h->keys), _MM_HINT_T0);
 }
@@ -55,7 +57,7 @@ SL__INLINE __m256i add_products(__m256i sum, __m256i a, __m256i b) {
 
 /* dot [n][4]: every query times the keys. */
 SL__INLINE void score(const group *g, int n, const head *h, __m256i (*dot)[4]) {
-    for (int half = 0; half < 2; half++) { /* not unrolled: the first half's sums would stay in registers */
+    for (int half = 0; half < 2; half++) { /* not unrolled, or the first half's sums would stay in registers during the second */
         __m256i sum[GROUP][2];
         SL__UNROLL for (int i = 0; i < n; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
         for (int j = 0; j < h->pairs; j++) {
@@ -75,7 +77,8 @@ SL__INLINE void score(const group *g, int n, const head *h, __m256i (*dot)[4]) {
     }
 }
 
-SL__INLINE float largest(__m256 v) { /* passes over no NaN: there is none */
+/* The largest lane; there is no NaN among them. */
+SL__INLINE float largest(__m256 v) {
     __m128 m = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     m = _mm_max_ps(m, _mm_movehl_ps(m, m));
     return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
@@ -84,10 +87,11 @@ SL__INLINE float largest(__m256 v) { /* passes over no NaN: there is none */
 /* What the values are multiplied by. */
 typedef struct weights {
     int32_t pair[GROUP][PAIRS];
-    float keep[8], back[8]; /* for what was added before; what makes floats of the sums */
+    float keep[8], back[8]; /* what multiplies what was added before; what makes floats of integer sums (both at GROUP + i for query i: back) */
 } weights;
 
-/* Turns products into weights and takes them into the states. */
+/* From the scores' integer sums to weights as 16-bit integers (the steps are at sl_attend_fn in kernels.h); updates the
+ * queries' states. */
 SL__INLINE void weigh(const group *g, int n, const head *h, __m256i (*dot)[4], weights *ret) {
     const __m256 none = _mm256_set1_ps(-INFINITY);
     __m256 u[GROUP][4], part[8];
@@ -199,7 +203,7 @@ void sl__attend_i16_avx2(const sl_query *q, const int *count, int n, int d, cons
 
 /* --- how keys, values and queries become integers --- */
 
-/* The step of d numbers; bounded: their norm counts too. */
+/* The step of d numbers (sl_kv_store_fn in kernels.h); bounded, for keys and queries: by their norm too. */
 static float step_of(const float *x, int d, bool bounded) {
     __m256 most = _mm256_setzero_ps();
     for (int j = 0; j < d; j += 8) {

@@ -1,22 +1,24 @@
-/* attend_f32.c: keys and values as floats. Queries are taken four at a time, so that a key or value is loaded once for the four.
- *   scores  for each position, sixteen lanes a query; they wait in memory and are added up eight positions at a time
- *   values  for sixteen elements, the accumulators of four queries stay in registers over the positions all four see
- * What is left (heads of other than a multiple of sixteen, positions only some queries see) takes slower ways with the
- * same operations in the same order. */
+/* attend_f32.c: keys and values as floats. Queries are taken four at a time, so that a key or value is loaded once for four.
+ *   scores  each position has sixteen lanes of sums for each query; they wait in memory and are added up for eight positions
+ *           at a time
+ *   values  for sixteen numbers of the result, the sums of four queries stay in registers over the positions that all four
+ *           see
+ * What is left (heads whose size is no multiple of sixteen, positions that only some of the queries see) takes slower ways
+ * with the same operations in the same order. */
 #include "kernels/avx2/lanes.h"
 
 #include "base/fmath.h"
 
 enum { GROUP = 4 };
 
-/* Queries of one round: those that see anything. */
+/* Up to GROUP queries that see anything of the page. */
 typedef struct group {
     const float *q[GROUP];
     float scale[GROUP];
     float *acc[GROUP];
     sl_attend *state[GROUP];
     int count[GROUP];
-    int n, least, most; /* queries; positions that all see, that any sees */
+    int n, least, most; /* queries; positions that all of them see, that any of them sees */
 } group;
 
 /* The last d % 16 values of a key, followed by zeros. */

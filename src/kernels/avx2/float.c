@@ -19,3 +19,5 @@ void sl__bf16_widen_avx2(const void *row, int cols, float *out) {
     }
     for (; i < cols; i++) out[i] = sl_bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
 }
+
+SL_FLOAT_TYPES(SL__FLOAT_GEMM, avx2)

@@ -17,7 +17,8 @@ SL__DECLARE_TIER(avx2);
 /* The body must become part of its caller: its counts are constants there and decide what stays in registers. */
 #define SL__INLINE static inline __attribute__((always_inline))
 
-/* Not under a sanitizer, whose checks in every copy of a body would take clang minutes a file. */
+/* Unrolls the loop that follows as a whole. Not under a sanitizer: with its checks in every copy of a body clang would take
+ * minutes for a file. */
 #ifdef SL_SANITIZED
 #define SL__UNROLL
 #elif defined __clang__
@@ -85,7 +86,7 @@ SL__INLINE void sl__half_pairs8(__m256i pairs, __m256 *ret_low, __m256 *ret_high
     *ret_high = _mm256_cvtph_ps(_mm256_extracti128_si256(both, 1));
 }
 
-/* Four activations in every dword. */
+/* Four activations, the same in every dword. */
 SL__INLINE __m256i sl__four(const int8_t *q) { return _mm256_set1_epi32(sl__load32(q)); }
 
 SL__INLINE __m256i sl__low_nibbles(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
@@ -104,7 +105,7 @@ SL__INLINE __m256 sl__bytes8(__m128i bytes, int add) {
     return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(add)));
 }
 
-/* Sixteen lanes as two vectors: l and l + 8, then l and l + 4, l and l + 2, l and l + 1. */
+/* The tree of 16 lanes (kernels.h), lanes 0-7 in low, 8-15 in high. */
 SL__INLINE float sl__lanes_total(__m256 low, __m256 high) {
     __m256 s8 = _mm256_add_ps(low, high);
     __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
@@ -112,7 +113,8 @@ SL__INLINE float sl__lanes_total(__m256 low, __m256 high) {
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
 }
 
-/* Totals of eight sums of sixteen lanes whose upper lanes were added to the lower ones: v[p] is position p's. */
+/* The tree of 16 lanes for eight positions at once, from its second step on: v[p] is position p's lanes l plus l + 8. Lane p
+ * of the result is position p's total. */
 SL__INLINE __m256 sl__totals8(const __m256 *v) {
     __m256 a[4], b[2];
     SL__UNROLL for (int i = 0; i < 4; i++) /* lanes: position i | position i + 4 */

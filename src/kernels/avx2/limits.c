@@ -1,9 +1,9 @@
-/* What a core can do at best with AVX2, for `bench`. The results mean nothing.
+/* limits.c: what a core can do at best with AVX2, for `bench`. What is computed means nothing.
  *
- * Reading: four 32-byte loads a step, in order. Multiplying: eight weight rows, interleaved by four 4-bit values a lane,
- * against four int8 columns, all in the first-level cache; sums of products stay in int16 for a 32-value block
- * (8 * 2 * 15 * 127 < 32768), then one multiply-add by the rows' scales widens them. Nothing is unpacked, so no real
- * product of matrices is faster. */
+ * Reading: four 32-byte loads a step, in order.
+ * Multiplying: eight weight rows, a lane each with four 4-bit values, against four int8 columns, all in the first-level
+ * cache. The sums of a 32-value block stay in 16 bits (8 * 2 * 15 * 127 < 32768), then one instruction multiplies them by
+ * the rows' scales and widens them. Nothing is unpacked. */
 #include "kernels/avx2/lanes.h"
 
 uint64_t sl__limit_read_avx2(const void *p, size_t bytes) {

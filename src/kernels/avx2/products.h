@@ -1,5 +1,5 @@
-/* products.h: how wide the quantised products are on this tier: eight rows a vector, groups of three columns (two vectors
- * of rows times three columns leave the sixteen registers just enough room).
+/* products.h: how wide the quantised products are on this tier: eight weight rows in a vector, groups of three columns (the
+ * sums of two vectors of rows times three columns leave the sixteen registers just enough room).
  * Pure; workers. */
 #ifndef SL_KERNELS_AVX2_PRODUCTS_H
 #define SL_KERNELS_AVX2_PRODUCTS_H
@@ -9,7 +9,9 @@
 #define SL__LANES 8
 #define SL__GROUP 3
 #define SL__MOST_COLUMNS 4
-#ifndef SL__FEW_ROWS /* where unpacking takes long, a panel is faster from three columns on: it loads an activation for 16 rows */
+/* From three columns on a panel is faster, where unpacking in registers again and again takes long: a panel is unpacked once,
+ * and an activation is loaded once for 16 weight rows. A type for which that is not so defines another number first. */
+#ifndef SL__FEW_ROWS
 #define SL__FEW_ROWS 2
 #define SL__EACH_FEW(X) X(1) X(2)
 #endif
@@ -23,12 +25,13 @@ SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
 
 #include "kernels/panels.h"
 
-/* A panel's products are sums of integers for eight blocks of 32 values first, isum [block][column][half], and become
- * floats after that: the sums of both kinds together do not fit the sixteen registers. */
+/* Sums of a group of columns, [column][half of the panel's rows]. A panel's products are first such integer sums for each of
+ * its eight blocks of 32 values, isum [block]; all become floats after that, since integer and float sums together do not
+ * fit the sixteen registers. */
 typedef __m256i sl__sums[SL__GROUP][2];
 
-/* narrow [n][half] += the products of unsigned weights, `fours` times four values of eight rows a vector, and n columns from
- * value `at` on, in sixteen bits, two a row. */
+/* narrow [n][half] += the products of unsigned weights w [fours][half], each vector with four values of eight rows, and n
+ * columns from value `at` on: in sixteen bits, two sums a row. */
 SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__columns *x, int at, int n, sl__sums narrow) {
     SL__UNROLL for (int i = 0; i < fours; i++) {
         __m256i w0 = w[i][0], w1 = w[i][1];
@@ -40,21 +43,21 @@ SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__col
     }
 }
 
-/* The same for a block of 32, from zero. */
+/* The same for the 32 values of a block, from zero. */
 SL__INLINE void sl__narrow_products(const __m256i (*w)[2], const sl__columns *x, int at, int n, sl__sums narrow) {
     SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
     sl__add_products(w, 8, x, at, n, narrow);
 }
 
-/* The sums of the activations of up to eight blocks as 32 bits; no number behind them is read. */
+/* The activations' sums (sl_acts.sum) of up to eight blocks in 32 bits each; nothing behind them is read. */
 SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
     int16_t some[8] = {0};
     if (blocks < 8) sum = memcpy(some, sum, (size_t)blocks * sizeof *sum);
     return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(const void *)sum));
 }
 
-/* A compiler that knows what lies in a small array takes it from registers, which costs more than the load that broadcasts
- * it from memory, and spills. So it is not to know. */
+/* A compiler that knows what it just stored in a small array takes it from registers again, which costs more than the load
+ * that broadcasts it from memory, and runs out of registers. This tells it that the array may have changed. */
 #define SL__IN_MEMORY(array) __asm__("" : "+m"(array))
 
 SL__INLINE void sl__load_tile(const float *tile, int n, __m256 acc[SL__GROUP][2]) {
@@ -67,8 +70,8 @@ SL__INLINE void sl__store_tile(float *tile, int n, __m256 acc[SL__GROUP][2]) {
         SL__UNROLL for (int h = 0; h < 2; h++) _mm256_store_ps(tile + 16 * c + 8 * h, acc[c][h]);
 }
 
-/* tile [n][16] += d a_j (float)(isum + offset times the sum of the activations), block after block, a_j from `block` on.
- * The scales of block j are d[j * step]. */
+/* For blocks j = 0, 1 …: tile [n][16] = fma(d[j * step] * a, (float)(isum[j] + offset * s), tile), where a and s are the
+ * scale and the sum of the column's activations in block `block` + j. step 0: all blocks have the same d. */
 SL__INLINE void sl__add_sums(const __m256 (*d)[2], int step, sl__sums *isum, int offset, const sl__columns *x,
                              int block, int blocks, int n, float *tile) {
     __m256 acc[SL__GROUP][2];
@@ -91,7 +94,8 @@ SL__INLINE void sl__add_sums(const __m256 (*d)[2], int step, sl__sums *isum, int
     sl__store_tile(tile, n, acc);
 }
 
-/* Types whose blocks have a scale d and a number m for the activations' total: a block's two steps of the float order. */
+/* A block's two steps of the float order for types that have a scale d and a number m (a minimum, or minus one), by which
+ * the activations' total is multiplied. */
 SL__INLINE __m256 sl__add_block(__m256 acc, __m256 d, __m256 m, __m256i isum, float a, float total) {
     acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
     return _mm256_fmadd_ps(m, _mm256_set1_ps(total), acc);

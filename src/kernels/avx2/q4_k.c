@@ -3,7 +3,8 @@
 
 enum { BYTES = 144, BYTES_256 = BYTES };
 
-/* Headers of eight rows: d, -dmin as m, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+/* The headers of eight rows, a lane each: d; m = -dmin; scales and minima, those of sub-blocks 0-3 as the four bytes of [0],
+ * those of 4-7 of [1]. */
 typedef struct header {
     __m256 d, m;
     __m256i scale[2], min[2];
@@ -23,7 +24,7 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     return h;
 }
 
-/* Number j of eight that are bytes of two dwords, as a float. */
+/* Number j (0 … 7) of a row's eight, which are the bytes of two dwords, as a float. */
 SL__INLINE __m256 number(const __m256i bytes[2], int j) {
     const __m256i at = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
     const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80808000u + j % 4));

@@ -1,12 +1,16 @@
-/* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, u = 0 … 63, in sixteen-bit lanes
- * that start at -32 times the lane's own activations. What a lane ends with is the sum of (u - 32) * x over eight
- * values, at most 8 * 32 * 127 = 32512, so it is exact even where a partial sum wrapped around. */
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, but the six bits u = 0 … 63 are multiplied as they are:
+ * one instruction multiplies four values of eight rows and adds them in pairs, so that a row is a 32-bit lane with two sums of
+ * sixteen bits. Each sum starts at -32 times the activations that it will get (starts). After the 16 values of a sub-block
+ * it is the sum of (u - 32) * x over eight values, at most 8 * 32 * 127 = 32512: exact, even where it wrapped around on the
+ * way. */
 #include "kernels/avx2/products.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
 
-/* start[s]: -32 times the activations of the 16 values 16 s …: of the first two of every four in the low sixteen bits,
- * of the last two in the high ones. */
+/* start[s], for the 16 values from 16 s on: two sixteen-bit sums in one 32-bit word, each -32 times activations x:
+ *     bits 0-15   -32 * (x0 + x1 + x4 + x5 + x8 + x9 + x12 + x13)     the first two of every four
+ *     bits 16-31  -32 * (x2 + x3 + x6 + x7 + x10 + x11 + x14 + x15)   the last two
+ * which are the activations that the instruction adds to these halves of a lane (four values of a row are a lane). */
 SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
     SL__UNROLL for (int i = 0; i < 8; i++) {
         __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i));
@@ -19,7 +23,9 @@ SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
     }
 }
 
-/* Scales 4 i … 4 i + 3 of eight rows as the bytes of a dword: byte k twice as sixteen bits with sign. */
+/* scales: a lane is a row, its four bytes are four of the row's scales. Lane by lane: scale k (0 … 3) as two equal numbers of
+ * sixteen bits, for the two sixteen-bit sums of the row. A byte is moved to the upper half of its sixteen bits and shifted
+ * down with its sign. */
 SL__INLINE __m256i scale_pairs(__m256i scales, int k) {
     const __m256i at = _mm256_setr_epi32(0, 0x4000400, 0x8000800, 0xc000c00, 0, 0x4000400, 0x8000800, 0xc000c00);
     const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32(0x00800080 + 0x1000100 * k));
@@ -44,7 +50,8 @@ SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q
     return _mm256_add_epi32(isum, _mm256_madd_epi16(narrow, scale));
 }
 
-/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart. */
+/* Sixteen bytes of high bits hold those of four runs of 16 values, which are 32 values apart; sixteen bytes of low nibbles
+ * hold two runs, 64 apart. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m256 *ret) {
     __m256 acc[SL__FEW_ROWS];

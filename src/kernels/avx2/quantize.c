@@ -29,7 +29,7 @@ void sl__quantize_avx2(const float *x, int cols, int8_t *q, float *scale, int16_
         }
         __m256 inverse = _mm256_set1_ps(1.0f / a);
         SL__UNROLL for (int i = 0; i < 4; i++) r[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-        /* The packs work on each half apart: dwords come out in the order 0 2 4 6 1 3 5 7. */
+        /* Packing works on each 128 bits by themselves, so the dwords (four values each) come out in the order 0 2 4 6 1 3 5 7. */
         __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(r[0], r[1]), _mm256_packs_epi32(r[2], r[3]));
         _mm256_storeu_si256((__m256i *)(void *)q, _mm256_permutevar8x32_epi32(bytes, order));
         __m256i xsum = _mm256_add_epi32(_mm256_add_epi32(r[0], r[1]), _mm256_add_epi32(r[2], r[3]));

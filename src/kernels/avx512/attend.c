@@ -1,18 +1,19 @@
 /* attend.c: keys and values as 16-bit integers (I16). One instruction multiplies 32 pairs of numbers and adds them up in
- * sixteen lanes, exactly: twice the products of one on floats, and nothing has to be widened. Eight queries at a time, so
- * that what was loaded is used eight times and sixteen sums keep both multipliers busy:
- *   scores  a vector is a pair of numbers of sixteen positions, times the same pair of a query in every lane; the page by
- *           eight queries stays in registers over the whole head
- *   weights maxima and totals of the eight are taken together, in one tree of shuffles
- *   values  a vector is sixteen values at a pair of positions, times the pair's weights; 32 values by eight queries stay in
- *           registers over the page, then they become floats and are added to what the pages before gave
- * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where no hardware
- * foresees it. */
+ * sixteen lanes, exactly: twice the products of one on floats, and nothing has to be widened. Queries are taken eight at a
+ * time, so that what was loaded is used eight times and sixteen sums keep both multipliers busy:
+ *   scores  a vector of keys is the same pair of numbers of sixteen positions; it is multiplied by that pair of a query in
+ *           every lane. The sums of the page's positions by eight queries stay in registers over the whole head.
+ *   weights the maxima and sums over positions of eight queries are taken together, in one tree of shuffles.
+ *   values  a vector of values is sixteen numbers at the same pair of positions; it is multiplied by the pair's two weights.
+ *           The sums of 32 numbers by eight queries stay in registers over the page; then they become floats and are added
+ *           to what the pages before gave.
+ * Meanwhile the page that follows is prefetched line by line as this one is read: it may lie far away, where the processor
+ * does not foresee it. */
 #include "kernels/avx512/floats.h"
 
 enum { GROUP = 8, PAIRS = SL_PAGE / 2, SOON = 1024 };
 
-/* Queries of one round: those that see anything. */
+/* Up to GROUP queries that see anything of the page. */
 typedef struct group {
     const int32_t *q[GROUP];
     float *acc[GROUP];
@@ -21,16 +22,17 @@ typedef struct group {
     int count[GROUP];
 } group;
 
-/* A head of a page. */
+/* The keys and values of one KV head in a page; the layout is at sl_kv_type in kernels.h. */
 typedef struct head {
     const int32_t *keys, *values;
     const float *key_scale, *value_scale;
-    const char *ahead; /* of the page that follows, or of this one */
-    int d, pairs, wide;
+    const char *ahead; /* where the page that follows begins, to be prefetched; or where this one does: no harm */
+    int d, pairs, wide; /* numbers of a key; pairs of them; numbers of a row of values */
 } head;
 
-/* The line of the page that follows that lies where p lies in this one, to the second-level cache; and, a second time, one
- * that is due soon: while all buffers wait for memory the processor drops prefetches. */
+/* Prefetches a line of the page that follows, the one at the same offset as p has in this page, into the second-level cache;
+ * and for a second time one of this page that is due soon, since the processor drops prefetches while all its buffers wait
+ * for memory. */
 SL__INLINE void prefetch(const head *h, const void *p) {
     _mm_prefetch(h->ahead + ((const char *)p - (const char *)h->keys), _MM_HINT_T1);
     _mm_prefetch((const char *)p + SOON, _MM_HINT_T0);
@@ -56,13 +58,13 @@ typedef __m512 both_fn(__m512 a, __m512 b);
 SL__INLINE __m512 larger(__m512 a, __m512 b) { return _mm512_max_ps(a, b); }
 SL__INLINE __m512 sum_of(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
 
-/* The tree of sixteen lanes for sixteen vectors at once: lane i is v[i]'s. */
+/* The tree of 16 lanes (kernels.h) for sixteen vectors at once: lane i is the result of v[i]. */
 SL__INLINE __m512 tree16(const __m512 *v, both_fn *both) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512 a[8], b[4], c[2];
-    SL__UNROLL for (int i = 0; i < 8; i++) /* half a vector is one: l and l + 8 */
+    SL__UNROLL for (int i = 0; i < 8; i++) /* v[2 i] in the lower half, v[2 i + 1] in the upper one: lanes l and l + 8 */
         a[i] = both(_mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0x44), _mm512_shuffle_f32x4(v[2 * i], v[2 * i + 1], 0xee));
-    SL__UNROLL for (int i = 0; i < 4; i++) /* a 128-bit lane is one: l and l + 4 */
+    SL__UNROLL for (int i = 0; i < 4; i++) /* a vector in each 128 bits: lanes l and l + 4 */
         b[i] = both(_mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0x88), _mm512_shuffle_f32x4(a[2 * i], a[2 * i + 1], 0xdd));
     SL__UNROLL for (int i = 0; i < 2; i++)
         c[i] = both(_mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0x44), _mm512_shuffle_ps(b[2 * i], b[2 * i + 1], 0xee));
@@ -73,10 +75,11 @@ SL__INLINE __m512 tree16(const __m512 *v, both_fn *both) {
 /* What the values are multiplied by. */
 typedef struct weights {
     _Alignas(64) int32_t pair[GROUP][PAIRS];
-    _Alignas(64) float keep[16], back[16]; /* for what was added before; what makes floats of the sums */
+    _Alignas(64) float keep[16], back[16]; /* what multiplies what was added before; what makes floats of integer sums (both at GROUP + i for query i: back) */
 } weights;
 
-/* Turns products into weights and takes them into the states. */
+/* From the scores' integer sums to weights as 16-bit integers (the steps are at sl_attend_fn in kernels.h); updates the
+ * queries' states. */
 SL__INLINE void weigh(const group *g, int n, const head *h, __m512i (*sum)[2], weights *ret) {
     const __m512 none = _mm512_set1_ps(-INFINITY);
     const __m512 k0 = _mm512_loadu_ps(h->key_scale), k1 = _mm512_loadu_ps(h->key_scale + 16);

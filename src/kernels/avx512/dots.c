@@ -1,6 +1,7 @@
-/* dots.c: four rows of weights by up to four rows of activations stay in registers, a vector each, so that a number that
- * was loaded is used up to four times and sixteen sums hide each other's latency. One row alone waits for memory, which four streams
- * at once read slower than one: it takes the weights one after another. */
+/* dots.c: the sums of four rows of weights by up to four rows of activations stay in registers, a vector each, so that a
+ * number that was loaded is used up to four times and sixteen sums hide each other's latency. With one row of activations
+ * memory is the limit, and four streams at once are read slower than one: then the rows of weights are taken one after
+ * another. */
 #include "kernels/avx512/floats.h"
 
 enum { WEIGHTS = 4, ROWS = 4 };
@@ -20,7 +21,7 @@ SL__INLINE void step(const float *const *w, const float *x, int m, int n, int i,
 SL__INLINE void tile(const float *w, int count, const float *x, int m, int n, float *out, size_t out_stride) {
     for (int first = 0; first < count; first += WEIGHTS) {
         __m512 sum[ROWS][WEIGHTS];
-        const float *row[WEIGHTS]; /* beyond the last: the last again */
+        const float *row[WEIGHTS]; /* in place of rows that are not there, the last one again */
         int i = 0;
         for (int o = 0; o < WEIGHTS; o++) row[o] = w + (size_t)(first + o < count ? first + o : count - 1) * (size_t)n;
         SL__UNROLL for (int r = 0; r < m; r++)

@@ -5,8 +5,7 @@
 
 #include "kernels/avx2/lanes.h"
 
-sl_attend_fn sl__attend_i16_avx512;
-void sl__dots_avx512(const float *w, int count, const float *x, int rows, int n, float *out, size_t out_stride);
+SL__DECLARE_WIDE_TIER(avx512);
 
 /* sl_exp2f sixteen times: the same operations (base/fmath.c). */
 SL__INLINE __m512 sl__exp2_16(__m512 x) {

@@ -1,5 +1,6 @@
-/* What a core can multiply at best with AVX-512 VNNI, for `bench`: sixteen rows against six columns out of the first-level
- * cache, products summed in 32 bits over a 32-value block, then scaled as integers. The result means nothing. */
+/* limits.c: what a core can multiply at best with AVX-512 VNNI, for `bench`: sixteen weight rows against six columns, all in
+ * the first-level cache; products are summed in 32 bits over a 32-value block, then scaled as integers. What is computed
+ * means nothing. */
 #include "kernels/avx512/products.h"
 
 enum { ROWS = 16, DEPTH = 2048, COLUMNS = 6 };

@@ -1,11 +1,11 @@
-/* products.h: how wide the quantised products are on this tier: sixteen rows a vector, groups of six columns, up to eight
- * straight from the file's bytes (by the ninth, unpacking a panel has paid); and the loads of sixteen weight rows side by
- * side.
+/* products.h: how wide the quantised products are on this tier: sixteen weight rows in a vector, groups of six columns; up
+ * to eight columns are multiplied straight from the file's bytes (with nine, unpacking a panel pays). And the loads of
+ * sixteen weight rows side by side.
  * Pure; workers.
  *
  * The instruction multiplies four unsigned by four signed bytes and adds them to a 32-bit lane without losing anything, so
- * there are no sixteen-bit sums to look after, and weights with a sign are made unsigned by an offset that the lane starts
- * with: sum of (w + 128) * x, started at -128 times the sum of x, is the sum of w * x. */
+ * there are no sixteen-bit sums to look after. Weights with a sign are made unsigned by adding an offset, and the lane starts
+ * with what that adds too much: a sum of (w + 128) * x that starts at -128 times the sum of x ends as the sum of w * x. */
 #ifndef SL_KERNELS_AVX512_PRODUCTS_H
 #define SL_KERNELS_AVX512_PRODUCTS_H
 
@@ -28,8 +28,7 @@ SL__INLINE void sl__store(float *to, __m512 v) { _mm512_storeu_ps(to, v); }
 
 #include "kernels/panels.h"
 
-double sl__limit_multiply_avx512(int passes, float *ret);
-sl_gemm_fn sl__q4_0_gemm_avx512, sl__q4_1_gemm_avx512, sl__q8_0_gemm_avx512, sl__q4_k_gemm_avx512, sl__q6_k_gemm_avx512;
+SL__DECLARE_WIDE_TIER(avx512);
 
 SL__INLINE __m128i sl__load_16(const uint8_t *p) { return _mm_loadu_si128((const __m128i *)(const void *)p); }
 
@@ -61,7 +60,7 @@ SL__INLINE __m512i sl__load_two(const uint8_t *p, const uint8_t *high) {
 /* t[i], dword lane r: bytes 4 i … 4 i + 3 of the row at p + r * stride, thirty-two bytes a row: two shuffles across a vector
  * for each result, where sixteen bytes at a time take three. */
 SL__INLINE void sl__transpose16_of_32(const uint8_t *p, size_t stride, __m512i t[8]) {
-    __m512i c[2][4]; /* [rows 0-7, 8-15][i]: dwords i and i + 4 of the first four rows, then of the others */
+    __m512i c[2][4]; /* [h][i]: dwords i and i + 4 of rows 8 h … 8 h + 3, then of the four rows after them */
     SL__UNROLL for (int h = 0; h < 2; h++, p += 8 * stride) {
         const uint8_t *q = p + 4 * stride;
         __m512i a0 = sl__load_two(p, q), a1 = sl__load_two(p + stride, q + stride);
@@ -102,7 +101,7 @@ SL__INLINE __m512i sl__high_nibbles16(__m512i v) {
 /* Four activations in every dword. */
 SL__INLINE __m512i sl__four16(const int8_t *q) { return _mm512_set1_epi32(sl__load32(q)); }
 
-/* wide [n][half] += the products of 4 * `fours` weights, four values of sixteen rows a vector, and the columns from value
+/* wide [n][half] += the products of w [fours][half], each vector with four values of sixteen rows, and n columns from value
  * `at` on. */
 SL__INLINE void sl__wide_products(const __m512i (*w)[2], int fours, const sl__columns *x, int at, int n,
                                   __m512i wide[6][2]) {
@@ -116,12 +115,13 @@ SL__INLINE void sl__wide_products(const __m512i (*w)[2], int fours, const sl__co
     }
 }
 
-/* acc += (d a) * (float)isum: the step that all types share. */
+/* acc = fma(d * a, (float)isum, acc): the step of the float order that all types have. */
 SL__INLINE __m512 sl__add_scaled(__m512 acc, __m512 d, __m512 a, __m512i isum) {
     return _mm512_fmadd_ps(_mm512_mul_ps(d, a), _mm512_cvtepi32_ps(isum), acc);
 }
 
-/* Types whose blocks have a scale d and a number m for the activations' total: a block's two steps of the float order. */
+/* A block's two steps of the float order for types that have a scale d and a number m (a minimum, or minus one), by which
+ * the activations' total is multiplied. */
 SL__INLINE __m512 sl__add_block(__m512 acc, __m512 d, __m512 m, __m512i isum, float a, float total) {
     acc = sl__add_scaled(acc, d, _mm512_set1_ps(a), isum);
     return _mm512_fmadd_ps(m, _mm512_set1_ps(total), acc);

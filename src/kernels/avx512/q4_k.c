@@ -3,7 +3,8 @@
 
 enum { BYTES = 144, BYTES_256 = BYTES };
 
-/* Headers of sixteen rows: d, -dmin as m, and the scales and minima of the sub-blocks 0-3 and 4-7 as the bytes of a dword. */
+/* The headers of sixteen rows, a lane each: d; m = -dmin; scales and minima, those of sub-blocks 0-3 as the four bytes of
+ * [0], those of 4-7 of [1]. */
 typedef struct header {
     __m512 d, m;
     __m512i scale[2], min[2];
@@ -23,7 +24,7 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     return h;
 }
 
-/* Number j of eight that are bytes of two dwords, as a float. */
+/* Number j (0 … 7) of a row's eight, which are the bytes of two dwords, as a float. */
 SL__INLINE __m512 number(const __m512i bytes[2], int j) {
     __m512i v = _mm512_srli_epi32(bytes[j / 4], 8 * (unsigned)(j % 4));
     return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));

@@ -1,21 +1,22 @@
-/* Q6_K: the block's bytes are in scalar/q6_k.c. The six bits are multiplied as they are, 0 … 63, in lanes that start at -32
- * times the sum of the 16 activations. Scales are floats here: every product and sum of the two runs of 16 is an integer
- * below 2^24, so it is the same whether it is formed before the conversion or after it. */
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, but the six bits u = 0 … 63 are multiplied as they are,
+ * in lanes that start at -32 times the sum of the 16 activations. Scales are floats here: the scaled sums of the two runs of
+ * 16, and their sum, are integers below 2^24, so it makes no difference whether they are formed as integers or as floats. */
 
-/* Beyond five columns too many sums are on the stack, and the panel is faster. */
+/* With six columns too many sums would be on the stack, and a panel is faster. */
 #define SL__FEW_ROWS 5
 #define SL__EACH_FEW(X) X(1) X(2) X(3) X(4) X(5)
 #include "kernels/avx512/products.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
 
-/* start[s]: -32 times the sum of the 16 values 16 s …. */
+/* start[s]: -32 times the sum of the 16 activations from 16 s on. */
 SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     __m512i v[4];
     SL__UNROLL for (int i = 0; i < 4; i++)
         v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(32), _mm512_loadu_si512(q + 64 * i));
-    /* Four lanes a run: added in pairs, two vectors at a time. Then dword i of lane r belongs to run 4 i + r. */
+    /* Now each run of 16 activations is four dwords, the 128 bits r of v[i] being run 4 i + r. Two rounds of additions leave one
+     * dword of each run: dword i of the 128 bits r. */
     __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
     __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
     a = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
@@ -23,7 +24,7 @@ SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
     _mm512_storeu_si512(start, _mm512_permutexvar_epi32(order, a));
 }
 
-/* Scale j of sixteen that are bytes of four dwords, as a float. */
+/* Scale j (0 … 15) of a row's sixteen, which are the bytes of four dwords, as a float. */
 SL__INLINE __m512 scale_of(const __m512i scales[4], int j) {
     __m512i v = _mm512_slli_epi32(scales[j / 4], 24 - 8 * (unsigned)(j % 4));
     return _mm512_cvtepi32_ps(_mm512_srai_epi32(v, 24));
@@ -35,8 +36,8 @@ SL__INLINE __m512i high_bits(__m512i v, int p) {
     return _mm512_and_si512(moved, _mm512_set1_epi8(0x30));
 }
 
-/* Sixteen bytes of high bits serve four runs of 16 values, 32 apart; sixteen of low nibbles serve two, 64 apart.
- * As in multiply() below, the first 16 values' sums become floats before the second's are formed. */
+/* Sixteen bytes of high bits hold those of four runs of 16 values, which are 32 values apart; sixteen bytes of low nibbles
+ * hold two runs, 64 apart. As in multiply() below, the first run's sums become floats before the second's are formed. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];

@@ -1,5 +1,5 @@
-/* Q8_0: the block's bytes are in scalar/q8_0.c. A weight's highest bit is turned over, which adds 128, and the lanes start
- * at -128 times the sum of the activations. */
+/* Q8_0: the block's bytes are in scalar/q8_0.c. The instruction wants unsigned weights: turning over the highest bit adds 128,
+ * and the lanes start at -128 times the sum of the activations. */
 #include "kernels/avx512/products.h"
 
 enum { BYTES = 34, BYTES_256 = 8 * BYTES, OFFSET = 128 };

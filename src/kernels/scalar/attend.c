@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
-/* A head of a page of 16-bit integers. */
+/* Where things begin in the keys and values of one KV head in a page of 16-bit integers; keys begin at 0. */
 typedef struct head {
-    size_t values;                 /* where pairs of values begin, in int16_t; pairs of keys begin at 0 */
+    size_t values;                 /* in int16_t */
     size_t key_scale, value_scale; /* in floats */
-    size_t wide;                   /* numbers of a row of values */
+    size_t wide;                   /* numbers of a row of values: d up to a multiple of 16 */
 } head;
 
 static head head_of(int d) {
@@ -21,20 +21,20 @@ static head head_of(int d) {
     return h;
 }
 
-/* Places of number j at position p, in int16_t. */
+/* Where number j of position p's key, and of its value, stands, in int16_t. */
 static size_t key_at(int p, int j) { return ((size_t)j / 2 * SL_PAGE + (size_t)p) * 2 + (size_t)j % 2; }
 static size_t value_at(const head *h, int p, int j) {
     return h->values + ((size_t)p % 16 * h->wide + (size_t)j) * 2 + (size_t)p / 16;
 }
 
-/* The total of the weights (or what follows from them) of the first `count` positions. */
+/* The sum over the first `count` positions, in the order of 16 lanes. */
 static float total(const float *w, int count) {
     float lane[16] = {0};
     for (int p = 0; p < count; p++) lane[p % 16] += w[p];
     return sl__lanes_total(lane);
 }
 
-/* New maximum and the factor for what was added before. */
+/* Takes a page's maximum into the state; returns the factor for what was added before it. */
 static float raise_max(sl_attend *state, float max) {
     float before = state->max;
     state->max = (max > before ? max : before) + 0.0f;
@@ -76,7 +76,7 @@ void sl__attend_f32_scalar(const sl_query *q, const int *count, int n, int d, co
 
 /* --- I16 --- */
 
-/* The step of d numbers; bounded: their norm counts too. */
+/* The step of d numbers (sl_kv_store_fn in kernels.h); bounded, for keys and queries: by their norm too. */
 static float step_of(const float *x, int d, bool bounded) {
     float amax = 0, squares = sl__dot_scalar(x, x, d);
     for (int j = 0; j < d; j++) amax = fabsf(x[j]) > amax ? fabsf(x[j]) : amax;

@@ -13,3 +13,5 @@ void sl__bf16_widen_scalar(const void *row, int cols, float *out) {
     const uint8_t *w = row;
     for (int i = 0; i < cols; i++) out[i] = sl_bits_float((uint32_t)sl__load16(w + 2 * i) << 16);
 }
+
+SL_FLOAT_TYPES(SL__FLOAT_GEMM, scalar)

@@ -2,7 +2,7 @@
 #include "kernels/scalar/lanes.h"
 #include "kernels/scalar/rows.h"
 
-/* The tail is padded with zeros up to a whole round of the lanes; fma(0, 0, -0) is +0, so the padding is no formality. */
+/* The tail is padded with zeros up to a whole round of the lanes. That matters: fma(0, 0, -0) is +0. */
 float sl__dot_scalar(const float *a, const float *b, int n) {
     float lane[16] = {0};
     for (int i = 0; i < (n + 15) / 16 * 16; i++)
@@ -21,7 +21,7 @@ void sl__rmsnorm_scalar(const float *x, const float *weight, int n, float eps, f
     for (int i = 0; i < n; i++) out[i] = weight[i] * (x[i] * r);
 }
 
-/* NaNs are passed over; a zero is +0, whichever zeros there are. */
+/* NaNs are passed over. A largest zero is +0, whether there are zeros of either sign. */
 static float largest(const float *x, int n) {
     float max = -INFINITY;
     for (int i = 0; i < n; i++) max = x[i] > max ? x[i] : max;

@@ -1,5 +1,5 @@
-/* What a core can do at best, for `bench`: how fast it reads memory, how fast it multiplies 4-bit weights by 8-bit
- * activations that lie in its first-level cache. The results mean nothing. */
+/* limits.c: what a core can do at best, for `bench`: how fast it reads memory, how fast it multiplies 4-bit weights by 8-bit
+ * activations that lie in its first-level cache. What is computed means nothing. */
 #include "kernels/scalar/rows.h"
 
 uint64_t sl__limit_read_scalar(const void *p, size_t bytes) {

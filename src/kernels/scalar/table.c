@@ -1,3 +1,3 @@
 #include "kernels/scalar/rows.h"
 
-const sl_kernel_table sl__kernels_scalar = SL__TABLE(scalar);
+const sl_kernel_table sl__kernels_scalar = SL__TABLE(scalar, scalar);

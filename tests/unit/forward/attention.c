@@ -1,0 +1,186 @@
+/* Attention over pages: the plan of a step, and its results against double precision. */
+#include "forward/internal.h"
+#include "random_model.h"
+
+#include <check.h>
+
+enum { CTX = 3000, MOST_ROWS = 96, SEQUENCES = 12, PAGES_A_SEQUENCE = (CTX + SL_PAGE - 1) / SL_PAGE };
+
+typedef struct rig {
+    random_model *r;
+    sl_workers *w;
+    sl_forward *f;
+    sl_step step;
+    sl_step_row row[MOST_ROWS];
+    sl_step_sequence sequence[SEQUENCES];
+    int32_t page[SEQUENCES][PAGES_A_SEQUENCE];
+} rig;
+
+static rig *rig_new(int heads, int kv_heads, int threads, int sequences) {
+    rig *g = calloc(1, sizeof *g);
+    sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .heads = heads, .kv_heads = kv_heads, .head_dim = 32,
+                     .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1};
+    sl_error e;
+    g->r = random_model_new(&hp, SL_TYPE_F32, 5);
+    ck_assert(sl_workers_new(threads, 0, &g->w, &e) == SL_OK);
+    sl_forward_config c = {.model = &g->r->m, .workers = g->w, .threads = threads, .max_rows = MOST_ROWS, .max_logit_rows = 1,
+                           .max_sequences = sequences, .ctx = CTX, .kv_type = SL_KV_F32, .kv_pages = sequences * PAGES_A_SEQUENCE};
+    ck_assert_msg(sl_forward_new(&c, &g->f, &e) == SL_OK, "%s", e.message);
+    for (int s = 0; s < sequences; s++) {
+        for (int p = 0; p < PAGES_A_SEQUENCE; p++) g->page[s][p] = p * sequences + s;
+        g->sequence[s].page = g->page[s];
+    }
+    g->step = (sl_step){g->row, 0, g->sequence, sequences};
+    g->f->step = &g->step;
+    return g;
+}
+
+static void rig_free(rig *g) {
+    sl_forward_free(g->f);
+    sl_workers_free(g->w);
+    random_model_free(g->r);
+    free(g);
+}
+
+static void add_rows(rig *g, int sequence, int first, int count) {
+    for (int i = 0; i < count; i++) g->row[g->step.rows++] = (sl_step_row){.position = first + i, .sequence = sequence};
+}
+
+static int spans(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
+
+/* Chunks are the rows in order; each has its own items, and its own places if it is cut; no item that could be cut has more
+ * than a quarter of a thread's share, unless there is no place left. */
+static void check_plan(const rig *g) {
+    const sl__attention *a = &g->f->attention;
+    int kv_heads = g->f->m->hp.kv_heads, row = 0, item = 0, partial = 0, counter = 0;
+    int64_t work = 0;
+    sl__attention_plan(g->f);
+    for (int i = 0; i < a->chunks; i++) work += (int64_t)a->chunk[i].rows * a->chunk[i].pages * kv_heads;
+    for (int i = 0; i < a->chunks; i++) {
+        const sl__chunk *c = &a->chunk[i];
+        ck_assert_int_eq(c->row, row);
+        ck_assert_int_eq(c->first_item, item);
+        ck_assert(c->rows >= 1 && c->rows * g->f->group <= a->queries);
+        for (int r = 1; r < c->rows; r++) ck_assert_int_eq(g->row[row + r].sequence, g->row[row].sequence);
+        row += c->rows;
+        item += kv_heads * c->parts;
+        ck_assert_int_eq(c->pages, g->row[row - 1].position / SL_PAGE + 1);
+        ck_assert(c->parts >= 1 && c->parts <= spans(c->pages));
+        if (c->parts > 1) {
+            ck_assert(c->partial == partial && c->counter == counter);
+            partial += c->rows * spans(c->pages);
+            counter += kv_heads;
+        } else if (spans(c->pages) > 1 && partial + c->rows * spans(c->pages) <= a->max_partials) {
+            ck_assert((int64_t)c->rows * c->pages * 4 * g->f->c.threads <= work);
+        }
+    }
+    ck_assert_int_eq(row, g->step.rows);
+    ck_assert_int_eq(item, a->items);
+    ck_assert_int_le(partial, a->max_partials);
+    ck_assert_int_le(counter, a->max_counters);
+}
+
+START_TEST(plan_covers_the_step) {
+    static const struct { int heads, kv_heads, threads; } shapes[] = {{4, 4, 1}, {8, 2, 2}, {8, 1, 8}, {16, 4, 16}, {128, 1, 3}};
+    rig *g = rig_new(shapes[_i].heads, shapes[_i].kv_heads, shapes[_i].threads, SEQUENCES);
+    random_model *r = g->r;
+    for (int trial = 0; trial < 300; trial++) {
+        int room = MOST_ROWS;
+        g->step.rows = 0;
+        for (int s = 0; s < SEQUENCES && room > 0; s++) {
+            int rows = random_bits(r) % 3 ? 1 : 1 + (int)(random_bits(r) % 90);
+            int first = (int)(random_bits(r) % (trial % 2 ? CTX - 90 : 300));
+            if (rows > room) rows = room;
+            add_rows(g, s, first, rows);
+            room -= rows;
+        }
+        check_plan(g);
+    }
+    rig_free(g);
+}
+END_TEST
+
+/* Writes random keys and values of positions 0 … count - 1, kept as doubles too: [count][kv_heads][head_dim]. */
+static void fill_pages(rig *g, int sequence, int layer, int count, double *keys, double *values) {
+    const sl_forward *f = g->f;
+    int d = f->m->hp.head_dim, kv_heads = f->m->hp.kv_heads;
+    for (int p = 0; p < count; p++)
+        for (int h = 0; h < kv_heads; h++) {
+            float k[32], v[32];
+            size_t at = ((size_t)p * (size_t)kv_heads + (size_t)h) * (size_t)d;
+            for (int j = 0; j < d; j++) {
+                keys[at + (size_t)j] = (double)(k[j] = random_float(g->r));
+                values[at + (size_t)j] = (double)(v[j] = random_float(g->r));
+            }
+            f->k->kv_store[f->kv.type](k, v, d, p % SL_PAGE, sl_kv_head(&f->kv, g->page[sequence][p / SL_PAGE], layer, h));
+        }
+}
+
+/* out [head_dim]: softmax over positions 0 … last of one query, in double precision. */
+static void exact(const rig *g, const float *q, int kv_head, int last, const double *keys, const double *values, double *out) {
+    int d = g->f->m->hp.head_dim, kv_heads = g->f->m->hp.kv_heads;
+    double *score = malloc((size_t)(last + 1) * sizeof *score), most = -INFINITY, total = 0;
+    for (int p = 0; p <= last; p++) {
+        const double *k = keys + ((size_t)p * (size_t)kv_heads + (size_t)kv_head) * (size_t)d;
+        score[p] = 0;
+        for (int j = 0; j < d; j++) score[p] += (double)q[j] * k[j] / sqrt(d);
+        most = fmax(most, score[p]);
+    }
+    for (int p = 0; p <= last; p++) total += score[p] = exp(score[p] - most);
+    for (int j = 0; j < d; j++) out[j] = 0;
+    for (int p = 0; p <= last; p++)
+        for (int j = 0; j < d; j++)
+            out[j] += score[p] / total * values[((size_t)p * (size_t)kv_heads + (size_t)kv_head) * (size_t)d + (size_t)j];
+    free(score);
+}
+
+/* A long context cut into parts, and rows of a prompt beside it; items from the last to the first. */
+START_TEST(is_softmax_over_what_a_row_sees) {
+    enum { LONG = CTX - 1, LAYER = 1 };
+    rig *g = rig_new(4, 2, 1 + 3 * _i, 2);
+    sl_forward *f = g->f;
+    int d = f->m->hp.head_dim, heads = f->m->hp.heads;
+    size_t room = (size_t)CTX * (size_t)(f->m->hp.kv_heads * d);
+    double *keys[2], *values[2];
+    for (int s = 0; s < 2; s++) {
+        keys[s] = malloc(room * sizeof(double));
+        values[s] = malloc(room * sizeof(double));
+        fill_pages(g, s, LAYER, s ? 400 : LONG + 1, keys[s], values[s]);
+    }
+    add_rows(g, 0, LONG, 1);
+    add_rows(g, 1, 350, _i ? 50 : 3);
+    for (int i = 0; i < g->step.rows * heads * d; i++) f->q[i] = 2 * random_float(g->r);
+    check_plan(g);
+    ck_assert_int_gt(f->attention.chunk[0].parts, 1);
+    for (int item = f->attention.items - 1; item >= 0; item--) sl__attend_item(f, LAYER, 0, item);
+    double worst = 0;
+    for (int row = 0; row < g->step.rows; row++)
+        for (int h = 0; h < heads; h++) {
+            double want[32];
+            int s = g->row[row].sequence;
+            size_t at = (size_t)(row * heads + h) * (size_t)d;
+            exact(g, f->q + at, h / f->group, g->row[row].position, keys[s], values[s], want);
+            for (int j = 0; j < d; j++) worst = fmax(worst, fabs((double)f->a.f[at + (size_t)j] - want[j]));
+        }
+    ck_assert_msg(worst < 2e-5, "off by %g", worst);
+    for (int i = 0; i < f->attention.max_counters; i++) ck_assert_int_eq(atomic_load(&f->attention.counter[i]), 0);
+    for (int s = 0; s < 2; s++) free(keys[s]), free(values[s]);
+    rig_free(g);
+}
+END_TEST
+
+int main(void) {
+    sl_error e;
+    if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
+    Suite *s = suite_create("attention");
+    TCase *t = tcase_create("attention");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, plan_covers_the_step, 0, 5);
+    tcase_add_loop_test(t, is_softmax_over_what_a_row_sees, 0, 2);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

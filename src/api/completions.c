@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,7 +84,8 @@ static void refuse(sl__completion *c, const sl_error *err) {
     c->http_status = sl__refuse(c->api, c->x, err);
 }
 
-/* Why it is not finished as it should be; returns the HTTP status that says so. */
+/* Why it did not end as it should; returns the HTTP status that says so. Its request is over, it has none, or it was cut off
+ * here: until it is over, the engine's own reason is not known. */
 static int failure(const sl__completion *c, const char **ret_why) {
     int finish = c->request ? sl_request_finish(c->request) : -1;
     *ret_why = c->request ? sl_request_failure(c->request) : "";
@@ -127,7 +129,7 @@ static bool fill(void *ctx, sl_buffer *out) {
     if (out->len != before) c->sent = sl_clock_ns();
     if (complete && !c->broken) {
         if (c->fields.include_usage) sl__answer_usage_chunk(c, out);
-    } else if (complete || c->timed_out || (over && out->len == before)) {
+    } else if (c->timed_out || (over && out->len == before)) { /* broken: the reason comes with the request's end */
         int status = failure(c, &why);
         sl__answer_error_chunk(status, why, out);
     } else {
@@ -194,6 +196,7 @@ static void news_stream(sl__completion *c) {
 }
 
 void sl__completions_news(sl_api *a) {
+    SL_ON_THREAD(LOOP);
     if (!a->engine) return;
     for (sl_request *r = sl_engine_take_ready(a->engine), *next; r; r = next) {
         next = sl_request_ready_next(r);
@@ -249,6 +252,7 @@ static bool submit(sl__completion *c) {
         .prompt_logprobs = f->echo ? (int)f->logprobs : -1,
         .stream = f->stream,
         .id = c->id,
+        .arrived = c->arrived,
         .user = c,
     };
     sl_request *r;
@@ -264,6 +268,7 @@ static bool submit(sl__completion *c) {
 }
 
 static void text_run(sl__job *job) {
+    SL_ON_THREAD(TEXT);
     sl__completion *c = (sl__completion *)job;
     if (c->body) sl__completion_parse(c);
     sl__completion_tokenize(c);
@@ -290,7 +295,7 @@ static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
     c->job = (sl__job){.run = text_run, .back = text_back};
     c->api = a;
     c->x = x;
-    c->arrived = sl_clock_ns();
+    c->arrived = sl_http_arrived(x);
     c->created = sl_clock_unix();
     snprintf(c->id, sizeof c->id, "cmpl-%s", sl_http_request_id(x));
     c->body = sl_http_take_body(x, &c->body_len);
@@ -308,6 +313,7 @@ static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
 }
 
 void sl__completions_post(void *api, sl_http_exchange *x) {
+    SL_ON_THREAD(LOOP);
     sl_api *a = api;
     sl_error err;
     if (a->draining) {

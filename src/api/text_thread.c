@@ -7,6 +7,7 @@
 static void *text_main(void *arg) {
     sl_api *a = arg;
     pthread_setname_np(pthread_self(), "sl-text");
+    sl_thread_is(SL_THREAD_TEXT);
     for (;;) {
         sl_mail *m = sl_mailbox_wait(a->jobs, UINT64_MAX);
         if (!m && atomic_load(&a->text_stop)) return NULL;
@@ -41,6 +42,7 @@ void sl__text_stop(sl_api *a) {
 }
 
 sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e) {
+    SL_ON_THREAD(LOOP);
     bool room = a->text_bytes == 0 || (a->text_bytes < SL_TEXT_BYTES && job->bytes <= SL_TEXT_BYTES - a->text_bytes);
     if (!room || sl_mailbox_put(a->jobs, &job->mail) != SL_OK) {
         sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);

@@ -1,6 +1,19 @@
 #include "base/thread.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static _Thread_local sl_thread_role own_role;
+
+void sl_thread_is(sl_thread_role role) { own_role = role; }
+
+void sl_thread_check(sl_thread_role role, const char *function) {
+    static const char *const names[] = {"any", "loop", "text", "engine", "worker"};
+    if (own_role == SL_THREAD_ANY || own_role == role) return;
+    fprintf(stderr, "%s is called on the %s thread; it belongs to the %s thread\n", function, names[own_role], names[role]);
+    abort();
+}
 
 bool sl_thread_start(pthread_t *ret, void *(*main)(void *), void *arg) {
     static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};

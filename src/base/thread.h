@@ -1,4 +1,4 @@
-/* thread.h: starting a thread.
+/* thread.h: starting a thread, and asserting which one runs.
  * Any thread; the starter joins what it started.
  *
  * Asynchronous signals go to the thread that handles them (the loop), so they are blocked in all others. Faults are not:
@@ -11,5 +11,19 @@
 
 /* false: the system gives no more threads. */
 bool sl_thread_start(pthread_t *ret, void *(*main)(void *), void *arg);
+
+/* A header's second line says which thread calls its functions; debug builds assert it. A thread that has a role says so
+ * when it begins; one without (a test, `run`, `bench`) may call everything. */
+typedef enum sl_thread_role { SL_THREAD_ANY, SL_THREAD_LOOP, SL_THREAD_TEXT, SL_THREAD_ENGINE, SL_THREAD_WORKER } sl_thread_role;
+
+void sl_thread_is(sl_thread_role role); /* of the calling thread, from now on */
+
+/* SL_ON_THREAD(LOOP): in a debug build aborts, naming both roles and the function, on a thread of another role. */
+#ifdef NDEBUG
+#define SL_ON_THREAD(role) ((void)0)
+#else
+#define SL_ON_THREAD(role) sl_thread_check(SL_THREAD_##role, __func__)
+#endif
+void sl_thread_check(sl_thread_role role, const char *function);
 
 #endif

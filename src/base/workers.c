@@ -110,6 +110,7 @@ static void *worker(void *arg) {
     char name[16];
     snprintf(name, sizeof name, "sluice-w%d", p->self);
     pthread_setname_np(pthread_self(), name);
+    sl_thread_is(SL_THREAD_WORKER);
     if (w->nice_value) setpriority(PRIO_PROCESS, (id_t)gettid(), w->nice_value);
     for (unsigned region = 0;; region++) {
         await_change(w, &w->region, region);

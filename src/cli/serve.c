@@ -417,6 +417,7 @@ int sl_serve(sl_settings *s) {
         return 1;
     }
     uv_loop_init(&v.loop);
+    sl_thread_is(SL_THREAD_LOOP);
     if (start(&v, &err)) {
         sl_log(SL_LOG_ERROR, "%s", err.message);
         v.status = err.code == SL_MISUSE ? 2 : 1;

@@ -91,6 +91,7 @@ static void take_mail(sl_engine *g, bool idle) {
 static void *engine_main(void *arg) {
     sl_engine *g = arg;
     pthread_setname_np(pthread_self(), "sl-engine");
+    sl_thread_is(SL_THREAD_ENGINE);
     if (g->config.worker_nice) setpriority(PRIO_PROCESS, (id_t)gettid(), g->config.worker_nice);
     for (bool stop = false; !stop;) {
         bool idle = !g->requests;
@@ -116,6 +117,7 @@ static void *engine_main(void *arg) {
 /* --- from the other thread --- */
 
 sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
+    SL_ON_THREAD(LOOP);
     const sl_engine_config *c = &g->config;
     if (atomic_load(&g->draining)) {
         sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_DRAINING, 1);

@@ -1,5 +1,7 @@
 #include "engine/internal.h"
 
+#include "base/thread.h"
+
 /* What the engine has to tell, on its way to the loop.
  *
  * During a step the engine collects the requests that have news in a list of its own. At the end of the step each of them is
@@ -31,6 +33,7 @@ static void push(sl_engine *g, sl_request *r) {
 }
 
 void sl__news_publish(sl_engine *g) {
+    SL_ON_THREAD(ENGINE);
     if (!g->news) return;
     for (sl_request *r = g->news, *next; r; r = next) {
         next = r->news_next;
@@ -43,6 +46,7 @@ void sl__news_publish(sl_engine *g) {
 }
 
 sl_request *sl_engine_take_ready(sl_engine *g) {
+    SL_ON_THREAD(LOOP);
     sl_request *list = NULL;
     for (sl_request *r = atomic_exchange(&g->ready, NULL), *next; r; r = next) { /* newest first: turned round */
         next = r->ready_next; /* before the word changes: from then on the engine may push it again */

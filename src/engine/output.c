@@ -1,6 +1,7 @@
 #include "engine/internal.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -210,6 +211,7 @@ static void count_rows(sl_engine *g, const sl__sequence *s) {
 }
 
 void sl__output_accept(sl_engine *g) {
+    SL_ON_THREAD(ENGINE);
     for (int i = 0; i < g->sequences; i++) {
         sl__sequence *s = g->in_step[i];
         count_rows(g, s);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -243,6 +244,7 @@ fail:
 }
 
 void sl_request_free(sl_request *r) {
+    SL_ON_THREAD(LOOP);
     if (!r) return;
     for (int i = 0; r->sequence && i < r->choices; i++) sl__held_done(&r->sequence[i].held);
     sl_free(r->ring.data);
@@ -255,6 +257,7 @@ void sl_request_free(sl_request *r) {
 void *sl_request_user(const sl_request *r) { return r->user; }
 
 bool sl_request_next(sl_request *r, sl_event *ret) {
+    SL_ON_THREAD(LOOP);
     const sl__record *rec = sl__ring_next(&r->ring);
     if (!rec) return false;
     const sl_logprob *top = (const sl_logprob *)(const void *)(rec + 1);
@@ -275,6 +278,7 @@ bool sl_request_next(sl_request *r, sl_event *ret) {
 }
 
 void sl_request_cancel(sl_request *r, sl_cancel why) {
+    SL_ON_THREAD(LOOP);
     int no = 0;
     if (!atomic_compare_exchange_strong(&r->cancelled, &no, (int)why)) return;
     sl_mailbox_poke(r->engine->inbox);
@@ -282,9 +286,9 @@ void sl_request_cancel(sl_request *r, sl_cancel why) {
 
 bool sl_request_over(const sl_request *r) { return r->over; }
 
-int sl_request_finish(const sl_request *r) { return r->finish; }
+int sl_request_finish(const sl_request *r) { return r->over ? r->finish : -1; } /* before, the engine writes it */
 
-const char *sl_request_failure(const sl_request *r) { return r->failure; }
+const char *sl_request_failure(const sl_request *r) { return r->over ? r->failure : ""; }
 
 static double seconds_between(uint64_t from, uint64_t to) { return from && to > from ? (double)(to - from) / 1e9 : 0; }
 
@@ -300,6 +304,7 @@ sl_usage sl_request_usage(const sl_request *r) {
 /* --- the engine's side --- */
 
 void sl__request_take(sl_engine *g, sl_request *r) {
+    SL_ON_THREAD(ENGINE);
     r->next = g->requests;
     if (r->next) r->next->prev = r;
     g->requests = r;
@@ -315,6 +320,7 @@ void sl__request_leave(sl_engine *g, sl_request *r) {
 }
 
 bool sl__request_emit(sl_request *r, const sl_event *ev) {
+    SL_ON_THREAD(ENGINE);
     size_t tops = (size_t)ev->top_count * sizeof *ev->top, bytes = sizeof(sl__record) + tops + ev->text_len;
     sl__record *rec = sl__ring_reserve(&r->ring, bytes);
     if (!rec) return false;

@@ -100,9 +100,10 @@ void sl_request_cancel(sl_request *r, sl_cancel why);
  * ready list. */
 bool sl_request_over(const sl_request *r);
 
-/* How it ended, once over; SL_FINISH_STOP or SL_FINISH_LENGTH if all choices did (length if any), else the failure. */
+/* How it ended: SL_FINISH_STOP or SL_FINISH_LENGTH if all choices did (length if any), else the failure. -1 until it is over:
+ * the engine may still write it. */
 int sl_request_finish(const sl_request *r);
-/* The message when it failed (SL_FINISH_ERROR), else "". */
+/* The message when it failed (SL_FINISH_ERROR) and is over, else "". */
 const char *sl_request_failure(const sl_request *r);
 
 /* Numbers for `usage` and the log line; once over, or at any event for what is known. */

@@ -2,6 +2,7 @@
 import json
 import math
 import random
+import time
 
 from harness import Server, checkpoint, stretched
 
@@ -339,6 +340,22 @@ def test_an_output_too_large_for_memory_is_no_matter_of_context():
         status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 64, "logprobs": 20})
         assert status == 400 and answer["error"]["code"] == "output_too_large" and answer["error"]["param"] == "max_tokens", answer
         assert s.value("sluice_requests_rejected_total", reason="too_long") == 0
+
+
+def test_times_begin_when_the_request_arrives():
+    """The head comes, the body half a second later: that is in the time to the first token, in the whole and in the log."""
+    with Server(MODEL) as s:
+        body = json.dumps({"prompt": [1], "max_tokens": 2, "ignore_eos": True}).encode()
+        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body))
+        time.sleep(0.5)
+        c.sendall(body)
+        while c.recv(65536):
+            pass
+        for name in ("time_to_first_token", "e2e_request_latency", "request_queue_time"):
+            assert s.value(f"sluice_{name}_seconds_sum") > 0.45, name
+        s.until(lambda: "first_token_seconds" in s.text(), what="the log line")
+        line = next(line for line in s.text().splitlines() if "first_token_seconds" in line)
+        assert all(float(line.split(f"{key}=")[1].split()[0]) > 0.45 for key in ("queue_seconds", "first_token_seconds", " seconds")), line
 
 
 def test_models():

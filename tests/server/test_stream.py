@@ -72,7 +72,7 @@ def test_no_event_has_an_end_of_line_inside():
         text = "a\u2028b\u2029c\x85d\x0ce\x1c"
         c = s.raw(b"")
         body = json.dumps({"prompt": text, "max_tokens": 3, "echo": True, "stream": True, "ignore_eos": True}).encode()
-        c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        c.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         data = b""
         while part := c.recv(65536):
             data += part

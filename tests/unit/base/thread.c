@@ -1,6 +1,9 @@
 #include "base/thread.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../run.h"
 
@@ -27,4 +30,29 @@ START_TEST(signals_are_blocked_but_faults_are_not) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("base/thread", 10, signals_are_blocked_but_faults_are_not); }
+static void *as_engine(void *arg) {
+    (void)arg;
+    sl_thread_is(SL_THREAD_ENGINE);
+    sl_thread_check(SL_THREAD_ENGINE, "its own");
+    return NULL;
+}
+
+START_TEST(a_wrong_thread_aborts) {
+    pthread_t id;
+    int status;
+    sl_thread_check(SL_THREAD_LOOP, "a thread without a role may call everything");
+    ck_assert(sl_thread_start(&id, as_engine, NULL));
+    pthread_join(id, NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(1);
+        sl_thread_is(SL_THREAD_ENGINE);
+        sl_thread_check(SL_THREAD_LOOP, "the loop's");
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+END_TEST
+
+int main(void) { return RUN_TESTS("base/thread", 10, signals_are_blocked_but_faults_are_not, a_wrong_thread_aborts); }

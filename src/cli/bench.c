@@ -273,5 +273,5 @@ int sl_bench(sl_settings *s) {
         sl_free(b);
     }
     sl_model_close(m);
-    return st ? 1 : 0;
+    return !st ? 0 : err.code == SL_MISUSE ? 2 : 1;
 }

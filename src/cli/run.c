@@ -1,46 +1,95 @@
 #include "cli/cli.h"
 
+#include "cli/experts.h"
 #include "cli/load.h"
 #include "cli/plan.h"
 
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* `sluice run`: one completion to the terminal, streamed; the engine as the server runs it, with one client. */
+/* `sluice run`: one completion to the terminal, streamed; the engine as the server runs it, with one client.
+ *
+ * Who reads the text may stop for as long as he likes (a pager, a paused terminal): then the engine waits with him. It
+ * waits in the call that tells of news, so it is never more than two steps ahead of what was written, and nothing of the
+ * output ring, which is bounded, can be lost. */
 
-static void wake(void *arg) { sem_post(arg); }
+typedef struct teller {
+    sem_t news;  /* the engine has said something */
+    sem_t heard; /* what it may say before it waits */
+} teller;
 
-static void print_json(const sl_settings *s, const sl_buffer *text, const sl_usage *u, int finish) {
+static void wait_for(sem_t *s) {
+    while (sem_wait(s) && errno == EINTR) {}
+}
+
+/* Engine thread. */
+static void wake(void *arg) {
+    teller *t = arg;
+    sem_post(&t->news);
+    wait_for(&t->heard);
+}
+
+/* All of it to standard output, however long that takes and whatever mode the descriptor is in. Returns 0, or errno when it cannot be
+ * written. */
+static int put(const char *data, size_t len) {
+    while (len > 0) {
+        ssize_t n = write(STDOUT_FILENO, data, len);
+        if (n < 0 && errno == EAGAIN) poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
+        else if (n < 0 && errno != EINTR) return errno;
+        if (n <= 0) continue;
+        data += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Writes the text of the request as it comes, or collects it; returns when the request is over, as put. */
+static int follow(sl_engine *g, sl_request *r, teller *t, bool quiet, sl_buffer *text) {
+    int error = 0;
+    while (!sl_request_over(r)) {
+        wait_for(&t->news);
+        sl_event ev;
+        sl_engine_take_ready(g);
+        while (sl_request_next(r, &ev)) {
+            if (quiet) sl_buffer_append(text, ev.text, ev.text_len);
+            else if (!error && (error = put(ev.text, ev.text_len))) sl_request_cancel(r, SL_CANCEL_CLIENT);
+        }
+        sem_post(&t->heard);
+    }
+    return error;
+}
+
+static sl_expert_totals *totals_of(const sl_engine *g, const sl_hparams *hp) {
+    sl_expert_totals *t = sl_calloc((size_t)hp->layers * (size_t)hp->experts + 1, sizeof *t);
+    for (int l = 0; t && l < hp->layers; l++)
+        for (int e = 0; e < hp->experts; e++) t[l * hp->experts + e] = sl_engine_expert(g, l, e);
+    return t;
+}
+
+static int print_json(const sl_settings *s, const sl_buffer *text, const sl_usage *u, int finish, const sl_experts_report *experts) {
     sl_buffer out = {0};
     sl_buffer_puts(&out, "{\"prompt\":");
     sl_buffer_json(&out, s->prompt, strlen(s->prompt));
     sl_buffer_puts(&out, ",\"text\":");
     sl_buffer_json(&out, text->data ? text->data : "", text->len);
     sl_buffer_printf(&out, ",\"finish_reason\":\"%s\",\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
-                           "\"first_token_seconds\":%.6f,\"total_seconds\":%.6f}",
-                     sl_finish_names[finish],
-                     (long long)u->prompt_tokens, (long long)u->generated_tokens, u->first_token_seconds, u->total_seconds);
-    printf("%s\n", sl_buffer_text(&out));
-    sl_buffer_done(&out);
-}
-
-/* Prints the text of the request as it comes; returns when the engine has let go. */
-static void follow(sl_engine *g, sl_request *r, sem_t *news, bool quiet, sl_buffer *text) {
-    while (!sl_request_over(r)) {
-        while (sem_wait(news) && errno == EINTR) {}
-        sl_event ev;
-        sl_engine_take_ready(g);
-        while (sl_request_next(r, &ev)) {
-            if (quiet) sl_buffer_append(text, ev.text, ev.text_len);
-            else if (ev.text_len) fwrite(ev.text, 1, ev.text_len, stdout);
-        }
-        if (!quiet) fflush(stdout);
+                           "\"first_token_seconds\":%.6f,\"total_seconds\":%.6f",
+                     sl_finish_names[finish], (long long)u->prompt_tokens, (long long)u->generated_tokens, u->first_token_seconds,
+                     u->total_seconds);
+    if (experts) {
+        sl_buffer_puts(&out, ",\"experts\":");
+        sl_experts_json(experts, &out);
     }
+    sl_buffer_puts(&out, "}\n");
+    int error = out.failed ? ENOMEM : put(out.data, out.len);
+    sl_buffer_done(&out);
+    return error;
 }
 
 static sl_status make_request(const sl_settings *s, const sl_engine *g, const sl_ids *ids, sl_request **ret, sl_error *e) {
@@ -68,12 +117,30 @@ static sl_status make_request(const sl_settings *s, const sl_engine *g, const sl
     return sl_request_new(g, &spec, ret, e);
 }
 
-static void print_stats(const sl_usage *u) {
+static void print_stats(const sl_usage *u, const sl_experts_report *experts) {
     double decode = u->total_seconds - u->first_token_seconds;
-    fprintf(stderr, "\n%lld prompt tokens, first token after %.3f s (%.1f tokens/s); %lld tokens at %.1f tokens/s\n",
+    sl_buffer table = {0};
+    sl_experts_text(experts, &table);
+    fprintf(stderr, "\n%lld prompt tokens, first token after %.3f s (%.1f tokens/s); %lld tokens at %.1f tokens/s\n%s",
             (long long)u->prompt_tokens, u->first_token_seconds,
             u->first_token_seconds > 0 ? (double)u->prompt_tokens / u->first_token_seconds : 0, (long long)u->generated_tokens,
-            decode > 0 ? (double)(u->generated_tokens - 1) / decode : 0);
+            decode > 0 ? (double)(u->generated_tokens - 1) / decode : 0, sl_buffer_text(&table));
+    sl_buffer_done(&table);
+}
+
+/* After the request is over: what is said of it beside its text. Returns the exit status. */
+static int report(const sl_settings *s, const sl_engine *g, const sl_request *r, const sl_buffer *text, int error) {
+    const sl_hparams *hp = &s->engine.model->hp;
+    sl_usage u = sl_request_usage(r);
+    int finish = sl_request_finish(r);
+    sl_expert_totals *totals = s->stats ? totals_of(g, hp) : NULL;
+    sl_experts_report experts = {hp->layers, totals ? hp->experts : 0, hp->experts_used, hp->sparse, totals};
+    if (!error) error = s->json ? print_json(s, text, &u, finish, totals ? &experts : NULL) : put("\n", 1);
+    if (s->stats) print_stats(&u, &experts);
+    sl_free(totals);
+    if (error) fprintf(stderr, "sluice run: standard output cannot be written: %s\n", strerror(error));
+    else if (!sl_finish_good(finish)) fprintf(stderr, "sluice run: %s\n", sl_request_failure(r));
+    return !error && sl_finish_good(finish) ? 0 : 1;
 }
 
 int sl_run(sl_settings *s) {
@@ -84,15 +151,16 @@ int sl_run(sl_settings *s) {
     sl_request *r = NULL;
     sl_ids ids = {0};
     sl_buffer text = {0};
-    sem_t news;
-    sem_init(&news, 0, 0);
+    teller t;
+    sem_init(&t.news, 0, 0);
+    sem_init(&t.heard, 0, 1);
     int status = 1;
     sl_status st = s->prompt ? SL_OK : sl_fail(&err, SL_MISUSE, "no prompt given");
     s->engine.max_sequences = 1;
     s->engine.queue = 1;
     s->engine.token_gap_ms = 500;
     s->engine.wake = wake;
-    s->engine.wake_arg = &news;
+    s->engine.wake_arg = &t;
     if (st || (st = sl_load(s->model, &loaded, &err))) goto fail;
     sl_loaded_warn(&loaded, "run");
     if ((st = sl_plan_make(s, loaded.model, &plan, &err)) ||
@@ -107,14 +175,8 @@ int sl_run(sl_settings *s) {
     if ((st = sl_engine_new(&s->engine, &g, &err)) || (st = make_request(s, g, &ids, &r, &err)) ||
         (st = sl_engine_submit(g, r, &err)))
         goto fail;
-    follow(g, r, &news, s->json, &text);
-    sl_usage u = sl_request_usage(r);
-    int finish = sl_request_finish(r);
-    if (s->json) print_json(s, &text, &u, finish);
-    else printf("\n");
-    if (s->stats) print_stats(&u);
-    if (finish <= SL_FINISH_LENGTH) status = 0;
-    else fprintf(stderr, "sluice run: %s\n", sl_request_failure(r));
+    int error = follow(g, r, &t, s->json, &text);
+    status = report(s, g, r, &text, error);
 fail:
     if (st) {
         fprintf(stderr, "sluice run: %s\n", err.message);
@@ -125,6 +187,7 @@ fail:
     sl_unload(&loaded);
     sl_free(ids.id);
     sl_buffer_done(&text);
-    sem_destroy(&news);
+    sem_destroy(&t.news);
+    sem_destroy(&t.heard);
     return status;
 }

@@ -142,6 +142,11 @@ int sl_engine_live(const sl_engine *g) { return atomic_load(&g->live); }
 int sl_engine_waiting(const sl_engine *g) { return atomic_load(&g->waiting); }
 const sl_engine_config *sl_engine_config_of(const sl_engine *g) { return &g->config; }
 
+sl_expert_totals sl_engine_expert(const sl_engine *g, int layer, int expert) {
+    assert(sl_engine_live(g) == 0);
+    return sl_expert_stats_get(g->stats, layer, expert);
+}
+
 uint64_t sl_engine_stuck_ns(const sl_engine *engine) {
     sl_engine *g = (sl_engine *)(uintptr_t)engine;
     uint64_t progress = sl_workers_progress(g->workers), now = sl_clock_ns(), since = atomic_load(&g->busy_since);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/workers.h"
 #include "engine/request.h"
+#include "experts/stats.h"
 #include "forward/forward.h"
 #include "metrics/metrics.h"
 #include "model/model.h"
@@ -59,6 +60,9 @@ int sl_engine_waiting(const sl_engine *g);
 uint64_t sl_engine_stuck_ns(const sl_engine *g);
 /* Seconds until a place is likely to be free for one more request, 1 … 60: for Retry-After. Any thread. */
 int sl_engine_retry_after(const sl_engine *g);
+
+/* What an expert did since the start. Only while no request is live: from the submitting thread, after the last one was over. */
+sl_expert_totals sl_engine_expert(const sl_engine *g, int layer, int expert);
 
 const sl_engine_config *sl_engine_config_of(const sl_engine *g);
 

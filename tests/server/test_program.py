@@ -1,8 +1,10 @@
 """The program itself: options, configuration, exit statuses, run and inspect, bad files."""
+import fcntl
 import json
 import os
 import subprocess
 import tempfile
+import time
 
 import harness
 from harness import Server, checkpoint, temporary
@@ -28,6 +30,15 @@ def test_exit_statuses():
     assert sluice("serve", MODEL, "--tier", "avx9000").returncode == 2
     assert sluice("serve", MODEL, "--host", "0.0.0.0").returncode != 0
     assert sluice("serve", "/no/such/file.gguf").returncode == 1
+    for command in ("serve", "run", "bench", "inspect"):
+        more = ["Hello"] if command == "run" else []
+        assert sluice(command, MODEL, *more, "--ctx", 9999999).returncode == 2, command  # out of the option's range
+        if command != "inspect":  # which says what would be refused
+            r = sluice(command, MODEL, *more, "--ctx", 4000000)  # beyond the model's context
+            assert r.returncode == 2 and "--ctx" in r.stderr, (command, r.returncode, r.stderr)
+        assert sluice(command, MODEL, *more, "--nonsense").returncode == 2, command
+        assert sluice(command).returncode == 2 and sluice(command, "/no/such/file.gguf", *more).returncode == 1, command
+        assert sluice(command, MODEL, "one", "two").returncode == 2, command
 
 
 def test_configuration_environment_and_command_line():
@@ -63,6 +74,50 @@ def test_run():
     assert sluice("run", MODEL, "x" * 100000).returncode != 0
     with Server(MODEL) as s:
         assert s.complete(prompt="Hello", max_tokens=5, temperature=0)["choices"][0]["text"] == answer["text"]
+
+
+def test_run_says_which_experts_ran():
+    r = sluice("run", MODEL, "Hello", "--max-tokens", 9, "--stats", "--json")
+    assert r.returncode == 0, r.stderr
+    answer = json.loads(r.stdout)
+    rows = answer["prompt_tokens"] + answer["completion_tokens"] - 1
+    for layer in answer["experts"]:
+        assert layer["rows"] == rows and sum(layer["tokens"]) == 2 * rows and len(layer["tokens"]) == 8, layer
+        assert sum(layer["compute_seconds"]) > 0
+    table = [line.split() for line in r.stderr.split("hottest\n")[1].strip().split("\n")]
+    assert [int(line[0]) for line in table] == [layer["layer"] for layer in answer["experts"]]
+    for line, layer in zip(table, answer["experts"]):
+        assert int(line[1]) == rows and int(line[2]) == sum(t > 0 for t in layer["tokens"])
+        assert layer["tokens"][int(line[7])] == max(layer["tokens"]), (line, layer)
+    r = sluice("run", checkpoint("llama-mha-bias.gguf"), "Hello", "--max-tokens", 3, "--stats")
+    assert r.returncode == 0 and "tokens/s" in r.stderr and "hottest" not in r.stderr, r.stderr
+
+
+def test_run_waits_for_its_reader():
+    """A pager that is not scrolled, also where the descriptor does not block: not a byte is lost."""
+    model = harness.stretched("qwen3moe-gqa")
+    arguments = [harness.BINARY, "run", model, "Hello", "--max-tokens", "8000"]
+    whole = subprocess.run(arguments, capture_output=True, timeout=120)
+    assert whole.returncode == 0 and len(whole.stdout) > 8000, (whole.returncode, len(whole.stdout))
+    for blocking in (True, False):
+        r, w = os.pipe()
+        fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(w, blocking)
+        p = subprocess.Popen(arguments, stdout=w, stderr=subprocess.PIPE)
+        os.close(w)
+        paused = os.read(r, 100)
+        clock = lambda: open(f"/proc/{p.pid}/schedstat").read()
+        before, same, end = clock(), 0, time.monotonic() + 60
+        while same < 20 and p.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+            before, same = clock(), same + 1 if clock() == before else 0
+        assert p.poll() is None, p.stderr.read()
+        with os.fdopen(r, "rb") as f:
+            assert paused + f.read() == whole.stdout
+        assert p.wait(60) == 0, p.stderr.read()
+    with open("/dev/full", "wb") as full:
+        r = subprocess.run([*arguments[:4], "--max-tokens", "5"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert r.returncode == 1 and "No space left" in r.stderr, r.stderr
 
 
 def test_inspect():

@@ -281,7 +281,10 @@ sl_status sl__gguf_parse(const uint8_t *data, size_t size, const char *origin, i
     uint64_t tensor_count = 0, key_count = 0, alignment = 0;
     if (size < 24) return sl_fail(e, SL_FORMAT, "a file of %zu bytes is no GGUF file", size);
     sl_status s = read_u32(&r, &magic, e);
-    if (s == SL_OK && magic != 0x46554747) s = sl_fail(e, SL_FORMAT, "not a GGUF file: it does not begin with \"GGUF\"");
+    if (s == SL_OK && magic != 0x46554747) {
+        const char *mistaken = sl__mistaken_file(data, size);
+        s = sl_fail(e, SL_FORMAT, "not a GGUF file: %s", mistaken ? mistaken : "it does not begin with \"GGUF\"");
+    }
     if (s == SL_OK) s = read_u32(&r, &version, e);
     if (s == SL_OK && version && (version & 0xFFFF) == 0) s = sl_fail(e, SL_UNSUPPORTED, "big-endian GGUF is not read");
     if (s == SL_OK && version != 2 && version != 3)

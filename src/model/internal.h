@@ -53,6 +53,8 @@ typedef struct sl__tensors {
     sl__index index; /* arena set by the owner */
     sl__tensor *entry; /* [index.count] */
     uint32_t cap;
+    bool later_counts;  /* a name that another file had already is replaced, not an error */
+    uint32_t replaced;  /* how often that was */
 } sl__tensors;
 
 sl_status sl__tensors_add(sl__tensors *t, const char *name, size_t len, const sl__tensor *value, sl_error *e);
@@ -136,8 +138,20 @@ typedef struct sl__open {
     sl_layer *layer; /* model.layer, writable */
 } sl__open;
 
+/* ---- files.c ---- */
+
 /* Maps one more file; *ret is its number. */
 sl_status sl__open_map(sl__open *o, const char *path, int *ret, sl_error *e);
+void sl__close_maps(sl__open *o);
+
+/* ---- mistaken.c: what was given instead of a model ---- */
+
+/* A clause about a file that is not what it should be, by its first bytes ("it is a web page: …"); NULL: it cannot be told. */
+const char *sl__mistaken_file(const uint8_t *data, size_t size);
+/* Fails with SL_NOT_FOUND: the folder has no config.json, or (`config`) none of the weights' files, and what to give instead. */
+sl_status sl__mistaken_folder(const char *path, bool config, sl_error *e);
+/* Is it a link to a file that is not there? */
+bool sl__dangling(const char *path);
 
 /* ---- The steps ---- */
 

@@ -89,8 +89,13 @@ static sl_status read_offsets(const sl_json *at, uint64_t size, uint64_t *ret_be
     return s;
 }
 
+typedef struct range {
+    const uint8_t *data;
+    uint64_t bytes;
+} range;
+
 static sl_status read_tensor(const sl_json *at, const uint8_t *data, uint64_t size, int file, sl__tensors *tensors,
-                             sl_error *e) {
+                             range *ret_range, sl_error *e) {
     sl__tensor t = {.file = file};
     sl_json dtype, shape, offsets;
     uint64_t begin = 0, end = 0;
@@ -110,13 +115,9 @@ static sl_status read_tensor(const sl_json *at, const uint8_t *data, uint64_t si
         return sl_json_fail(&offsets, e, "span %" PRIu64 " bytes, which is not what shape and dtype say", end - begin);
     t.bytes = end - begin;
     t.data = data + begin;
+    *ret_range = (range){t.data, t.bytes};
     return sl__tensors_add(tensors, at->key, len, &t, e);
 }
-
-typedef struct range {
-    const uint8_t *data;
-    uint64_t bytes;
-} range;
 
 static int by_start(const void *a, const void *b) {
     const range *x = a, *y = b;
@@ -124,20 +125,35 @@ static int by_start(const void *a, const void *b) {
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
-static sl_status check_contiguous(const sl__tensor *t, size_t count, const uint8_t *data, uint64_t size,
-                                  const char *origin, sl_error *e) {
-    range *ranges = sl_malloc(count * sizeof *ranges + 1);
-    if (!ranges) return sl_fail(e, SL_NOMEM, "%s: out of memory for the tensor table", origin);
-    for (size_t i = 0; i < count; i++) ranges[i] = (range){t[i].data, t[i].bytes};
+/* Sorts the ranges. */
+static sl_status check_contiguous(range *ranges, size_t count, const uint8_t *data, uint64_t size, const char *origin,
+                                  sl_error *e) {
     qsort(ranges, count, sizeof *ranges, by_start);
     const uint8_t *next = data;
-    sl_status s = SL_OK;
-    for (size_t i = 0; i < count && s == SL_OK; i++) {
-        if (ranges[i].data != next) s = sl_fail(e, SL_FORMAT, "%s: the tensors' data have holes or overlaps", origin);
+    for (size_t i = 0; i < count; i++) {
+        if (ranges[i].data != next) return sl_fail(e, SL_FORMAT, "%s: the tensors' data have holes or overlaps", origin);
         next = ranges[i].data + ranges[i].bytes;
     }
-    if (s == SL_OK && next != data + size)
-        s = sl_fail(e, SL_FORMAT, "%s: %" PRIu64 " bytes after the last tensor", origin, size - (uint64_t)(next - data));
+    if (next != data + size)
+        return sl_fail(e, SL_FORMAT, "%s: %" PRIu64 " bytes after the last tensor", origin, size - (uint64_t)(next - data));
+    return SL_OK;
+}
+
+static sl_status read_tensors(const sl_json *top, const uint8_t *data, uint64_t size, int file, sl__tensors *tensors, sl_error *e) {
+    if (sl_json_size(top) > MAX_TENSORS) return sl_json_fail(top, e, "has more than %d tensors", MAX_TENSORS);
+    range *ranges = sl_malloc(sl_json_size(top) * sizeof *ranges + 1);
+    if (!ranges) return sl_fail(e, SL_NOMEM, "%s: out of memory for the tensor table", top->origin);
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+    sl_status s = SL_OK;
+    json_object_foreach(top->v, key, value) {
+        sl_json at = {.v = value, .parent = top, .key = key};
+        if (strcmp(key, "__metadata__") == 0) continue;
+        s = read_tensor(&at, data, size, file, tensors, &ranges[count++], e);
+        if (s != SL_OK) break;
+    }
+    if (s == SL_OK) s = check_contiguous(ranges, count, data, size, top->origin, e);
     sl_free(ranges);
     return s;
 }
@@ -146,7 +162,9 @@ sl_status sl__safetensors_parse(const uint8_t *data, size_t size, const char *or
                                 sl_error *e) {
     uint64_t header = 0;
     if (size < sizeof header) return sl_fail(e, SL_FORMAT, "%s: a file of %zu bytes is no safetensors file", origin, size);
+    const char *mistaken = sl__mistaken_file(data, size);
     memcpy(&header, data, sizeof header);
+    if ((header > size - sizeof header || header == 0) && mistaken) return sl_fail(e, SL_FORMAT, "%s is no safetensors file: %s", origin, mistaken);
     if (header > size - sizeof header)
         return sl_fail(e, SL_FORMAT, "%s: a header of %" PRIu64 " bytes in a file of %zu", origin, header, size);
     if (header > MAX_HEADER)
@@ -157,19 +175,7 @@ sl_status sl__safetensors_parse(const uint8_t *data, size_t size, const char *or
     sl_json top;
     sl_status s = sl_json_parse((const char *)data + sizeof header, (size_t)header, origin, &top, e);
     if (s != SL_OK) return s;
-    uint32_t first = tensors->index.count;
-    if (sl_json_size(&top) > MAX_TENSORS) s = sl_json_fail(&top, e, "has more than %d tensors", MAX_TENSORS);
-    const char *key;
-    json_t *value;
-    if (s == SL_OK) {
-        json_object_foreach(top.v, key, value) {
-            sl_json at = {.v = value, .parent = &top, .key = key};
-            if (strcmp(key, "__metadata__") == 0) continue;
-            s = read_tensor(&at, body, left, file, tensors, e);
-            if (s != SL_OK) break;
-        }
-    }
+    s = read_tensors(&top, body, left, file, tensors, e);
     json_decref(top.v);
-    if (s == SL_OK) s = check_contiguous(tensors->entry + first, tensors->index.count - first, body, left, origin, e);
     return s;
 }

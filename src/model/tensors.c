@@ -6,6 +6,16 @@
 #include <string.h>
 
 sl_status sl__tensors_add(sl__tensors *t, const char *name, size_t len, const sl__tensor *value, sl_error *e) {
+    int64_t before = sl__index_find(&t->index, name, len);
+    if (before >= 0 && (!t->later_counts || t->entry[before].file == value->file))
+        return sl_fail(e, SL_FORMAT, "tensor \"%.*s\" occurs twice", (int)len, name);
+    if (before >= 0) {
+        const char *kept = t->entry[before].name;
+        t->entry[before] = *value;
+        t->entry[before].name = kept;
+        t->replaced++;
+        return SL_OK;
+    }
     char *copy = sl_arena_copy(t->index.arena, SL_MEM_METADATA, name, len);
     if (!copy) return sl_fail(e, SL_NOMEM, "out of memory for the tensor table");
     if (t->index.count == t->cap) {
@@ -17,7 +27,6 @@ sl_status sl__tensors_add(sl__tensors *t, const char *name, size_t len, const sl
         t->cap = cap;
     }
     sl_status s = sl__index_add(&t->index, copy, (uint32_t)len);
-    if (s == SL_INVALID) return sl_fail(e, SL_FORMAT, "tensor \"%s\" occurs twice", copy);
     if (s != SL_OK) return sl_fail(e, s, "out of memory for the tensor table");
     sl__tensor *entry = &t->entry[t->index.count - 1];
     *entry = *value;

@@ -171,6 +171,17 @@ START_TEST(split_parts) {
 }
 END_TEST
 
+static sl_model *open_good(const char *name) {
+    char path[256];
+    sl_error e = {0};
+    sl_model *m = NULL;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert_msg(sl_model_open(path, &m, &e) == SL_OK, "%s", e.message);
+    return m;
+}
+
+static void put_text_file(const char *name, const char *text) { put_file(name, text, strlen(text)); }
+
 START_TEST(folders) {
     make_folder();
     open_fails("", "config.json");
@@ -182,19 +193,148 @@ START_TEST(folders) {
     open_fails("", "block_sparse_moe.gate.weight\" is missing");
     copy("mixtral-gqa/model.safetensors", "model.safetensors", "\"model.norm.weight\"", "\"model.norm.weighs\"");
     open_fails("", "tensor \"model.norm.weight\" is missing");
-    copy("mixtral-gqa/model.safetensors", "model.safetensors", NULL, NULL);
-    const char *const indexes[][2] = {
+    remove_folder();
+}
+END_TEST
+
+/* mixtral-top1 has four shards. What counts is what the files hold, as for transformers; of one file and an index, the file. */
+static void put_shards(void) {
+    char from[64], to[64];
+    copy("mixtral-top1/config.json", "config.json", NULL, NULL);
+    for (int i = 1; i <= 4; i++) {
+        snprintf(from, sizeof from, "mixtral-top1/model-%05d-of-00004.safetensors", i);
+        snprintf(to, sizeof to, "model-%05d-of-00004.safetensors", i);
+        copy(from, to, NULL, NULL);
+    }
+}
+
+#define SHARDS "\"b\":\"model-00002-of-00004.safetensors\",\"c\":\"model-00003-of-00004.safetensors\",\"d\":\"model-00004-of-00004.safetensors\""
+
+START_TEST(indexes) {
+    make_folder();
+    put_shards();
+    const char *const bad[][2] = {
         {"{}", "weight_map"},
+        {"{\"weight_map\":{}}", "names no file"},
         {"{\"weight_map\":{\"a\":\"../model.safetensors\"}}", "plain name"},
         {"{\"weight_map\":{\"a\":\"/etc/passwd\"}}", "plain name"},
         {"{\"weight_map\":{\"a\":7}}", "weight_map.a"},
         {"{\"weight_map\":{\"a\":\"b.safetensors\"}}", "b.safetensors"},
-        {"{\"weight_map\":{\"a\":\"model.safetensors\"}}", "lists 1 tensors, but the files have"},
+        {"{\"weight_map\":{" SHARDS "}}", "is missing"},
     };
-    for (size_t i = 0; i < sizeof indexes / sizeof *indexes; i++) {
-        put_file("model.safetensors.index.json", indexes[i][0], strlen(indexes[i][0]));
-        open_fails("", indexes[i][1]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put_text_file("model.safetensors.index.json", bad[i][0]);
+        open_fails("", bad[i][1]);
     }
+    /* It names tensors that no file has, and not one of those that the files have; the total is too large for an integer. */
+    put_text_file("model.safetensors.index.json", "{\"metadata\":{\"total_size\":1e400},\"weight_map\":{\"lm_head.bias\":\"model-00001-of-00004.safetensors\"," SHARDS "}}");
+    sl_model *m = open_good("");
+    ck_assert(m->files == 4 && sl_model_notes(m)->count == 0);
+    sl_model_close(m);
+    /* A tensor in two files: the last file's is used. */
+    copy("mixtral-top1/model-00001-of-00004.safetensors", "model-00005-of-00004.safetensors", NULL, NULL);
+    put_text_file("model.safetensors.index.json", "{\"weight_map\":{\"e\":\"model-00005-of-00004.safetensors\",\"a\":\"model-00001-of-00004.safetensors\"," SHARDS "}}");
+    m = open_good("");
+    sl_tensor_entry t;
+    int fifth = 0, first = 0;
+    for (int i = 0; sl_model_tensor(m, i, &t); i++) fifth += strstr(t.file, "00005-of") != NULL, first += strstr(t.file, "00001-of") != NULL;
+    ck_assert(m->files == 5 && fifth > 0 && first == 0);
+    ck_assert(sl_model_notes(m)->count == 1 && strstr(sl_model_notes(m)->text[0], "in more than one file"));
+    sl_model_close(m);
+    /* One file beside an older index. */
+    copy("mixtral-gqa/config.json", "config.json", NULL, NULL);
+    copy("mixtral-gqa/model.safetensors", "model.safetensors", NULL, NULL);
+    m = open_good("");
+    ck_assert_int_eq(m->files, 1);
+    ck_assert(sl_model_notes(m)->count == 1 && strstr(sl_model_notes(m)->text[0], "model.safetensors is read, model.safetensors.index.json beside it is not"));
+    sl_model_close(m);
+    put_text_file("model.safetensors.index.json", "not even JSON");
+    sl_model_close(open_good(""));
+    remove_folder();
+}
+END_TEST
+
+static void make(const char *name) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert_int_eq(mkdir(path, 0777), 0);
+}
+
+/* What people give instead of a model: the message says what it is, and what to give. */
+START_TEST(mistaken) {
+    make_folder();
+    const char *const files[][3] = {
+        {"a.gguf", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "a Git LFS pointer"},
+        {"a.bin", "PK\x03\x04 archive/data.pkl and what follows", "PyTorch's pickled checkpoints are not read"},
+        {"a.html", "<!DOCTYPE html><html>Access denied</html>", "a web page"},
+        {"config.json", "{\"model_type\":\"llama\",\"vocab_size\":1}", "give the folder that it lies in"},
+        {"a.ggml", "tjgg0000000000000000000000000000", "from before GGUF"},
+        {"a.txt", "nothing that is known, but a text of some length", "does not begin with \"GGUF\""},
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        put_text_file(files[i][0], files[i][1]);
+        open_fails(files[i][0], files[i][2]);
+    }
+    copy("mixtral-gqa/model.safetensors", "b.safetensors", NULL, NULL);
+    open_fails("b.safetensors", "it is a safetensors file: give the folder that it lies in");
+    put_text_file("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+    copy("mixtral-gqa/config.json", "config.json", NULL, NULL);
+    open_fails("", "model.safetensors is no safetensors file: a Git LFS pointer");
+    remove_folder();
+
+    const char *const names[][2] = { /* a file in a folder with config.json */
+        {"pytorch_model.bin", "there is no model.safetensors; pytorch_model.bin is PyTorch's"},
+        {"pytorch_model.bin.index.json", "there is no model.safetensors; pytorch_model.bin.index.json is PyTorch's"},
+        {"model-00001-of-00002.safetensors", "model.safetensors.index.json, which lists them, is missing"},
+        {"adapter_model.safetensors", "an adapter (LoRA)"},
+        {"consolidated.00.pth", "consolidated.00.pth is PyTorch's"},
+        {"consolidated.safetensors", "the publisher's own format"},
+        {"model.Q4_K_M.gguf", "model.Q4_K_M.gguf"},
+        {"other.safetensors", "other.safetensors has another name"},
+        {"README.md", "there is no model.safetensors"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        make_folder();
+        copy("mixtral-gqa/config.json", "config.json", NULL, NULL);
+        put_text_file(names[i][0], "x");
+        open_fails("", names[i][1]);
+        remove_folder();
+    }
+
+    make_folder(); /* a cache, as huggingface_hub lays it out: links into blobs */
+    make("models--org--tiny"), make("models--org--tiny/refs"), make("models--org--tiny/snapshots");
+    make("models--org--tiny/snapshots/0aaa"), make("models--org--tiny/snapshots/1bbb"), make("models--org--tiny/blobs");
+    open_fails("", "models--org--tiny/snapshots/0aaa");
+    open_fails("models--org--tiny", "/models--org--tiny/snapshots/0aaa");
+    put_text_file("models--org--tiny/refs/main", "1bbb");
+    open_fails("models--org--tiny", "it is a repository's folder in a cache; give");
+    open_fails("models--org--tiny", "/models--org--tiny/snapshots/1bbb");
+    copy("mixtral-gqa/config.json", "models--org--tiny/snapshots/1bbb/config.json", NULL, NULL);
+    open_fails("models--org--tiny/snapshots", "/models--org--tiny/snapshots/1bbb: give that folder");
+    char path[256];
+    snprintf(path, sizeof path, "%s/models--org--tiny/snapshots/1bbb/model.safetensors", folder);
+    ck_assert_int_eq(symlink("../../blobs/c0ffee", path), 0);
+    open_fails("models--org--tiny/snapshots/1bbb", "model.safetensors is a link to a file that is not there");
+    copy("mixtral-gqa/model.safetensors", "models--org--tiny/blobs/c0ffee", NULL, NULL);
+    sl_model *m = open_good("models--org--tiny/snapshots/1bbb/");
+    ck_assert_str_eq(m->name, "tiny");
+    sl_model_close(m);
+    remove_folder();
+}
+END_TEST
+
+/* Every shape of the seed "ones" has dimensions of 1, up to seven in all. */
+START_TEST(dimensions_of_one) {
+    char data[8192];
+    uint16_t config;
+    make_folder();
+    size_t n = read_test_file("fuzz/safetensors/ones", data, sizeof data);
+    memcpy(&config, data, sizeof config);
+    put_file("config.json", data + 2, config);
+    put_file("model.safetensors", data + 2 + config, n - 2 - config);
+    sl_model *m = open_good("");
+    ck_assert(m->hp.experts == 2 && m->layer[0].shared.up.rows == 2 && m->layer[0].q.cols == 4 && m->layer[0].shared_gate);
+    sl_model_close(m);
     remove_folder();
 }
 END_TEST
@@ -205,6 +345,8 @@ START_TEST(no_model) {
     ck_assert_int_ne(sl_model_open("/nonexistent/model.gguf", &m, &e), SL_OK);
     ck_assert_msg(strstr(e.message, "/nonexistent/model.gguf"), "%s", e.message);
     ck_assert_int_ne(sl_model_open("/nonexistent/model.gguf", &m, NULL), SL_OK);
+    ck_assert_int_eq(sl_model_open("Qwen/Qwen3-30B-A3B", &m, &e), SL_NOT_FOUND);
+    ck_assert_msg(strstr(e.message, "models are not downloaded"), "%s", e.message);
     ck_assert_ptr_null(m);
     ck_assert_ptr_null(sl_model_close(NULL));
     ck_assert_ptr_null(open_bytes("", 0, &e));
@@ -302,6 +444,9 @@ int main(void) {
     tcase_add_loop_test(c, containers_agree, 0, 8);
     tcase_add_test(c, split_parts);
     tcase_add_test(c, folders);
+    tcase_add_test(c, indexes);
+    tcase_add_test(c, mistaken);
+    tcase_add_test(c, dimensions_of_one);
     tcase_add_test(c, no_model);
     tcase_add_test(c, many_tensors);
     tcase_add_loop_test(c, out_of_memory, 0, 2);

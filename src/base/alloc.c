@@ -1,4 +1,4 @@
-/* alloc.c */
+/* alloc.c: every way to the heap asks must_fail() first, so that a test can make any one allocation fail. */
 #include "base/alloc.h"
 #include "base/checked.h"
 

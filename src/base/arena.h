@@ -1,7 +1,8 @@
 /* arena.h: memory of one lifetime (process, model, step, request), freed at once; every block says what it is for.
  * One thread at a time; the owner of the lifetime owns the arena.
  *
- * The tags feed the memory plan that is printed before serving. Nothing on the hot path allocates. */
+ * The tag of a block says what it is for; sl_arena_used tells how much of an arena serves a purpose. Nothing on the hot
+ * path allocates. */
 #ifndef SL_BASE_ARENA_H
 #define SL_BASE_ARENA_H
 

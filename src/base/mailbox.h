@@ -1,10 +1,11 @@
-/* mailbox.h: a bounded hand-over of messages from any thread to one thread.
+/* mailbox.h: a hand-over of messages from any thread to one thread; bounded if it is made with a capacity.
  * Any thread puts; one thread takes. Messages are intrusive and belong to whoever holds them.
  *
  * Invariants
  *   1. Messages come out in the order in which they went in, all at once; the taker must use all of them.
  *   2. `wake` is called once for each change from empty to non-empty, from the putting thread, without the lock.
- *   3. A full box is a refusal that the caller sees (SL_FULL); nothing blocks in put. */
+ *   3. A box that has its capacity refuses more, and the caller sees it (SL_FULL); nothing blocks in put. A box without a
+ *      capacity never refuses: whoever puts must bound what it puts by other means. */
 #ifndef SL_BASE_MAILBOX_H
 #define SL_BASE_MAILBOX_H
 
@@ -19,7 +20,7 @@ typedef struct sl_mail {
 
 typedef struct sl_mailbox sl_mailbox;
 
-/* wake may be NULL: then the taker waits with sl_mailbox_wait. capacity in messages, 0 = unbounded. */
+/* wake may be NULL: then the taker waits with sl_mailbox_wait. capacity in messages; 0: none. */
 sl_mailbox *sl_mailbox_new(int capacity, void (*wake)(void *), void *wake_arg);
 sl_mailbox *sl_mailbox_free(sl_mailbox *b); /* must be empty */
 

@@ -22,8 +22,8 @@
 typedef struct sl_workers sl_workers;
 typedef void sl_workers_fn(void *ctx, int self); /* self in 0 … n-1 */
 
-/* threads: participants including the caller, at least 1. nice_value: niceness of the pool's threads AND of the calling
- * thread is not touched; only the pool's own threads get it (0 = leave). Signals are blocked in the pool's threads. */
+/* threads: participants, the calling thread included, 1 … 4096. nice_value: niceness of the pool's own threads, 0: as the
+ * caller's; the calling thread keeps its own. Signals (but for faults) are blocked in the pool's threads. */
 sl_status sl_workers_new(int threads, int nice_value, sl_workers **ret, sl_error *e);
 sl_workers *sl_workers_free(sl_workers *w); /* joins the threads; NULL is fine; returns NULL */
 

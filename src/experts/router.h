@@ -18,8 +18,9 @@ typedef struct sl_router_rule {
     sl_router_norm norm;
 } sl_router_rule;
 
-/* scores  [experts]: logits in, the rule's scores out
- * expert, weight  [used] */
+/* Picks a row's experts.
+ *   scores          [rule->experts] router logits; overwritten by the rule's scores
+ *   expert, weight  [rule->used] what is picked, in ascending expert number */
 void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight);
 
 #endif

@@ -3,11 +3,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 
 #define LINE 64 /* bytes of a cache line */
-/* The last minute, as so many windows of so long. */
+/* The last minute is kept as WINDOWS sums of rows, one for each ten seconds; the oldest one is forgotten as a new one begins. */
 #define WINDOWS 6
 #define WINDOW_NS (UINT64_C(10) * SL_SECOND)
 
@@ -100,6 +101,7 @@ sl_expert_stats *sl_expert_stats_free(sl_expert_stats *s) {
 
 void sl_expert_stats_group(sl_expert_stats *s, int layer, int expert, int rows) {
     if (!s) return;
+    assert(s->ran_count < s->layers * s->experts); /* a fold follows every step */
     s->ran[s->ran_count++] = (ran){layer, expert, rows};
 }
 

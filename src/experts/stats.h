@@ -25,7 +25,7 @@ void sl_expert_stats_group(sl_expert_stats *s, int layer, int expert, int rows);
 void sl_expert_stats_up(sl_expert_stats *s, int self, int layer, int expert, uint64_t began, uint64_t ended);
 void sl_expert_stats_down(sl_expert_stats *s, int self, int layer, int expert, uint64_t spent);
 
-/* Engine thread, after a step, between sl_metrics_begin and sl_metrics_end when there are metrics. Without a step since
+/* Engine thread, after every step, between sl_metrics_begin and sl_metrics_end when there are metrics. Without a step since
  * the last call it only lets the minute of the imbalance pass. */
 void sl_expert_stats_fold(sl_expert_stats *s);
 /* The same at a given time, nanoseconds: tests. */

@@ -5,6 +5,8 @@
 #include "base/checked.h"
 #include "forward/internal.h"
 
+#include <assert.h>
+
 /* --- the workspace: one block of memory, laid out by one function that runs twice, to count and to place --- */
 
 typedef struct space {
@@ -226,6 +228,22 @@ sl_forward *sl_forward_free(sl_forward *f) {
 
 /* --- a step --- */
 
+/* What the caller has to see to (forward.h): asserted only. */
+static __attribute__((unused)) bool fits(const sl_forward *f, const sl_step *s) {
+    int logits = 0;
+    if (s->rows > f->c.max_rows || s->sequences > f->c.max_sequences) return false;
+    for (int i = 0; i < s->rows; i++) {
+        const sl_step_row *r = &s->row[i];
+        if (r->token < 0 || r->token >= f->m->hp.vocab || r->position < 0 || r->position >= f->c.ctx) return false;
+        if (r->sequence < 0 || r->sequence >= s->sequences) return false;
+        int page = s->sequence[r->sequence].page[r->position / SL_PAGE];
+        if (page < 0 || page >= f->c.kv_pages) return false;
+        if (i && s->row[i - 1].sequence == r->sequence && s->row[i - 1].position + 1 != r->position) return false;
+        logits += r->logits;
+    }
+    return logits <= f->c.max_logit_rows;
+}
+
 static void region(void *ctx, int self) {
     sl_forward *f = ctx;
     sl__embed(f, self);
@@ -234,6 +252,7 @@ static void region(void *ctx, int self) {
 }
 
 float *sl_forward_run(sl_forward *f, const sl_step *s) {
+    assert(fits(f, s));
     f->step = s;
     f->logit_rows = 0;
     if (s->rows < 1) return f->logits;

@@ -26,8 +26,8 @@ typedef struct sl_forward sl_forward;
 
 typedef struct sl_forward_config {
     const sl_model *model;
-    sl_workers *workers;      /* the calling thread is participant 0 */
-    int threads;              /* as many as the pool has: for the plan, before there is one */
+    sl_workers *workers;      /* the calling thread is participant 0; NULL where only the plan is asked for */
+    int threads;              /* participants of the pool: sl_forward_new refuses one of another size */
     int max_rows;             /* of a step */
     int max_logit_rows;       /* rows of a step that want logits, at most max_rows */
     int max_sequences;        /* of a step */
@@ -41,12 +41,14 @@ typedef struct sl_forward_config {
     void *routed_arg;
 } sl_forward_config;
 
-/* Bytes of one page over all layers, and of the workspace: for the memory plan, before anything is allocated. */
+/* For the memory plan, before anything is allocated: bytes of one page in all layers; of the workspace, SIZE_MAX: more than
+ * can be. */
 size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t);
 size_t sl_forward_workspace_bytes(const sl_forward_config *c);
 
+/* Takes the workspace and the mapping for keys and values. The model and the pool must outlive it. */
 sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error *e);
-sl_forward *sl_forward_free(sl_forward *f);
+sl_forward *sl_forward_free(sl_forward *f); /* NULL is fine; returns NULL */
 
 typedef struct sl_step_row {
     int32_t token;
@@ -56,10 +58,11 @@ typedef struct sl_step_row {
 } sl_step_row;
 
 typedef struct sl_step_sequence {
-    const int32_t *page; /* page of positions 32 i … 32 i + 31, for every position up to the last row's */
+    const int32_t *page; /* [i] holds positions SL_PAGE * i … SL_PAGE * i + 31; up to the last row's position */
 } sl_step_sequence;
 
-/* Rows of one sequence stand together in ascending position; a sequence's earlier positions are in its pages already. */
+/* Rows of one sequence stand together, at positions that follow each other; a sequence's earlier positions are in its pages
+ * already. */
 typedef struct sl_step {
     const sl_step_row *row; /* [rows] */
     int rows;

@@ -1,10 +1,13 @@
 /* phase.c: how the participants of a step work through one list of items and meet. */
 #include "forward/internal.h"
 
+#include <assert.h>
+
 /* Up to so many rows the participant that ends the last item finishes all rows alone. */
 enum { FEW_ROWS = 2 };
 
 void sl__phase(sl_forward *f, int layer, int self, int items, sl__item_fn *item, sl__row_fn *tail, sl__once_fn *once) {
+    assert(items > 0); /* or few rows would have no tail */
     sl_workers *w = f->c.workers;
     int rows = tail ? f->step->rows : 0;
     bool few = rows <= FEW_ROWS;

@@ -1,5 +1,5 @@
 /* internal.h: what the registry and the renderer share: the list as data, and where the cells of a metric lie.
- * Constant after sl_metrics_new, but for the cells themselves. */
+ * Any thread: constant after sl_metrics_new, but for the cells, which have the writer that list.h names. */
 #ifndef SL_METRICS_INTERNAL_H
 #define SL_METRICS_INTERNAL_H
 

@@ -116,7 +116,7 @@ static int gather(const sl_sampling_params *p, float *x, int vocab, const scratc
 
 static int draw(const sl_sampling_params *p, float *x, int vocab, int best, uint64_t position, const scratch *s) {
     float max = x[best];
-    for (int i = 0; i < vocab; i++) x[i] = x[i] == max ? 0 : (x[i] - max) / p->temperature; /* max may have overflowed */
+    for (int i = 0; i < vocab; i++) x[i] = x[i] == max ? 0 : (x[i] - max) / p->temperature; /* inf - inf would be NaN */
     int n = gather(p, x, vocab, s);
     sl_kernels()->softmax(x, n);
     bool all = n == vocab;

@@ -108,9 +108,10 @@ static double sum_of(const float *w, int n, double *block) {
     return whole;
 }
 
-/* What is less than a mean share of the part that may go cannot be kept: all of it together weighs less than that part. So
- * a linear pass without a branch an entry leaves a few hundred candidates of a usual distribution, and only they are looked
- * into. The cut has room for the rounding of sums. */
+/* 1 - share of the whole may go. Weights below an n-th of that are cut first: even n of them are together less than what may
+ * go, so none of them is needed. Example: of 150,000 weights and a share of 0.9, those below 0.1 / 150,000 of the whole. In
+ * a usual distribution this linear pass, which looks at runs of entries at once, leaves a few hundred candidates, among
+ * which the threshold is found. The factor 0.999 is room for the rounding of the sums. */
 int sl__select_nucleus(float *w, int32_t *id, int n, double share, double *block, sl__histogram *h) {
     double whole = sum_of(w, n, block), need = share * whole, above;
     float cut = (float)((whole - need) / n * 0.999);

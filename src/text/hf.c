@@ -6,17 +6,6 @@
 
 #include <string.h>
 
-#define MOST_IDS (1 << 22)
-#define MOST_ADDED (1 << 16)
-
-/* An added token before the vocabulary exists. */
-typedef struct added {
-    const char *text; /* in one of the documents */
-    size_t len;
-    int64_t id;       /* -1: not known yet */
-    bool special, single_word, lstrip, rstrip, normalized;
-} added;
-
 typedef struct files {
     sl_json tokenizer, tokenizer_config, generation_config, config; /* v NULL: absent */
 } files;
@@ -26,8 +15,8 @@ typedef struct reader {
     const sl_vocab_source *source;
     files f;
     json_t *vocab;
-    added *added;
-    size_t added_count, added_cap;
+    sl__hf_added added;
+    const char *class; /* transformers' tokenizer class, perhaps with "Fast" at its end; "" if nothing says */
     sl_error *e;
 } reader;
 
@@ -35,131 +24,6 @@ static sl_status parse(const char *text, size_t len, const char *origin, const c
     if (!text) return SL_OK;
     sl_status s = sl_json_parse_python(text, len, name, ret, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", origin);
-}
-
-static added *find_added(reader *r, const char *text, size_t len) {
-    for (size_t i = 0; i < r->added_count; i++)
-        if (r->added[i].len == len && memcmp(r->added[i].text, text, len) == 0) return &r->added[i];
-    return NULL;
-}
-
-static sl_status push_added(reader *r, const added *a) {
-    if (r->added_count == r->added_cap) {
-        size_t cap = r->added_cap ? r->added_cap * 2 : 64;
-        if (cap > MOST_ADDED) return sl_fail(r->e, SL_UNSUPPORTED, "tokenizer.json: more than %d added tokens", MOST_ADDED);
-        added *grown = sl_realloc(r->added, cap, sizeof *grown);
-        if (!grown) return sl_fail(r->e, SL_NOMEM, "no memory for added tokens");
-        r->added = grown;
-        r->added_cap = cap;
-    }
-    r->added[r->added_count++] = *a;
-    return SL_OK;
-}
-
-/* The model's id of a text, -1 if it has none. */
-static int64_t vocab_id(const reader *r, const char *text) {
-    json_t *v = json_object_get(r->vocab, text);
-    return v ? json_integer_value(v) : -1;
-}
-
-/* A decimal token id; -1 if the text is none. */
-static int64_t number_of(const char *text) {
-    int64_t id = 0;
-    if (!*text || strlen(text) > 7) return -1;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9') return -1;
-        id = id * 10 + (*text - '0');
-    }
-    return id < MOST_IDS ? id : -1;
-}
-
-static sl_status read_flags(const sl_json *at, added *a, sl_error *e) {
-    sl_json content;
-    sl_status s;
-    if (!sl_json_get(at, "content", &content)) return sl_json_fail(at, e, "content is missing");
-    if ((s = sl_json_string(&content, &a->text, &a->len, e)) != SL_OK) return s;
-    if ((s = sl_json_opt_bool(at, "special", &a->special, e)) != SL_OK) return s;
-    a->normalized = !a->special;
-    if ((s = sl_json_opt_bool(at, "single_word", &a->single_word, e)) != SL_OK) return s;
-    if ((s = sl_json_opt_bool(at, "lstrip", &a->lstrip, e)) != SL_OK) return s;
-    if ((s = sl_json_opt_bool(at, "rstrip", &a->rstrip, e)) != SL_OK) return s;
-    return sl_json_opt_bool(at, "normalized", &a->normalized, e);
-}
-
-/* tokenizer.json: added_tokens */
-static sl_status read_added(reader *r) {
-    sl_json list, at, id;
-    sl_status s;
-    if (!sl_json_get(&r->f.tokenizer, "added_tokens", &list)) return SL_OK;
-    if ((s = sl_json_array(&list, MOST_ADDED, r->e)) != SL_OK) return s;
-    for (size_t i = 0; i < sl_json_size(&list); i++) {
-        added a = {0};
-        int64_t known;
-        if (!sl_json_at(&list, i, &at)) return sl_json_fail(&list, r->e, "an entry is null");
-        if ((s = read_flags(&at, &a, r->e)) != SL_OK) return s;
-        if (!sl_json_get(&at, "id", &id)) return sl_json_fail(&at, r->e, "id is missing");
-        if ((s = sl_json_int(&id, 0, MOST_IDS - 1, &a.id, r->e)) != SL_OK) return s;
-        if (!a.len) continue;
-        known = vocab_id(r, a.text);
-        if (known >= 0 && known != a.id)
-            return sl_json_fail(&id, r->e, "the vocabulary has \"%.60s\" as %lld", a.text, (long long)known);
-        added *twice = find_added(r, a.text, a.len);
-        if (twice) *twice = a;
-        else if ((s = push_added(r, &a)) != SL_OK) return s;
-    }
-    return SL_OK;
-}
-
-/* tokenizer_config.json: added_tokens_decoder adds tokens and overrides their flags. */
-static sl_status read_added_decoder(reader *r) {
-    sl_json table;
-    sl_status s;
-    if (!sl_json_get(&r->f.tokenizer_config, "added_tokens_decoder", &table)) return SL_OK;
-    if ((s = sl_json_object(&table, r->e)) != SL_OK) return s;
-    const char *key;
-    json_t *value;
-    json_object_foreach(table.v, key, value) {
-        sl_json at;
-        added a = {0};
-        if (!sl_json_get(&table, key, &at)) continue;
-        if ((s = read_flags(&at, &a, r->e)) != SL_OK) return s;
-        if (!a.len) continue;
-        added *known = find_added(r, a.text, a.len);
-        if (known) {
-            a.id = known->id;
-            *known = a;
-            continue;
-        }
-        a.id = vocab_id(r, a.text);
-        if (a.id < 0) a.id = number_of(key);
-        if (a.id < 0) return sl_json_fail(&at, r->e, "its key is no token id");
-        if ((s = push_added(r, &a)) != SL_OK) return s;
-    }
-    return SL_OK;
-}
-
-/* A token that tokenizer_config.json names as text or as {"content": text}; *ret NULL: absent. */
-static sl_status token_text(const sl_json *config, const char *key, const char **ret, size_t *ret_len, sl_error *e) {
-    sl_json at, content;
-    *ret = NULL;
-    if (!sl_json_get(config, key, &at)) return SL_OK;
-    if (sl_json_get(&at, "content", &content)) return sl_json_string(&content, ret, ret_len, e);
-    if (json_is_object(at.v)) return sl_json_fail(&at, e, "content is missing");
-    return sl_json_string(&at, ret, ret_len, e);
-}
-
-/* Ordinary tokens that tokenizer_config.json gives a special part are matched as special ones. */
-static sl_status read_special_parts(reader *r) {
-    static const char *const parts[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        added a = {.special = true};
-        sl_status s = token_text(&r->f.tokenizer_config, parts[i], &a.text, &a.len, r->e);
-        if (s != SL_OK) return s;
-        if (!a.text || !a.len || find_added(r, a.text, a.len)) continue;
-        a.id = vocab_id(r, a.text);
-        if (a.id >= 0 && (s = push_added(r, &a)) != SL_OK) return s;
-    }
-    return SL_OK;
 }
 
 static sl_status read_vocab(reader *r, const sl_json *model) {
@@ -174,17 +38,14 @@ static sl_status read_vocab(reader *r, const sl_json *model) {
     int64_t last = -1;
     size_t bytes = 0;
     json_object_foreach(vocab.v, text, value) {
-        if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) >= MOST_IDS)
-            return sl_json_fail(&vocab, r->e, "\"%.60s\" has no id from 0 to %d", text, MOST_IDS - 1);
+        if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) >= SL__MOST_IDS)
+            return sl_json_fail(&vocab, r->e, "\"%.60s\" has no id from 0 to %d", text, SL__MOST_IDS - 1);
         if (json_integer_value(value) > last) last = json_integer_value(value);
         bytes += 2 * strlen(text) + 1;
     }
-    if ((s = read_added(r)) != SL_OK) return s;
-    if ((s = read_added_decoder(r)) != SL_OK || (s = read_special_parts(r)) != SL_OK) return s;
-    for (size_t i = 0; i < r->added_count; i++) {
-        if (r->added[i].id > last) last = r->added[i].id;
-        bytes += 2 * r->added[i].len;
-    }
+    if ((s = sl__hf_added_read(&r->added, r->vocab, &r->f.tokenizer, &r->f.tokenizer_config, r->e)) != SL_OK) return s;
+    for (size_t i = 0; i < r->added.count; i++) bytes += 2 * r->added.token[i].len;
+    if (r->added.count && r->added.last > last) last = r->added.last;
     if (last < 0) return sl_json_fail(&vocab, r->e, "it has no tokens");
     return sl__vocabulary_make(t->arena, &t->vocabulary, (int)last + 1, bytes, r->e);
 }
@@ -217,7 +78,7 @@ static void find_byte_tokens(reader *r) {
 }
 
 /* The text that the token is searched by: normalised if it is matched after normalising. */
-static sl_status search_text(const reader *r, const added *a, sl_buffer buffers[2], const char **ret, size_t *ret_len) {
+static sl_status search_text(const reader *r, const sl__hf_token *a, sl_buffer buffers[2], const char **ret, size_t *ret_len) {
     *ret = a->text;
     *ret_len = a->len;
     if (!a->normalized) return SL_OK;
@@ -227,13 +88,13 @@ static sl_status search_text(const reader *r, const added *a, sl_buffer buffers[
 static sl_status make_tries(reader *r, sl_buffer buffers[2]) {
     size_t bytes[2] = {0, 0};
     int tokens[2] = {0, 0};
-    for (size_t i = 0; i < r->added_count; i++) {
+    for (size_t i = 0; i < r->added.count; i++) {
         const char *text;
         size_t len;
-        sl_status s = search_text(r, &r->added[i], buffers, &text, &len);
+        sl_status s = search_text(r, &r->added.token[i], buffers, &text, &len);
         if (s != SL_OK) return s;
-        bytes[r->added[i].normalized] += len;
-        tokens[r->added[i].normalized]++;
+        bytes[r->added.token[i].normalized] += len;
+        tokens[r->added.token[i].normalized]++;
     }
     sl_status s = sl__trie_make(r->t->arena, &r->t->before, tokens[0], bytes[0], r->e);
     return s == SL_OK ? sl__trie_make(r->t->arena, &r->t->after, tokens[1], bytes[1], r->e) : s;
@@ -243,8 +104,8 @@ static sl_status store_added(reader *r) {
     sl__vocabulary *v = &r->t->vocabulary;
     sl_buffer buffers[2] = {{0}};
     sl_status s = make_tries(r, buffers);
-    for (size_t i = 0; i < r->added_count && s == SL_OK; i++) {
-        const added *a = &r->added[i];
+    for (size_t i = 0; i < r->added.count && s == SL_OK; i++) {
+        const sl__hf_token *a = &r->added.token[i];
         int id = (int)a->id;
         const char *text;
         size_t len;
@@ -253,7 +114,7 @@ static sl_status store_added(reader *r) {
         bool byte = r->t->kind == SL__CHARS && r->t->decode_bytes && sl__byte_name(a->text, a->len) >= 0;
         if (!(v->flags[id] & SL__PRESENT)) {
             s = sl__build_token(r->t, id, a->text, a->len, (uint8_t)(flags | (byte ? SL__BYTE : 0)), false, r->e);
-        } else if (vocab_id(r, a->text) == id) {
+        } else if (sl__hf_vocab_id(r->vocab, a->text) == id) {
             v->flags[id] |= flags; /* its key stays */
             if (r->t->kind == SL__BYTES) s = sl__build_raw_piece(r->t, id, a->text, a->len, r->e);
         } else
@@ -271,7 +132,7 @@ static sl_status read_merges(reader *r, const sl_json *model) {
     sl_json merges;
     sl_buffer scratch = {0};
     if (!sl_json_get(model, "merges", &merges)) return sl_json_fail(model, r->e, "merges is missing");
-    sl_status s = sl_json_array(&merges, MOST_IDS, r->e);
+    sl_status s = sl_json_array(&merges, SL__MOST_IDS, r->e);
     size_t count = json_array_size(merges.v);
     if (s == SL_OK) s = sl__merges_make(t->arena, &t->merges, (int)count, r->e);
     for (size_t i = 0; i < count && s == SL_OK; i++) {
@@ -322,10 +183,9 @@ static sl_status read_model(reader *r, const sl_json *model) {
     return read_merges(r, model);
 }
 
-static int id_of(reader *r, const char *text, size_t len) {
-    const added *a = find_added(r, text, len);
-    if (a) return (int)a->id;
-    return (int)vocab_id(r, text);
+static int id_of(const reader *r, const char *text, size_t len) {
+    const sl__hf_token *a = sl__hf_added_find(&r->added, text, len);
+    return (int)(a ? a->id : sl__hf_vocab_id(r->vocab, text));
 }
 
 /* An integer or a list of them. Ids that the vocabulary lacks can never come and are passed over. */
@@ -351,8 +211,9 @@ static sl_status read_ends(reader *r) {
     size_t bos_len = 0, eos_len = 0;
     int64_t id = -1;
     sl_status s = sl__build_ends(t, r->e);
-    if (s == SL_OK) s = token_text(&r->f.tokenizer_config, "bos_token", &bos, &bos_len, r->e);
-    if (s == SL_OK) s = token_text(&r->f.tokenizer_config, "eos_token", &eos, &eos_len, r->e);
+    sl_json at;
+    if (s == SL_OK && sl_json_get(&r->f.tokenizer_config, "bos_token", &at)) s = sl__hf_token_text(&at, &bos, &bos_len, r->e);
+    if (s == SL_OK && sl_json_get(&r->f.tokenizer_config, "eos_token", &at)) s = sl__hf_token_text(&at, &eos, &eos_len, r->e);
     if (s != SL_OK) return s;
     if (eos) t->eos = id_of(r, eos, eos_len);
     sl__build_end(t, t->eos);
@@ -366,20 +227,70 @@ static sl_status read_ends(reader *r) {
     return s;
 }
 
+/* The class: what one of the two configurations names, else what AutoTokenizer takes for the model's type. */
+static sl_status read_class(reader *r) {
+    static const struct { const char *model_type, *class; } defaults[] = {
+        {"llama", "LlamaTokenizer"}, {"mistral", "LlamaTokenizer"}, {"mixtral", "LlamaTokenizer"}, {"olmoe", "GPTNeoXTokenizer"},
+    };
+    const char *type = "";
+    size_t len;
+    r->class = "";
+    sl_status s = sl_json_opt_string(&r->f.config, "tokenizer_class", &r->class, &len, r->e);
+    if (s == SL_OK) s = sl_json_opt_string(&r->f.tokenizer_config, "tokenizer_class", &r->class, &len, r->e);
+    if (s == SL_OK) s = sl_json_opt_string(&r->f.config, "model_type", &type, &len, r->e);
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults && s == SL_OK && !*r->class; i++)
+        if (strcmp(type, defaults[i].model_type) == 0) r->class = defaults[i].class;
+    return s;
+}
+
+static bool is_class(const reader *r, const char *name) {
+    size_t len = strlen(name);
+    return strncmp(r->class, name, len) == 0 && (!r->class[len] || strcmp(r->class + len, "Fast") == 0);
+}
+
+/* transformers (4.57.6) sets add_prefix_space of a plain ByteLevel from tokenizer_config.json, false when it says nothing;
+ * null leaves the file's, and LlamaTokenizer's default is null. A tokenizer.json alone is the tokenizers package's. */
+static sl_status read_prefix(const reader *r, sl__prefix_space *ret) {
+    sl_json at;
+    bool on = false;
+    *ret = SL__PREFIX_AS_FILE;
+    if ((!r->f.tokenizer_config.v && !r->f.config.v) || is_class(r, "LlamaTokenizer")) return SL_OK;
+    if (json_is_null(json_object_get(r->f.tokenizer_config.v, "add_prefix_space"))) return SL_OK;
+    if (sl_json_get(&r->f.tokenizer_config, "add_prefix_space", &at)) {
+        sl_status s = sl_json_bool(&at, &on, r->e);
+        if (s != SL_OK) return s;
+    }
+    *ret = on ? SL__PREFIX_YES : SL__PREFIX_NO;
+    return SL_OK;
+}
+
+/* tokenizer.json's truncation and padding are for batches in training: transformers takes them off unless the caller asks
+ * for them, and a prompt is never cut here. */
+static sl_status read_batching(reader *r) {
+    sl_json at;
+    sl_status s;
+    int64_t most = 0;
+    if (sl_json_get(&r->f.tokenizer, "truncation", &at)) {
+        if ((s = sl_json_object(&at, r->e)) != SL_OK || (s = sl_json_opt_int(&at, "max_length", 0, INT64_MAX, &most, r->e)) != SL_OK) return s;
+        sl_notes_add(&r->t->notes, "%s: truncation to %lld tokens is not applied: a prompt is never cut", r->t->origin, (long long)most);
+    }
+    if (sl_json_get(&r->f.tokenizer, "padding", &at)) {
+        if ((s = sl_json_object(&at, r->e)) != SL_OK) return s;
+        sl_notes_add(&r->t->notes, "%s: padding is not applied: prompts need none", r->t->origin);
+    }
+    return SL_OK;
+}
+
 /* transformers rebuilds the post-processor of some classes from two flags, whatever tokenizer.json says. */
 static sl_status read_around(reader *r) {
     static const struct { const char *name; bool always; } classes[] = {
-        {"LlamaTokenizer", true}, {"LlamaTokenizerFast", true}, {"CodeLlamaTokenizer", true}, {"CodeLlamaTokenizerFast", true},
-        {"GemmaTokenizer", true}, {"GemmaTokenizerFast", true}, {"GPTNeoXTokenizer", false}, {"GPTNeoXTokenizerFast", false},
+        {"LlamaTokenizer", true}, {"CodeLlamaTokenizer", true}, {"GemmaTokenizer", true}, {"GPTNeoXTokenizer", false},
     };
     sl_tokenizer *t = r->t;
     const sl_json *config = &r->f.tokenizer_config;
-    const char *class = "";
-    size_t len;
-    sl_status s = sl_json_opt_string(config, "tokenizer_class", &class, &len, r->e);
-    if (s != SL_OK) return s;
+    sl_status s;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-        if (strcmp(class, classes[i].name) != 0) continue;
+        if (!is_class(r, classes[i].name)) continue;
         sl_json flag;
         bool bos = classes[i].always, eos = false;
         if (!bos && !sl_json_get(config, "add_bos_token", &flag) && !sl_json_get(config, "add_eos_token", &flag)) break;
@@ -393,7 +304,11 @@ static sl_status read_around(reader *r) {
 static sl_status read_all(reader *r) {
     sl_json model;
     if (!sl_json_get(&r->f.tokenizer, "model", &model)) return sl_json_fail(&r->f.tokenizer, r->e, "model is missing");
-    sl_status s = sl__pipeline(r->t, &r->f.tokenizer, r->e);
+    sl__prefix_space prefix = SL__PREFIX_AS_FILE;
+    sl_status s = read_class(r);
+    if (s == SL_OK) s = read_prefix(r, &prefix);
+    if (s == SL_OK) s = read_batching(r);
+    if (s == SL_OK) s = sl__pipeline(r->t, &r->f.tokenizer, prefix, r->e);
     if (s == SL_OK) s = read_model(r, &model);
     if (s == SL_OK) s = read_ends(r);
     if (s == SL_OK) s = read_around(r);
@@ -424,7 +339,7 @@ fail:
     json_decref(r.f.tokenizer_config.v);
     json_decref(r.f.generation_config.v);
     json_decref(r.f.config.v);
-    sl_free(r.added);
+    sl__hf_added_done(&r.added);
     sl_tokenizer_free(r.t);
     return s;
 }

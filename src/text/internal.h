@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/json.h"
 #include "text/tokenizer.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -253,10 +254,39 @@ sl_status sl__build_seal(sl_tokenizer *t, sl_error *e);
 sl_status sl__open_gguf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e);
 sl_status sl__open_hf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e);
 
+/* hf_added.c: a folder's added tokens, before the vocabulary exists */
+
+#define SL__MOST_IDS (1 << 22) /* ids of a tokenizer.json lie below */
+
+typedef struct sl__hf_token {
+    const char *text; /* in one of the documents */
+    size_t len;
+    int64_t id;
+    bool special, single_word, lstrip, rstrip, normalized;
+} sl__hf_token;
+
+typedef struct sl__hf_added {
+    sl__hf_token *token; /* [count] in the order of adding */
+    size_t count, cap;
+    uint32_t *slot; /* [mask + 1] number + 1 by the text's hash; 0: empty */
+    uint32_t mask;
+    int64_t last; /* the highest id */
+} sl__hf_added;
+
+/* vocab: tokenizer.json's model.vocab, from text to id; every value was checked to be an id. config may be absent (v NULL). */
+sl_status sl__hf_added_read(sl__hf_added *a, const json_t *vocab, const sl_json *file, const sl_json *config, sl_error *e);
+sl__hf_token *sl__hf_added_find(const sl__hf_added *a, const char *text, size_t len); /* NULL: there is none */
+void sl__hf_added_done(sl__hf_added *a);
+int64_t sl__hf_vocab_id(const json_t *vocab, const char *text); /* -1: there is none */
+/* A token that a file names as text or as {"content": text}. */
+sl_status sl__hf_token_text(const sl_json *at, const char **ret, size_t *ret_len, sl_error *e);
+
 /* pipeline.c: tokenizer.json's normalizer, pre_tokenizer, decoder and post_processor */
-struct sl_json;
-sl_status sl__pipeline(sl_tokenizer *t, const struct sl_json *file, sl_error *e);
-sl_status sl__pipeline_around(sl_tokenizer *t, const struct sl_json *file, sl_error *e);
+
+typedef enum sl__prefix_space { SL__PREFIX_NO, SL__PREFIX_YES, SL__PREFIX_AS_FILE } sl__prefix_space;
+/* prefix: what a pre_tokenizer that is ByteLevel and nothing else does with add_prefix_space. */
+sl_status sl__pipeline(sl_tokenizer *t, const sl_json *file, sl__prefix_space prefix, sl_error *e);
+sl_status sl__pipeline_around(sl_tokenizer *t, const sl_json *file, sl_error *e);
 
 typedef struct sl__words {
     sl__text *word; /* at, len in the text */

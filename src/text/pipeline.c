@@ -117,12 +117,13 @@ static sl_status split(sl_tokenizer *t, const sl_json *at, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status byte_level(sl_tokenizer *t, const sl_json *at, sl_error *e) {
+static sl_status byte_level(sl_tokenizer *t, const sl_json *at, sl__prefix_space prefix, sl_error *e) {
     bool add_prefix_space = true, use_regex = true;
     sl_status s = sl_json_opt_bool(at, "add_prefix_space", &add_prefix_space, e);
     if (s == SL_OK) s = sl_json_opt_bool(at, "use_regex", &use_regex, e);
     if (s != SL_OK) return s;
     t->kind = SL__BYTES;
+    if (prefix != SL__PREFIX_AS_FILE) add_prefix_space = prefix == SL__PREFIX_YES;
     if (add_prefix_space) {
         if (t->splitters == SL__SPLITTERS) return unsupported(at, "a long list of pre-tokenizers, with", "ByteLevel", e);
         t->splitter[t->splitters++].kind = SL__PREFIX_SPACE;
@@ -164,7 +165,7 @@ static sl_status metaspace(sl_tokenizer *t, const sl_json *at, sl_error *e) {
 static sl_status pre_tokenizer(sl_tokenizer *t, const sl_json *at, const char *type, sl_error *e) {
     if (t->kind == SL__BYTES) return unsupported(at, "after ByteLevel the pre-tokenizer", type, e);
     if (strcmp(type, "Split") == 0) return split(t, at, e);
-    if (strcmp(type, "ByteLevel") == 0) return byte_level(t, at, e);
+    if (strcmp(type, "ByteLevel") == 0) return byte_level(t, at, SL__PREFIX_AS_FILE, e);
     if (strcmp(type, "Metaspace") == 0) return metaspace(t, at, e);
     if (strcmp(type, "Digits") == 0) {
         bool individual = false;
@@ -244,12 +245,19 @@ static sl_status decoder(sl_tokenizer *t, const sl_json *file, sl_error *e) {
     return SL_OK;
 }
 
-sl_status sl__pipeline(sl_tokenizer *t, const sl_json *file, sl_error *e) {
+static sl_status pre_tokenizers(sl_tokenizer *t, const sl_json *at, sl__prefix_space prefix, sl_error *e) {
+    const char *type;
+    sl_status s = type_of(at, &type, e);
+    if (s == SL_OK && strcmp(type, "ByteLevel") == 0) return byte_level(t, at, prefix, e);
+    return s == SL_OK ? each(t, at, "pretokenizers", pre_tokenizer, e) : s;
+}
+
+sl_status sl__pipeline(sl_tokenizer *t, const sl_json *file, sl__prefix_space prefix, sl_error *e) {
     sl_json at;
     sl_status s = SL_OK;
     t->kind = SL__CHARS;
     if (sl_json_get(file, "normalizer", &at)) s = each(t, &at, "normalizers", normalizer, e);
-    if (s == SL_OK && sl_json_get(file, "pre_tokenizer", &at)) s = each(t, &at, "pretokenizers", pre_tokenizer, e);
+    if (s == SL_OK && sl_json_get(file, "pre_tokenizer", &at)) s = pre_tokenizers(t, &at, prefix, e);
     return s == SL_OK ? decoder(t, file, e) : s;
 }
 

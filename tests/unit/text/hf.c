@@ -80,6 +80,8 @@ START_TEST(test_refused) {
     refuse("[\"a b\"]", "[[\"a\"]]", SL_FORMAT, "entry 0");
     refuse("[\"a b\"]", "[3]", SL_FORMAT, "entry 0");
     refuse("\"merges\"", "\"margins\"", SL_FORMAT, "merges is missing");
+    refuse("\"normalizer\":null", "\"truncation\":5", SL_FORMAT, "truncation");
+    refuse("\"normalizer\":null", "\"padding\":[]", SL_FORMAT, "padding");
     refuse("\"model\"", "\"modal\"", SL_FORMAT, "model is missing");
 }
 END_TEST
@@ -138,6 +140,39 @@ START_TEST(test_rows) {
 }
 END_TEST
 
+/* Promise 2 */
+/* A folder's files together, as transformers' AutoTokenizer reads them (tests/reference/tokenizers/make_folders.py). */
+START_TEST(test_folders) {
+    json_t *folders = reference_json("folders.json"), *f;
+    size_t i;
+    json_array_foreach(folders, i, f) {
+        char *file[3], name[24];
+        sl_error e = {0};
+        sl_tokenizer *t = NULL;
+        for (size_t k = 0; k < 3; k++) file[k] = json_dumps(json_array_get(json_object_get(f, "files"), k), JSON_COMPACT);
+        sl_vocab_source v = {.tokenizer_json = file[0], .tokenizer_json_len = strlen(file[0]), .tokenizer_config_json = file[1],
+                             .tokenizer_config_json_len = strlen(file[1]), .config_json = file[2], .config_json_len = strlen(file[2])};
+        ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%zu: %s", i, e.message);
+        snprintf(name, sizeof name, "folder %zu", i);
+        json_t *texts = json_object_get(f, "texts");
+        for (size_t k = 0; k < json_array_size(texts); k++)
+            for (int around = 0; around < 2; around++) {
+                sl_ids ids = {0};
+                json_t *text = json_array_get(texts, k);
+                ck_assert_int_eq(sl_tokenizer_encode(t, json_string_value(text), json_string_length(text), SL_MARKUP, around, 99, &ids, &e), SL_OK);
+                same_ids(&ids, json_array_get(json_object_get(f, around ? "around" : "plain"), k), name, k, around ? "around" : "plain");
+                sl_free(ids.id);
+            }
+        /* Neither truncation nor padding is applied, which is said. */
+        json_t *tokenizer = json_array_get(json_object_get(f, "files"), 0);
+        ck_assert_int_eq(sl_tokenizer_notes(t)->count, json_is_object(json_object_get(tokenizer, "truncation")) + json_is_object(json_object_get(tokenizer, "padding")));
+        for (size_t k = 0; k < 3; k++) free(file[k]);
+        sl_tokenizer_free(t);
+    }
+    json_decref(folders);
+}
+END_TEST
+
 /* What transformers takes from the files beside tokenizer.json. */
 START_TEST(test_beside) {
     static const char config[] = "{\"tokenizer_class\":\"LlamaTokenizerFast\",\"add_bos_token\":false,\"add_eos_token\":true,"
@@ -175,6 +210,7 @@ int main(void) {
     tcase_add_test(c, test_refused);
     tcase_add_test(c, test_added_as_stored);
     tcase_add_test(c, test_rows);
+    tcase_add_test(c, test_folders);
     tcase_add_test(c, test_beside);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

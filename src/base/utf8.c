@@ -5,29 +5,77 @@
 
 #include <string.h>
 
-size_t sl__utf8_char(const char *text, size_t n) {
-    const unsigned char *s = (const unsigned char *)text;
-    if (!n) return 0;
-    if (s[0] < 0x80) return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
-    size_t len = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (n < len) return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    if (s[0] == 0xE0 && s[1] < 0xA0) return 0; /* overlong */
-    if (s[0] == 0xED && s[1] > 0x9F) return 0; /* surrogates */
-    if (s[0] == 0xF0 && s[1] < 0x90) return 0; /* overlong */
-    if (s[0] == 0xF4 && s[1] > 0x8F) return 0; /* over U+10FFFF */
-    return len;
+sl_utf8 sl_utf8_next(const char *text, size_t len, int *ret_len) {
+    const uint8_t *p = (const uint8_t *)text;
+    uint8_t lo = 0x80, hi = 0xBF; /* of the second byte */
+    int need;
+    *ret_len = 1;
+    if (p[0] < 0x80) return SL_UTF8_GOOD;
+    if (p[0] < 0xC2 || p[0] > 0xF4) return SL_UTF8_BAD;
+    if (p[0] < 0xE0) {
+        need = 2;
+    } else if (p[0] < 0xF0) {
+        need = 3;
+        if (p[0] == 0xE0) lo = 0xA0;
+        if (p[0] == 0xED) hi = 0x9F; /* surrogates */
+    } else {
+        need = 4;
+        if (p[0] == 0xF0) lo = 0x90;
+        if (p[0] == 0xF4) hi = 0x8F;
+    }
+    for (int i = 1; i < need; i++, lo = 0x80, hi = 0xBF) {
+        *ret_len = i;
+        if ((size_t)i >= len) return SL_UTF8_SHORT;
+        if (p[i] < lo || p[i] > hi) return SL_UTF8_BAD;
+    }
+    *ret_len = need;
+    return SL_UTF8_GOOD;
 }
 
-bool sl_utf8_valid(const char *text, size_t len) {
-    for (size_t i = 0, n; i < len; i += n) {
-        n = sl__utf8_char(text + i, len - i);
-        if (!n) return false;
+size_t sl_utf8_prefix(const char *text, size_t len) {
+    size_t i = 0;
+    while (i < len) {
+        uint64_t word;
+        if (len - i >= 8 && (memcpy(&word, text + i, 8), !(word & 0x8080808080808080u))) {
+            i += 8;
+            continue;
+        }
+        int n;
+        if (sl_utf8_next(text + i, len - i, &n) != SL_UTF8_GOOD) break;
+        i += (size_t)n;
     }
-    return true;
+    return i;
 }
+
+uint32_t sl_utf8_point(const char *text) {
+    const uint8_t *p = (const uint8_t *)text;
+    if (p[0] < 0x80) return p[0];
+    if (p[0] < 0xE0) return (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+    if (p[0] < 0xF0) return (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+    return (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+}
+
+void sl_utf8_repair(const char *text, size_t len, sl_buffer *out) {
+    while (len) {
+        size_t good = sl_utf8_prefix(text, len);
+        sl_buffer_append(out, text, good);
+        text += good;
+        len -= good;
+        if (!len) break;
+        int bad;
+        sl_utf8_next(text, len, &bad);
+        sl_buffer_append(out, "\xEF\xBF\xBD", 3);
+        text += bad;
+        len -= (size_t)bad;
+    }
+}
+
+size_t sl__utf8_char(const char *text, size_t n) {
+    int len;
+    return n && sl_utf8_next(text, n, &len) == SL_UTF8_GOOD ? (size_t)len : 0;
+}
+
+bool sl_utf8_valid(const char *text, size_t len) { return sl_utf8_prefix(text, len) == len; }
 
 size_t sl_utf8_count(const char *text, size_t len) {
     size_t n = 0;

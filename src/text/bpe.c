@@ -42,7 +42,7 @@ static size_t chars_to_symbols(sl__encoder *en, const char *word, size_t len) {
     bool unk = false;
     int step;
     for (size_t i = 0; i < len; i += (size_t)step) {
-        sl__utf8_next(word + i, len - i, &step);
+        sl_utf8_next(word + i, len - i, &step);
         int id = sl__vocabulary_find(&t->vocabulary, word + i, (size_t)step);
         if (id >= 0) {
             if (unk) en->symbols[n++] = (sl__symbol){.id = t->unk};
@@ -67,7 +67,7 @@ static size_t chars_with_places(sl__encoder *en, const char *word, size_t len) {
     size_t n = 0;
     int step;
     for (size_t i = 0; i < len; i += (size_t)step) {
-        sl__utf8_next(word + i, len - i, &step);
+        sl_utf8_next(word + i, len - i, &step);
         int id = sl__vocabulary_find(&en->t->vocabulary, word + i, (size_t)step);
         en->symbols[n++] = (sl__symbol){.id = id, .at = (uint32_t)i, .len = (uint32_t)step};
     }

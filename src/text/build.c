@@ -196,7 +196,7 @@ sl_status sl__build_seal(sl_tokenizer *t, sl_error *e) {
     for (int i = 0; i < v->count; i++) {
         const char *piece = sl__vocabulary_text(v, v->piece[i]), *key = sl__vocabulary_text(v, v->key[i]);
         size_t len = v->piece[i].len;
-        size_t most = sl__utf8_valid(piece, len) == len ? len : 3 * len; /* each byte may become U+FFFD */
+        size_t most = sl_utf8_prefix(piece, len) == len ? len : 3 * len; /* each byte may become U+FFFD */
         if (most > t->longest) t->longest = most;
         if (t->words_at_spaces && (v->flags[i] & SL__KEYED) && crosses_space(key, v->key[i].len)) t->words_at_spaces = false;
     }

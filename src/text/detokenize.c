@@ -22,15 +22,15 @@ static size_t complete(sl_detokenizer *d, const char *bytes, size_t len, sl_buff
     while (d->held_len && taken < len) {
         d->held[d->held_len] = (uint8_t)bytes[taken];
         int n;
-        sl__utf8 what = sl__utf8_next((const char *)d->held, d->held_len + 1u, &n);
-        if (what == SL__UTF8_BAD) { /* the held ones are; the new byte begins afresh */
+        sl_utf8 what = sl_utf8_next((const char *)d->held, d->held_len + 1u, &n);
+        if (what == SL_UTF8_BAD) { /* the held ones are; the new byte begins afresh */
             give_up(d->held_len, d->repair_bytes, out);
             d->held_len = 0;
             return taken;
         }
         taken++;
         d->held_len++;
-        if (what == SL__UTF8_GOOD) {
+        if (what == SL_UTF8_GOOD) {
             sl_buffer_append(out, d->held, d->held_len);
             d->held_len = 0;
         }
@@ -41,12 +41,12 @@ static size_t complete(sl_detokenizer *d, const char *bytes, size_t len, sl_buff
 static void feed(sl_detokenizer *d, const char *bytes, size_t len, sl_buffer *out) {
     size_t i = complete(d, bytes, len, out);
     while (i < len) {
-        size_t good = sl__utf8_valid(bytes + i, len - i);
+        size_t good = sl_utf8_prefix(bytes + i, len - i);
         sl_buffer_append(out, bytes + i, good);
         i += good;
         if (i == len) break;
         int n;
-        if (sl__utf8_next(bytes + i, len - i, &n) == SL__UTF8_SHORT) {
+        if (sl_utf8_next(bytes + i, len - i, &n) == SL_UTF8_SHORT) {
             memcpy(d->held, bytes + i, len - i);
             d->held_len = (uint8_t)(len - i);
             return;
@@ -79,7 +79,7 @@ size_t sl_detokenize_broken(const sl_tokenizer *t, const sl_detokenizer *d, int 
     memcpy(both, d->held, d->held_len);
     if (piece.len) {
         both[d->held_len] = sl__vocabulary_text(&t->vocabulary, piece)[0];
-        if (sl__utf8_next(both, d->held_len + 1u, &n) != SL__UTF8_BAD) return 0;
+        if (sl_utf8_next(both, d->held_len + 1u, &n) != SL_UTF8_BAD) return 0;
     }
     return d->repair_bytes ? d->held_len : 1;
 }

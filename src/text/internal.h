@@ -9,7 +9,7 @@
  *   bpe.c          turns a word into symbols, merge.c merges them
  *
  * Invariants
- *   1. Text is well-formed UTF-8 from the first stage on (utf8.c repairs it).
+ *   1. Text is well-formed UTF-8 from the first stage on (base/utf8 repairs it).
  *   2. A byte-level vocabulary is stored as the bytes that its tokens stand for, not in the GPT-2 alphabet: nothing is
  *      mapped while encoding. */
 #ifndef SL_TEXT_INTERNAL_H
@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "text/tokenizer.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -26,20 +27,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* utf8.c */
+/* alphabet.c: how vocabularies spell bytes */
 
 #define SL__REPLACEMENT "\xEF\xBF\xBD"  /* U+FFFD */
 #define SL__LOW_LINE "\xE2\x96\x81"     /* U+2581, SentencePiece's space */
 
-typedef enum sl__utf8 {
-    SL__UTF8_GOOD,  /* a character of *ret_len bytes */
-    SL__UTF8_BAD,   /* a maximal ill-formed part of *ret_len bytes: one U+FFFD */
-    SL__UTF8_SHORT, /* the text ends inside what may become a character */
-} sl__utf8;
-sl__utf8 sl__utf8_next(const char *text, size_t len, int *ret_len); /* len > 0 */
-size_t sl__utf8_valid(const char *text, size_t len);                /* length of the well-formed prefix */
-uint32_t sl__utf8_point(const char *text);                          /* of a well-formed character */
-void sl__utf8_repair(const char *text, size_t len, sl_buffer *out); /* as bytes.decode(errors="replace") */
+#define sl__utf8_next sl_utf8_next
+#define sl__utf8_valid sl_utf8_prefix
+#define sl__utf8_point sl_utf8_point
 
 /* GPT-2's alphabet: text in it to the bytes it stands for. false: some character is not in it, or it is no UTF-8.
  * out has room for len bytes. */

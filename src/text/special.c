@@ -81,13 +81,13 @@ static uint32_t point_before(const char *text, size_t at, size_t *ret_start) {
     do at--;
     while (at && ((uint8_t)text[at] & 0xC0) == 0x80);
     *ret_start = at;
-    return sl__utf8_point(text + at);
+    return sl_utf8_point(text + at);
 }
 
 static bool stands_alone(const char *text, size_t len, size_t start, size_t stop) {
     size_t at;
     if (start && is_word(point_before(text, start, &at))) return false;
-    return stop == len || !is_word(sl__utf8_point(text + stop));
+    return stop == len || !is_word(sl_utf8_point(text + stop));
 }
 
 sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, size_t len, bool first, sl__between *between) {
@@ -108,9 +108,9 @@ sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, siz
         for (size_t at; token->lstrip && start > done && uc_is_property_white_space(point_before(text, start, &at));) start = at;
         if (token->rstrip) {
             if (stop < spaces) stop = spaces;
-            while (stop < len && uc_is_property_white_space(sl__utf8_point(text + stop))) {
+            while (stop < len && uc_is_property_white_space(sl_utf8_point(text + stop))) {
                 int step;
-                sl__utf8_next(text + stop, len - stop, &step);
+                sl_utf8_next(text + stop, len - stop, &step);
                 stop += (size_t)step;
             }
             spaces = stop;

@@ -49,8 +49,8 @@ sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t le
     sl_status s = SL_OK;
     if (en.most < before) en.most = SIZE_MAX;
     if (len > LONGEST_TEXT) return sl_fail(e, SL_TOO_LONG, "a text of %zu bytes is longer than the %u that can be tokenised", len, LONGEST_TEXT);
-    if (sl__utf8_valid(text, len) < len) {
-        sl__utf8_repair(text, len, &repaired);
+    if (sl_utf8_prefix(text, len) < len) {
+        sl_utf8_repair(text, len, &repaired);
         if (repaired.failed) {
             s = sl_fail(e, SL_NOMEM, "no memory for a text of %zu bytes", len);
             goto fail;

@@ -28,7 +28,6 @@ void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *m
     x->mhd = mhd;
     x->c = sl__connection_of(mhd);
     x->target = sl_strdup(target);
-    x->arrived = sl_clock_ns();
     if (!x->c || !x->target) {
         sl_free(x->target);
         sl_free(x);
@@ -37,6 +36,8 @@ void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *m
     x->target_len = strlen(target);
     sl__target_split(x->target, &x->authority, &x->path, &x->query);
     x->c->x = x;
+    x->arrived = x->c->first_byte ? x->c->first_byte : sl_clock_ns();
+    x->c->first_byte = 0;
     sl__connection_deadline(x->c, l->h->config.header_seconds);
     x->counted = !l->admin;
     l->h->live += x->counted;
@@ -138,11 +139,28 @@ void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx) {
     x->ctx = ctx;
 }
 
+/* The library answered by itself: the client saw that status. */
+static void claim(sl_http_exchange *x, int status) {
+    sl_http *h = x->h;
+    for (int i = 0; i < h->saids; i++) {
+        if (h->said[i] != status) continue;
+        h->said[i] = h->said[--h->saids];
+        break;
+    }
+    x->status = status;
+    x->phase = SL__QUEUED;
+    if (!x->method[0]) strcpy(x->method, "-");
+    if (!x->id[0]) sl__request_id_make(x->id);
+    sl_metrics_add(h->metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
+}
+
 void sl__exchange_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code) {
-    (void)cls, (void)mhd;
+    (void)cls;
     sl_http_exchange *x = *con_cls;
     *con_cls = NULL;
     if (!x) return;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    if (x->phase < SL__QUEUED && info && info->http_status > 0) claim(x, (int)info->http_status);
     x->expired = x->c->expired && x->phase < SL__COMPLETE;
     sl__watch_stop(x->c);
     sl__connection_deadline(x->c, x->h->config.idle_seconds);

@@ -29,11 +29,12 @@ static void add_length(sl__head *h, const char *value, size_t len) {
 }
 
 /* "identity", "", "identity, identity" */
-static bool all_identity(const char *value) {
-    for (const char *p = value; *p;) {
-        size_t blank = strspn(p, ", \t"), len = strcspn(p + blank, ", \t");
-        if (len > 0 && !is(p + blank, len, "identity")) return false;
-        p += blank + len;
+static bool all_identity(const char *value, size_t n) {
+    for (size_t at = 0; at < n;) {
+        size_t len = 0;
+        while (at + len < n && !strchr(", \t", value[at + len])) len++;
+        if (len > 0 && !is(value + at, len, "identity")) return false;
+        at += len + 1;
     }
     return true;
 }
@@ -74,7 +75,7 @@ void sl__head_add(sl__head *h, const char *name, size_t name_len, const char *va
         h->origins++;
         h->origin = value;
     } else if (is(name, name_len, "Content-Encoding")) {
-        if (!all_identity(value)) h->coding = value;
+        if (!all_identity(value, value_len)) h->coding = value;
     } else if (is(name, name_len, "X-Request-Id")) {
         h->request_id = value;
     }
@@ -104,8 +105,7 @@ const char *sl__head_check(const sl__head *h, const char *version, const char *p
     return NULL;
 }
 
-void sl__target_split(char *target, const char **ret_authority, char **ret_path, const char **ret_query) {
-    static char root[] = "/";
+void sl__target_split(char *target, const char **ret_authority, const char **ret_path, const char **ret_query) {
     size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
     char *path = target + scheme, *query = strchr(path, '?');
     *ret_authority = NULL;
@@ -124,7 +124,10 @@ void sl__target_split(char *target, const char **ret_authority, char **ret_path,
         path += len;
         target[len] = '\0';
         *ret_authority = target;
-        if (!path[0]) path = root;
+        if (!path[0]) {
+            *ret_path = "/";
+            return;
+        }
     }
     size_t len = strlen(path);
     if (len > 1 && path[len - 1] == '/') path[len - 1] = '\0';

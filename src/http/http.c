@@ -1,14 +1,16 @@
 /* http.c: the front end as a whole: start, the pump that runs the daemons, what is over, drain and close.
  *
  * The pump runs libmicrohttpd whenever its descriptors are ready, its timer is due, or something was resumed (in external
- * mode a resume wakes nothing by itself). It also runs every 250 ms: at the connection limit the library stops listening and
- * would only begin again at the start of a run that nothing schedules. */
+ * mode a resume wakes nothing by itself). It also runs every 250 ms: for the deadlines, and because a listening socket that
+ * could not be accepted from, for want of a descriptor, is looked at again. */
 #include "http/internal.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define HEARTBEAT_MS 250
 #define RUNS_AT_ONCE 8 /* of a daemon, so that a busy one does not starve the loop */
@@ -19,8 +21,18 @@
 
 /* --- what is over --- */
 
+/* What the library said before there was an exchange: to a target that is too long, to an unknown version. */
+static void count_said(sl_http *h) {
+    while (h->saids > 0) {
+        int status = h->said[--h->saids];
+        sl_metrics_add(h->metrics, SL_METRIC_REJECTED, SL_REJECT_BAD_REQUEST, 1);
+        if (h->metrics) sl_metrics_add(h->metrics, SL_METRIC_REQUESTS, sl_metrics_request_slot(h->metrics, NULL, status), 1);
+    }
+}
+
 static void tell_over(sl_http *h) {
     sl_http_exchange *x;
+    count_said(h);
     while ((x = h->over)) {
         h->over = x->next_over;
         if (!h->over) h->over_tail = &h->over;
@@ -54,10 +66,11 @@ static void scan(sl_http *h) {
     sl__connections_scan(h);
 }
 
-static void pump(sl_http *h) {
+static void pump(sl_http *h, bool heartbeat) {
     h->turn++;
     scan(h);
     sl__turn_resume_all(h);
+    sl__door_look_all(h);
     uint64_t wait = HEARTBEAT_MS;
     for (int i = 0; i < 2; i++) {
         struct MHD_Daemon *d = h->listeners[i].daemon;
@@ -72,6 +85,10 @@ static void pump(sl_http *h) {
         if (due && ms < wait) wait = ms;
     }
     tell_over(h);
+    for (int i = 0; i < 2; i++) {
+        sl__listener *l = &h->listeners[i];
+        if (l->deaf && (l->freed || heartbeat)) sl__door_listen(l);
+    }
     if (h->closing) {
         finish_closing(h);
         return;
@@ -79,11 +96,16 @@ static void pump(sl_http *h) {
     uv_timer_start(&h->timer, on_timer, wait, 0);
 }
 
-static void on_timer(uv_timer_t *t) { pump(t->data); }
+static void on_timer(uv_timer_t *t) { pump(t->data, true); }
 
 static void on_poll(uv_poll_t *p, int status, int events) {
     (void)status, (void)events;
-    pump(((sl__listener *)p->data)->h);
+    pump(((sl__listener *)p->data)->h, false);
+}
+
+static void on_door(uv_poll_t *p, int status, int events) {
+    (void)status, (void)events;
+    pump(p->data, false);
 }
 
 static void on_kick(uv_idle_t *i) {
@@ -93,7 +115,7 @@ static void on_kick(uv_idle_t *i) {
         h->quiesce = false;
         sl__listener_quiesce(&h->listeners[0]);
     }
-    pump(h);
+    pump(h, false);
 }
 
 /* --- start --- */
@@ -106,24 +128,22 @@ static void fit_descriptors(sl_http_config *c) {
         c->connections = r.rlim_cur > others + 64 ? (int)(r.rlim_cur - others) : 64;
 }
 
-static sl_status watch_listener(sl__listener *l, sl_error *e) {
-    if (!l->daemon) return SL_OK;
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    if (!info || uv_poll_init(l->h->loop, &l->poll, info->epoll_fd) != 0)
-        return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
-    l->poll.data = l;
-    l->watched = true;
-    l->h->handles++;
-    if (uv_poll_start(&l->poll, UV_READABLE, on_poll) != 0)
-        return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
+/* The guests of both listeners. */
+static sl_status open_door(sl_http *h, sl_error *e) {
+    h->peek = sl_malloc(SL__HTTP_HEAD + 1);
+    h->door_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (!h->peek || h->door_fd < 0 || uv_poll_init(h->loop, &h->door, h->door_fd) != 0)
+        return sl_fail(e, SL_IO, "the event loop cannot watch newcomers");
+    h->door.data = h;
+    h->has_door = true;
+    h->handles++;
+    if (uv_poll_start(&h->door, UV_READABLE, on_door) != 0) return sl_fail(e, SL_IO, "the event loop cannot watch newcomers");
     return SL_OK;
 }
 
-static void unwatch_listener(sl__listener *l, uv_close_cb closed) {
-    if (!l->watched) return;
-    l->watched = false;
-    uv_poll_stop(&l->poll);
-    uv_close((uv_handle_t *)&l->poll, closed);
+static void close_door(sl_http *h, uv_close_cb closed) {
+    if (h->has_door) uv_close((uv_handle_t *)&h->door, closed);
+    h->has_door = false;
 }
 
 sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e) {
@@ -132,10 +152,11 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     sl_status status = SL_OK;
     h->config = *c;
     h->loop = loop;
+    h->door_fd = -1;
     h->over_tail = &h->over;
     h->on_kick = on_kick;
     fit_descriptors(&h->config);
-    for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1};
+    for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1, .fd = -1};
     c->write_error(&h->no_memory, 503, NULL, NULL, "out of memory");
     if (h->no_memory.failed || h->no_memory.len == 0) status = sl_fail(e, SL_NOMEM, "no memory for the front end");
     if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, API_KEYS, &h->keys, e);
@@ -144,8 +165,8 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
     if (status == SL_OK && c->admin_host)
         status = sl__listener_open(&h->listeners[1], c->admin_host, c->admin_port, ADMIN_CONNECTIONS, e);
-    if (status == SL_OK) status = watch_listener(&h->listeners[0], e);
-    if (status == SL_OK) status = watch_listener(&h->listeners[1], e);
+    if (status == SL_OK) status = open_door(h, e);
+    for (int i = 0; i < 2 && status == SL_OK; i++) status = sl__listener_watch(&h->listeners[i], on_poll, e);
     if (status != SL_OK) goto fail;
     uv_idle_init(loop, &h->kick);
     uv_timer_init(loop, &h->timer);
@@ -156,7 +177,8 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     return SL_OK;
 fail:
     if (h->handles > 0) {
-        for (int i = 0; i < 2; i++) unwatch_listener(&h->listeners[i], NULL);
+        for (int i = 0; i < 2; i++) sl__listener_unwatch(&h->listeners[i], NULL);
+        close_door(h, NULL);
         uv_run(loop, UV_RUN_NOWAIT);
     }
     for (int i = 0; i < 2; i++) sl__listener_stop(&h->listeners[i]);
@@ -206,16 +228,19 @@ static void on_poll_closed(uv_handle_t *handle) { sl__turn_handle_closed(((sl__l
 
 /* Once no connection is suspended (the library aborts otherwise): the daemons, then the handles. */
 static void finish_closing(sl_http *h) {
-    if (h->suspended > 0 || h->stopped) {
+    bool guests = false;
+    for (const sl__connection *c = h->connections; c; c = c->next) guests = guests || c->guest;
+    if (guests || h->suspended > 0 || h->stopped) {
         if (!h->stopped) sl__turn_kick(h);
         return;
     }
     h->stopped = true;
     for (int i = 0; i < 2; i++) {
         sl__listener *l = &h->listeners[i];
-        unwatch_listener(l, on_poll_closed);
+        sl__listener_unwatch(l, on_poll_closed);
         sl__listener_stop(l);
     }
+    close_door(h, on_closed);
     tell_over(h);
     uv_close((uv_handle_t *)&h->timer, on_closed);
     uv_close((uv_handle_t *)&h->kick, on_closed);
@@ -225,8 +250,10 @@ void sl_http_close(sl_http *h, void (*closed)(void *), void *arg) {
     h->closing = h->draining = true;
     h->closed = closed;
     h->closed_arg = arg;
-    for (sl__connection *c = h->connections; c; c = c->next)
+    for (sl__connection *c = h->connections; c; c = c->next) {
         if (c->x) sl__turn_gone(c->x);
+        else if (c->guest) shutdown(c->fd, SHUT_RDWR);
+    }
     sl__turn_kick(h);
 }
 
@@ -235,5 +262,7 @@ void sl_http_free(sl_http *h) {
     sl__keys_free(h->keys);
     sl__keys_free(h->admin_keys);
     sl_buffer_done(&h->no_memory);
+    if (h->door_fd >= 0) close(h->door_fd);
+    sl_free(h->peek);
     sl_free(h);
 }

@@ -3,8 +3,9 @@
  *
  * Framing is stricter than the library's: two Content-Length, Content-Length with Transfer-Encoding, any Transfer-Encoding
  * but "chunked", a missing or second Host, names that are no tokens are 400. Three things the library hides from us: a NUL
- * in a value or target (it ends there), folded header lines (joined), bare LF line ends (accepted). So a strict proxy
- * belongs in front of a server that strangers reach.
+ * in a value or target (it ends there), folded header lines (joined), bare LF line ends (accepted). The first request of a
+ * connection is looked at before the library gets it (door.c) and refused for these too; a later one is not. So a strict
+ * proxy belongs in front of a server that strangers reach.
  * Paths are matched literally, without percent decoding, and the key is asked for by the same match. A target may be a whole
  * URL: then its host counts, and the Host header is passed over.
  *
@@ -102,8 +103,9 @@ const char *sl_http_path_rest(const sl_http_exchange *x); /* what stands for the
 char *sl_http_query(const sl_http_exchange *x, const char *name); /* decoded, the caller frees with sl_free; NULL: absent */
 const char *sl_http_request_header(const sl_http_exchange *x, const char *name); /* NULL: absent; valid until the reply */
 const char *sl_http_request_id(const sl_http_exchange *x); /* X-Request-Id taken or made; returned in the answer too */
-/* When the request began to arrive, in sl_clock_ns: when its request line had been read, which clients send in one piece with
- * the rest of the head. Time that a kept-alive connection was idle before is not in it, reading the body is. */
+/* When the request began to arrive, in sl_clock_ns: of a connection's first request, when its first byte was seen; of a later
+ * one, when its request line had been read, which clients send in one piece with the rest of the head. Time for which the
+ * connection was idle before is not in it, reading head and body is. */
 uint64_t sl_http_arrived(const sl_http_exchange *x);
 const char *sl_http_body(const sl_http_exchange *x, size_t *ret_len); /* valid until the reply or until taken */
 char *sl_http_take_body(sl_http_exchange *x, size_t *ret_len); /* the caller frees with sl_free: for the text thread */

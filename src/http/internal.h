@@ -5,16 +5,17 @@
  *
  *   http.c        start, the pump, what is over, drain, close
  *   listener.c    a bound socket and its libmicrohttpd daemon
+ *   door.c        a connection's way in
  *   exchange.c    the life of one exchange, as the library's callbacks drive it
  *   request.c     who may ask for what: host, origin, endpoint, key
- *   answer.c      one-piece answers and streams          connection.c  deadlines, and who must leave when it is full
+ *   answer.c      one-piece answers and streams          connection.c  deadlines, and who is idle
  *   hosts.c       names of hosts, origins, CORS          watch.c       hang-ups
  *   framing.c, keys.c  pure                              turn.c        what waits for the loop's next turn
  *
  * Who owns what
  *   sl_http         one or two listeners, the connections, the lists below; sl_http_close ends it.
  *   sl__listener    a libmicrohttpd daemon, its epoll descriptor watched by the loop.
- *   sl__connection  from libmicrohttpd's STARTED to its CLOSED (and until its watch is closed).
+ *   sl__connection  from its accept to its close (and until its watch is closed).
  *   exchange        from the request line to libmicrohttpd's COMPLETED, then on the over list until told to the api.
  *
  * Two rules keep libmicrohttpd's callbacks simple:
@@ -33,7 +34,7 @@
 #define SL__HTTP_TARGET (16 * 1024)  /* bytes of a request's target; more is a 414, likewise */
 #define SL__HTTP_PENDING (32 * 1024) /* bytes filled in a turn of the loop, from which on fill() is not called */
 #define SL__HTTP_ID_MAX 128
-#define SL__HTTP_EXTRA 16 /* connections beyond a listener's limit, see connection.c */
+#define SL__HTTP_EXTRA 16 /* connections beyond a listener's limit, see door.c */
 #define SL__HTTP_SLOWEST 16384 /* bytes a second: a client must take an answer at least so fast, see sl__answer_deadline */
 
 /* keys.c: the keys of a file. */
@@ -56,7 +57,7 @@ void sl__head_add(sl__head *h, const char *name, size_t name_len, const char *va
 const char *sl__head_check(const sl__head *h, const char *version, const char *path); /* what is wrong; NULL: nothing */
 /* Cuts a target in place. "/a/b/?q" gives the path "/a/b" (one slash at the end is passed over) and the query "q";
  * "http://host:80/a" the authority "host:80" too, otherwise it is NULL. What is no such target is left as the path. */
-void sl__target_split(char *target, const char **ret_authority, char **ret_path, const char **ret_query);
+void sl__target_split(char *target, const char **ret_authority, const char **ret_path, const char **ret_query);
 bool sl__request_id_good(const char *id);
 void sl__request_id_make(char ret[SL__HTTP_ID_MAX + 1]);
 bool sl__percent_decode(char *text, bool plus);              /* in place; false: a bad escape or %00 */
@@ -73,10 +74,11 @@ typedef struct sl__listener {
     bool admin;
     int port;
     bool loopback;             /* its address can be reached from this machine only */
+    int fd;                    /* listens; -1: there is none */
     struct MHD_Daemon *daemon; /* NULL: there is none */
-    uv_poll_t poll;            /* the daemon's epoll descriptor */
-    bool watched;              /* poll is a live handle */
-    bool quiesced;
+    uv_poll_t door, poll;      /* fd; the daemon's epoll descriptor */
+    bool watched;              /* both are live handles */
+    bool deaf, freed;          /* door does not look for newcomers for now; a place has become free since */
     int limit, open;                        /* connections: at most; now, without those that were told to leave */
     struct sl__connection *idle, *idle_last; /* those that have sent no whole head since they came or were answered, by age */
 } sl__listener;
@@ -87,6 +89,10 @@ typedef struct sl__connection {
     struct sl__connection *idle_prev, *idle_next; /* on the listener's idle list, if `idle` */
     sl_http_exchange *x; /* in progress, or NULL */
     int fd;
+    bool guest;          /* not the library's yet, see door.c */
+    bool refused;        /* a guest that was answered */
+    int seen;            /* bytes of a guest's head that were looked at */
+    uint64_t first_byte; /* ns; 0: none of the next request yet, or it was not seen */
     bool idle;
     bool extra;     /* it came when the listener was full of busy ones: it may ask for health, and must leave then */
     bool leaving;   /* it made room for another one: its socket is shut */
@@ -115,8 +121,8 @@ struct sl_http_exchange {
     sl__connection *c;          /* NULL once it is over for libmicrohttpd */
     struct MHD_Connection *mhd; /* likewise */
     const sl_http_endpoint *endpoint;
-    char *target;                 /* owned; the next three point into it */
-    char *path;
+    char *target;                 /* owned; the next three point into it, or to a constant */
+    const char *path;
     const char *authority, *query; /* authority: NULL unless the target was a whole URL */
     size_t target_len;
     char *rest; /* owned, or NULL */
@@ -162,6 +168,12 @@ struct sl_http {
     sl__connection *connections;
     sl_http_exchange *resume, *over;
     sl_http_exchange **over_tail;
+    int door_fd;  /* epoll: the guests */
+    uv_poll_t door;
+    bool has_door; /* door is a live handle */
+    char *peek;    /* [SL__HTTP_HEAD + 1] a head that is looked at */
+    sl__connection *entering; /* is being handed over */
+    int said[16], saids;      /* statuses of answers that the library gave by itself and nobody counted yet */
     uv_idle_t kick;
     uv_idle_cb on_kick; /* http.c's: runs the daemons */
     uv_timer_t timer;
@@ -183,6 +195,20 @@ void sl__turn_gone(sl_http_exchange *x);    /* outside the library: tells the ap
 void sl__turn_over(sl_http_exchange *x);    /* the api is told when the library has returned */
 void sl__turn_handle_closed(sl_http *h);
 
+/* door.c */
+typedef struct sl__door_head {
+    int status;        /* 0: nothing is wrong */
+    const char *wrong;
+    bool old;          /* HTTP/1.0 */
+    char method[16];
+    char id[SL__HTTP_ID_MAX + 1]; /* X-Request-Id, "" if absent or too long */
+} sl__door_head;
+typedef enum sl__door_verdict { SL__DOOR_MORE, SL__DOOR_GOOD, SL__DOOR_BAD } sl__door_verdict;
+sl__door_verdict sl__door_read(const char *bytes, size_t n, sl__door_head *ret); /* pure */
+bool sl__door_listen(sl__listener *l);           /* look for newcomers (again) */
+bool sl__door_accept(sl__listener *l, int most); /* what waits in the backlog; false: nobody was accepted */
+void sl__door_look_all(sl_http *h);              /* guests with news */
+
 /* watch.c: hang-ups that the library does not see. */
 bool sl__watch_start(sl__connection *c);
 void sl__watch_stop(sl__connection *c);
@@ -194,6 +220,9 @@ void sl__connection_notify(void *cls, struct MHD_Connection *mhd, void **socket_
                            enum MHD_ConnectionNotificationCode code);
 sl__connection *sl__connection_of(struct MHD_Connection *mhd);
 void sl__connection_deadline(sl__connection *c, int seconds); /* from now; 0: none */
+sl__connection *sl__connection_new(sl__listener *l, int fd);  /* a guest; NULL: no memory, the socket is the caller's */
+void sl__connection_leave(sl__connection *c);                 /* one of the library's makes room */
+void sl__connection_closed(sl__connection *c);                /* its socket is: frees it */
 void sl__connection_idle(sl__connection *c);                  /* youngest of the idle ones */
 void sl__connection_busy(sl__connection *c);
 void sl__connections_scan(sl_http *h);
@@ -217,6 +246,8 @@ void sl__exchange_free(sl_http_exchange *x);
 
 /* listener.c */
 sl_status sl__listener_open(sl__listener *l, const char *host, int port, int connections, sl_error *e);
+sl_status sl__listener_watch(sl__listener *l, uv_poll_cb on_poll, sl_error *e);
+void sl__listener_unwatch(sl__listener *l, uv_close_cb closed);
 void sl__listener_quiesce(sl__listener *l);
 void sl__listener_stop(sl__listener *l); /* no connection may be suspended */
 

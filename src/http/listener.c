@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPT_RUNS 128 /* more than a full backlog needs */
+#define BACKLOG 1024
 
 static bool is_loopback(const struct sockaddr *a) {
     if (a->sa_family == AF_INET) {
@@ -60,7 +60,7 @@ static sl_status bind_socket(sl__listener *l, const char *host, int port, int *r
     }
     fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, 1024) != 0) {
+    if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
         status = sl_fail_param(e, SL_IO, option, "cannot listen on %s port %d: %s", host, port, strerror(errno));
         goto fail;
     }
@@ -73,50 +73,78 @@ fail:
     return status;
 }
 
+/* What the library says by itself begins with this; its status is counted by tell_over, or with the exchange that it ends. */
+static void on_log(void *cls, const char *format, va_list arguments) {
+    sl_http *h = ((sl__listener *)cls)->h;
+    if (strstr(format, "HTTP response code is %u") && h->saids < (int)(sizeof h->said / sizeof h->said[0]))
+        h->said[h->saids++] = (int)va_arg(arguments, unsigned);
+}
+
 sl_status sl__listener_open(sl__listener *l, const char *host, int port, int connections, sl_error *e) {
     const sl_http_config *c = &l->h->config;
-    int fd = -1;
-    sl_status status = bind_socket(l, host, port, &fd, e);
+    sl_status status = bind_socket(l, host, port, &l->fd, e);
     if (status != SL_OK) return status;
-    l->port = port_of(fd);
+    l->port = port_of(l->fd);
     l->limit = connections;
+    /* The library accepts nothing by itself, see door.c; those that leave are still its own for a moment. */
+    unsigned most = (unsigned)connections + 2 * SL__HTTP_EXTRA + 64;
     /* Host is checked in framing.c: the library's own refusal sends its header block twice. */
-    struct MHD_Daemon *daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, sl__exchange_access, l,                     //
-        MHD_OPTION_LISTEN_SOCKET, fd,                                                                        //
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)connections + SL__HTTP_EXTRA,                                                //
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_seconds,                                            //
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL__HTTP_POOL,                                                //
-        MHD_OPTION_URI_LOG_CALLBACK, sl__exchange_begin, l,                                                  //
-        MHD_OPTION_NOTIFY_COMPLETED, sl__exchange_completed, l,                                              //
-        MHD_OPTION_NOTIFY_CONNECTION, sl__connection_notify, l,                                              //
+    l->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,  //
+        sl__exchange_access, l,                                                                                  //
+        MHD_OPTION_EXTERNAL_LOGGER, on_log, l,                                                                   //
+        MHD_OPTION_CONNECTION_LIMIT, most,                                                                       //
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_seconds,                                                //
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL__HTTP_POOL,                                               //
+        MHD_OPTION_URI_LOG_CALLBACK, sl__exchange_begin, l,                                                      //
+        MHD_OPTION_NOTIFY_COMPLETED, sl__exchange_completed, l,                                                  //
+        MHD_OPTION_NOTIFY_CONNECTION, sl__connection_notify, l,                                                  //
         MHD_OPTION_STRICT_FOR_CLIENT, 0, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
-    if (!daemon) {
-        close(fd);
-        return sl_fail(e, SL_IO, "the HTTP library did not start on %s port %d", host, port);
+    if (l->daemon) return SL_OK;
+    close(l->fd);
+    l->fd = -1;
+    return sl_fail(e, SL_IO, "the HTTP library did not start on %s port %d", host, port);
+}
+
+static bool watch(sl__listener *l) {
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    uv_loop_t *loop = l->h->loop;
+    if (!info || uv_poll_init(loop, &l->poll, info->epoll_fd) != 0) return false;
+    if (uv_poll_init(loop, &l->door, l->fd) != 0) {
+        uv_close((uv_handle_t *)&l->poll, NULL);
+        return false;
     }
-    l->daemon = daemon;
-    return SL_OK;
+    l->poll.data = l->door.data = l;
+    l->watched = true;
+    l->h->handles += 2;
+    return true;
 }
 
-/* Closing the socket resets whoever has connected and is not accepted yet; the library accepts a few in each run. */
-static void accept_waiting(sl__listener *l) {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    struct pollfd waiting = {.fd = info ? info->listen_fd : -1, .events = POLLIN};
-    for (int i = 0; i < ACCEPT_RUNS && poll(&waiting, 1, 0) == 1; i++) MHD_run(l->daemon);
+sl_status sl__listener_watch(sl__listener *l, uv_poll_cb on_poll, sl_error *e) {
+    if (!l->daemon) return SL_OK;
+    if (watch(l) && uv_poll_start(&l->poll, UV_READABLE, on_poll) == 0 && sl__door_listen(l)) return SL_OK;
+    return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
 }
 
+void sl__listener_unwatch(sl__listener *l, uv_close_cb closed) {
+    if (!l->watched) return;
+    l->watched = false;
+    uv_close((uv_handle_t *)&l->poll, closed);
+    uv_close((uv_handle_t *)&l->door, closed);
+}
+
+/* Closing the socket resets whoever has connected and is not accepted yet. */
 void sl__listener_quiesce(sl__listener *l) {
-    if (!l->daemon || l->quiesced) return;
-    if (!l->h->closing) accept_waiting(l);
-    l->quiesced = true;
-    int fd = MHD_quiesce_daemon(l->daemon);
-    if (fd >= 0) close(fd); /* the library leaves that to us */
+    if (l->fd < 0) return;
+    if (!l->h->closing) sl__door_accept(l, BACKLOG);
+    if (l->watched) uv_poll_stop(&l->door);
+    l->deaf = false;
+    close(l->fd);
+    l->fd = -1;
 }
 
 void sl__listener_stop(sl__listener *l) {
-    if (!l->daemon) return;
     sl__listener_quiesce(l);
-    MHD_stop_daemon(l->daemon);
+    if (l->daemon) MHD_stop_daemon(l->daemon);
     l->daemon = NULL;
 }

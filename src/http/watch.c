@@ -48,7 +48,7 @@ static sl__connection *look(sl__connection *c) {
     struct pollfd polls[POLLED];
     nfds_t count = 0;
     for (; c && count < POLLED; c = c->next) {
-        if (!c->x || c->x->phase < SL__COMPLETE) polls[count++] = (struct pollfd){.fd = c->fd, .events = POLLRDHUP};
+        if (!c->guest && (!c->x || c->x->phase < SL__COMPLETE)) polls[count++] = (struct pollfd){.fd = c->fd, .events = POLLRDHUP};
     }
     if (poll(polls, count, 0) <= 0) return c;
     for (nfds_t i = 0; i < count; i++) {

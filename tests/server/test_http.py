@@ -314,6 +314,25 @@ def test_a_scrape_needs_no_key_on_the_admin_address_or_its_own():
             assert s.get("/v1/models", headers={"Authorization": "Bearer scrape"})[0] == 401
 
 
+def test_refusals_are_in_json_with_an_id_and_counted():
+    """What the HTTP library would say in HTML, without an id, once twice."""
+    with Server(MODEL) as s:
+        host = b"\r\nHost: localhost\r\n"
+        for head, status in ((b"GET /livez HTTP/2.0" + host, 505), (b"GET /" + b"x" * 40000 + b" HTTP/1.1" + host, 414),
+                             (b"GET /livez HTTP/1.1" + host + b"X: " + b"x" * 60000 + b"\r\n", 431),
+                             (b"POST /v1/completions HTTP/1.1" + host + b"Content-Length: x\r\n", 400),
+                             (b"GET /livez HTTP/1.1" + host + b"X: a\r\n b\r\n", 400), (b"GET /li\0vez HTTP/1.1" + host, 400),
+                             (b"GET /livez HTTP/1.1\nHost: localhost\n", 400), (b"what is this\r\n", 400)):
+            before = s.value("sluice_requests_total", code=str(status), endpoint="other")
+            data = answer_of(s.raw(head + b"\r\n"))
+            assert status_of(data) == status, (head[:60], data[:200])
+            top, _, body = data.partition(b"\r\n\r\n")
+            assert b"x-request-id: " in top.lower() and b"application/json" in top and data.count(b"\r\nDate: ") == 1, data[:300]
+            assert json.loads(body)["error"]["message"]
+            assert s.value("sluice_requests_total", code=str(status), endpoint="other") == before + 1
+        alive(s)
+
+
 def test_idle_connections_do_not_keep_a_probe_from_its_answer():
     """More idle connections than there are places, some of which drip their headers: the oldest make room."""
     with Server(MODEL, "--connections", 200) as s:

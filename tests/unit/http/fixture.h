@@ -499,7 +499,7 @@ static inline void pass(server *s, int seconds) {
 static inline void do_count_unread(server *s, void *arg) {
     for (sl__connection *c = s->h->connections; c; c = c->next) {
         int n = 0;
-        if (ioctl(c->fd, FIONREAD, &n) == 0) *(int *)arg += n;
+        if (ioctl(c->fd, FIONREAD, &n) == 0) *(int *)arg += n > (c->guest ? c->seen : 0);
     }
 }
 

@@ -59,7 +59,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", help="train.py's")
     parser.add_argument("out")
-    parser.add_argument("--data", help="where tokenizer.json is (default: as run.json says)")
+    parser.add_argument("--data", default=".cache/train/data", help="where tokenizer.json is")
     arguments = parser.parse_args()
     with open(os.path.join(arguments.folder, "run.json"), encoding="utf-8") as f:
         run = json.load(f)
@@ -74,7 +74,7 @@ def main():
     write_json(arguments.out, "generation_config.json", {"eos_token_id": 0, "do_sample": True, "temperature": 0.7, "top_p": 0.95})
     write_json(arguments.out, "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>",
                                                         "model_max_length": config.context, "add_bos_token": False})
-    shutil.copyfile(os.path.join(arguments.data or run["data"], "tokenizer.json"), os.path.join(arguments.out, "tokenizer.json"))
+    shutil.copyfile(os.path.join(arguments.data, "tokenizer.json"), os.path.join(arguments.out, "tokenizer.json"))
     print("step %d: %d parameters, %d active a token" % (state["step"], config.total(), config.active()))
 
 

@@ -211,16 +211,26 @@ def work(rank, workers, run, shared, barrier, device, folder, options):
             break
 
 
+def read_run(folder, tokens):
+    """A folder's run.json; refuses to go on with other tokens than those it began with."""
+    with open(os.path.join(folder, "run.json"), encoding="utf-8") as f:
+        run = json.load(f)
+    if run.setdefault("tokens", tokens) != tokens:
+        sys.exit("train: %s began with other tokens than --data has: %s, not %s" % (folder, run["tokens"], tokens))
+    return run
+
+
 def begin(arguments):
     """The run's description: read from run.json, or made from the arguments and written."""
     path = os.path.join(arguments.folder, "run.json")
+    tokens = {name: os.path.getsize(os.path.join(arguments.data, name + ".train.bin")) // 2 for name in data.domains(arguments.data)}
+    if not tokens:
+        sys.exit("train: no DOMAIN.train.bin in %s: run tokenizer.py first" % arguments.data)
     if os.path.exists(path):
-        with open(path, encoding="utf-8") as f:
-            return json.load(f)
+        return read_run(arguments.folder, tokens)
     source = None
     if arguments.source:
-        with open(os.path.join(arguments.source, "run.json"), encoding="utf-8") as f:
-            run = json.load(f)
+        run = read_run(arguments.source, tokens)
         source = torch.load(os.path.join(arguments.source, "state.pt"), weights_only=True)
         run.update(steps=source["step"] + arguments.decay, decay=arguments.decay)
     else:
@@ -228,7 +238,7 @@ def begin(arguments):
             vocab = len(json.load(f)["model"]["vocab"])
         run = dict(config=dataclasses.asdict(Config(vocab=vocab, **SIZES[arguments.size])), seed=arguments.seed,
                    parts=arguments.parts, steps=arguments.steps, decay=arguments.decay, evaluate=arguments.evaluate,
-                   held_out=arguments.held_out, data=os.path.abspath(arguments.data))
+                   held_out=arguments.held_out, tokens=tokens)
     os.makedirs(arguments.folder, exist_ok=True)
     if source:
         torch.save(source, os.path.join(arguments.folder, "state.pt"))
@@ -272,6 +282,7 @@ def main():
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     run = begin(arguments)
+    run["data"] = os.path.abspath(arguments.data)
     run["kind"] = arguments.kind or str(compute_type(device)).rsplit(".", 1)[-1]
     workers = 1 if device.type == "cuda" else max(1, min(arguments.workers, run["parts"]))
     run["threads"] = 1

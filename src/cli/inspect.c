@@ -6,22 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `sluice inspect`: what a model is and what serving it will cost; nothing is run. */
+/* `sluice inspect`: what a model is and what serving it will cost, or as much of that as is known of one that cannot be served;
+ * nothing is run. */
 
 static void put_shape(const sl_tensor_entry *t, const char *between, sl_buffer *out) {
     for (int k = 0; k < t->dims; k++) sl_buffer_printf(out, "%s%llu", k ? between : "", (unsigned long long)t->shape[k]);
 }
 
-static void print_text(const sl_settings *s, const sl_model *m, const sl_plan *p, const sl_error *refused, sl_buffer *out) {
-    const sl_hparams *hp = &m->hp;
-    sl_plan_print(s, m, p, out);
-    sl_buffer_printf(out, "width    %d, heads %d of %d (keys and values %d), vocabulary %d, %s output\n", hp->width, hp->heads,
-                     hp->head_dim, hp->kv_heads, hp->vocab, hp->tied ? "tied" : "own");
-    if (hp->experts)
-        sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d; %.1f %% of the weights\n",
-                         hp->experts, hp->expert_ff, hp->experts_used, hp->shared_ff,
-                         m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
-    if (refused) sl_buffer_printf(out, "refused  %s\n", refused->message);
+/* A model as far as it opened: whole, with a plan; or in part, refused. */
+typedef struct inspected {
+    const sl_settings *s;
+    sl_loaded l;
+    sl_plan plan;
+    bool whole;         /* the model opened: there is a plan, which may be refused itself */
+    const char *refused; /* why `run` would not run it; NULL: it would */
+} inspected;
+
+static void print_tensors(const sl_model *m, sl_buffer *out) {
     sl_buffer_puts(out, "tensors\n");
     sl_tensor_entry t;
     for (int i = 0; sl_model_tensor(m, i, &t); i++) {
@@ -31,28 +32,44 @@ static void print_text(const sl_settings *s, const sl_model *m, const sl_plan *p
     }
 }
 
+static void print_text(const inspected *x, sl_buffer *out) {
+    const sl_model *m = x->l.model;
+    const sl_hparams *hp = &m->hp;
+    if (x->whole) sl_plan_print(x->s, m, &x->plan, out);
+    else sl_buffer_printf(out, "model    %s: %s\n", m->name, m->family ? m->family->name : m->container);
+    if (hp->layers)
+        sl_buffer_printf(out, "width    %d, %d layers, heads %d of %d (keys and values %d), vocabulary %d", hp->width, hp->layers, hp->heads,
+                         hp->head_dim, hp->kv_heads, hp->vocab);
+    if (hp->layers) sl_buffer_puts(out, !x->whole ? "\n" : hp->tied ? ", tied output\n" : ", own output\n");
+    if (hp->experts)
+        sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d", hp->experts, hp->expert_ff,
+                         hp->experts_used, hp->shared_ff);
+    if (hp->experts && x->whole)
+        sl_buffer_printf(out, "; %.1f %% of the weights", m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
+    if (hp->experts) sl_buffer_puts(out, "\n");
+    if (x->l.tokenizer) sl_buffer_printf(out, "tokens   %d in the tokenizer\n", sl_tokenizer_count(x->l.tokenizer));
+    if (x->refused) sl_buffer_printf(out, "refused  %s\n", x->refused);
+    print_tensors(m, out);
+}
+
 static void put_string(const char *key, const char *value, sl_buffer *out) {
     sl_buffer_printf(out, "\"%s\":", key);
     sl_buffer_json(out, value, strlen(value));
     sl_buffer_append(out, ",", 1);
 }
 
-static void print_json(const sl_settings *s, const sl_model *m, const sl_plan *p, const sl_error *refused, sl_buffer *out) {
-    const sl_hparams *hp = &m->hp;
-    sl_buffer_append(out, "{", 1);
-    put_string("name", m->name, out);
-    put_string("path", m->path, out);
-    put_string("family", m->family->name, out);
-    put_string("container", m->container, out);
-    put_string("type", m->type, out);
-    sl_buffer_printf(out,
-                     "\"parameters\":%llu,\"active_parameters\":%llu,\"mapped_bytes\":%llu,\"expert_bytes\":%llu,\"files\":%d,"
-                     "\"layers\":%d,\"width\":%d,\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,\"ff\":%d,\"vocab\":%d,"
-                     "\"context\":%d,\"experts\":%d,\"experts_per_token\":%d,\"expert_ff\":%d,\"shared_ff\":%d,\"tied\":%s,",
-                     (unsigned long long)m->parameters, (unsigned long long)m->active_parameters,
-                     (unsigned long long)m->mapped_bytes, (unsigned long long)m->expert_bytes, m->files, hp->layers, hp->width,
-                     hp->heads, hp->kv_heads, hp->head_dim, hp->ff, hp->vocab, hp->context, hp->experts, hp->experts_used,
-                     hp->expert_ff, hp->shared_ff, hp->tied ? "true" : "false");
+static void put_text_or_null(const char *key, const char *value, sl_buffer *out) {
+    if (value) put_string(key, value, out);
+    else sl_buffer_printf(out, "\"%s\":null,", key);
+}
+
+static void print_json_plan(const inspected *x, sl_buffer *out) {
+    const sl_settings *s = x->s;
+    const sl_plan *p = &x->plan;
+    if (!x->whole) {
+        sl_buffer_puts(out, "\"plan\":null,");
+        return;
+    }
     sl_buffer_printf(out,
                      "\"plan\":{\"threads\":%d,\"tier\":\"%s\",\"ctx\":%d,\"kv_type\":\"%s\",\"kv_pages\":%d,\"page_positions\":%d,"
                      "\"weights_bytes\":%llu,\"kv_bytes\":%llu,\"workspace_bytes\":%llu,\"sequences_bytes\":%llu,"
@@ -61,9 +78,34 @@ static void print_json(const sl_settings *s, const sl_model *m, const sl_plan *p
                      (unsigned long long)p->weights, (unsigned long long)p->kv, (unsigned long long)p->workspace,
                      (unsigned long long)p->sequences, (unsigned long long)p->machine.memory_limit,
                      p->weights_fit ? "true" : "false");
-    if (refused) sl_buffer_json(out, refused->message, strlen(refused->message));
+    if (x->refused) sl_buffer_json(out, x->refused, strlen(x->refused));
     else sl_buffer_puts(out, "null");
-    sl_buffer_puts(out, "},\"tensors\":[");
+    sl_buffer_puts(out, "},");
+}
+
+/* Numbers that were not reached when a model was refused are 0. */
+static void print_json(const inspected *x, sl_buffer *out) {
+    const sl_model *m = x->l.model;
+    const sl_hparams *hp = &m->hp;
+    sl_buffer_append(out, "{", 1);
+    put_string("name", m->name, out);
+    put_string("path", m->path, out);
+    put_text_or_null("family", m->family ? m->family->name : NULL, out);
+    put_text_or_null("container", m->container, out);
+    put_text_or_null("type", x->whole ? m->type : NULL, out);
+    put_text_or_null("refused", x->refused, out);
+    sl_buffer_printf(out,
+                     "\"parameters\":%llu,\"active_parameters\":%llu,\"mapped_bytes\":%llu,\"expert_bytes\":%llu,\"files\":%d,"
+                     "\"layers\":%d,\"width\":%d,\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,\"ff\":%d,\"vocab\":%d,"
+                     "\"context\":%d,\"window\":%d,\"experts\":%d,\"experts_per_token\":%d,\"expert_ff\":%d,\"shared_ff\":%d,\"tied\":%s,"
+                     "\"tokens\":%d,",
+                     (unsigned long long)m->parameters, (unsigned long long)m->active_parameters,
+                     (unsigned long long)m->mapped_bytes, (unsigned long long)m->expert_bytes, m->files, hp->layers, hp->width,
+                     hp->heads, hp->kv_heads, hp->head_dim, hp->ff, hp->vocab, hp->context, hp->window, hp->experts, hp->experts_used,
+                     hp->expert_ff, hp->shared_ff, hp->tied ? "true" : "false",
+                     x->l.tokenizer ? sl_tokenizer_count(x->l.tokenizer) : 0);
+    print_json_plan(x, out);
+    sl_buffer_puts(out, "\"tensors\":[");
     sl_tensor_entry t;
     for (int i = 0; sl_model_tensor(m, i, &t); i++) {
         sl_buffer_puts(out, i ? ",{" : "{");
@@ -77,22 +119,30 @@ static void print_json(const sl_settings *s, const sl_model *m, const sl_plan *p
     sl_buffer_puts(out, "]}\n");
 }
 
+/* What `run` would refuse is refused here, after what is known has been shown. */
 int sl_inspect(sl_settings *s) {
-    sl_error err;
-    sl_model *m;
-    sl_plan plan = {0};
-    if (sl_model_open(s->model, &m, &err)) {
+    sl_error err, plan_err;
+    inspected x = {.s = s};
+    sl_status st = sl_model_open_partly(s->model, &x.l.model, &err);
+    if (!x.l.model) {
         fprintf(stderr, "sluice inspect: %s\n", err.message);
         return 1;
     }
-    sl_loaded_warn(&(sl_loaded){.model = m}, "inspect");
-    sl_status planned = sl_plan_make(s, m, &plan, &err);
+    x.whole = st == SL_OK;
+    if (x.whole) {
+        st = sl_tokenizer_open(sl_model_vocab(x.l.model), &x.l.tokenizer, &err);
+        sl_status planned = sl_plan_make(s, x.l.model, &x.plan, &plan_err);
+        if (!st && planned) st = planned, err = plan_err;
+    }
+    if (st) x.refused = err.message;
+    sl_loaded_warn(&x.l, "inspect");
     sl_buffer out = {0};
-    if (s->json) print_json(s, m, &plan, planned ? &err : NULL, &out);
-    else print_text(s, m, &plan, planned ? &err : NULL, &out);
-    int status = out.failed ? 1 : 0;
+    if (s->json) print_json(&x, &out);
+    else print_text(&x, &out);
     if (!out.failed) fwrite(out.data, 1, out.len, stdout);
+    if (st) fprintf(stderr, "sluice inspect: %s\n", err.message);
+    int status = st || out.failed ? 1 : 0;
     sl_buffer_done(&out);
-    sl_model_close(m);
+    sl_unload(&x.l);
     return status;
 }

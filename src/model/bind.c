@@ -4,6 +4,7 @@
  * foresee is an error, and so is a tensor inside a block that nothing here would read: it would change the answer. */
 #include "model/internal.h"
 
+#include "base/buffer.h"
 #include "base/checked.h"
 #include "kernels/kernels.h"
 
@@ -62,6 +63,19 @@ static sl_status missing(const binder *b, const char *full) {
     return sl_fail(b->e, SL_FORMAT, "tensor \"%s\" is missing", full);
 }
 
+/* Names the type, and those that would do. */
+static sl_status unread_type(const binder *b, const sl__tensor *t) {
+    char number[32] = "";
+    sl_buffer known = {0};
+    if (b->gguf && strncmp(t->type_name, "ggml type ", 10) != 0) snprintf(number, sizeof number, " (ggml type %" PRIu32 ")", t->type_id);
+    for (int i = 0; i < SL_TYPE_COUNT; i++)
+        if (b->gguf || !sl_types[i].quantised) sl_buffer_printf(&known, "%s%s", known.len ? ", " : "", sl_types[i].name);
+    sl_status s = sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" has type %s%s%s; supported are %s", t->name, t->type_name, number,
+                          b->gguf ? sl__gguf_type_remark(t->type_id) : "", sl_buffer_text(&known));
+    sl_buffer_done(&known);
+    return s;
+}
+
 /* The tensor must be [a][b][c] (leading 1s left out) of a type that is read. Marks it as used. */
 static sl_status take(const binder *b, sl__tensor *t, uint64_t a, uint64_t rows, uint64_t cols) {
     char have[96], want[96];
@@ -72,7 +86,7 @@ static sl_status take(const binder *b, sl__tensor *t, uint64_t a, uint64_t rows,
         return sl_fail(b->e, SL_FORMAT, "tensor \"%s\" has shape %s, but the hyperparameters say %s", t->name,
                        sl__tensor_shape(t, have, sizeof have), sl__tensor_shape(&w, want, sizeof want));
     }
-    if (t->type < 0) return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" has type %s, which is not supported", t->name, t->type_name);
+    if (t->type < 0) return unread_type(b, t);
     t->used = true;
     return SL_OK;
 }

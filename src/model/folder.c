@@ -77,7 +77,7 @@ static sl_status list_shards(const sl_json *map, sl__index *shards, sl_error *e)
         if (s != SL_OK) return s;
         if (sl__index_find(shards, name, strlen(name)) >= 0) continue;
         if (shards->count == SL__MAX_FILES) return sl_json_fail(map, e, "names more than %d files", SL__MAX_FILES);
-        if (sl__index_add(shards, name, (uint32_t)strlen(name)) != SL_OK) return sl_json_fail(map, e, "out of memory");
+        if (sl__index_add(shards, name, (uint32_t)strlen(name)) != SL_OK) return sl_fail(e, SL_NOMEM, "out of memory for the list of files");
     }
     if (shards->count == 0) return sl_json_fail(map, e, "names no file");
     qsort(shards->name, shards->count, sizeof *shards->name, by_name); /* nothing is looked up in it from here on */

@@ -29,24 +29,6 @@
 #define MIN_ALIGNMENT 8
 #define MAX_ALIGNMENT (64 * 1024)
 
-/* Types that files may have and Sluice does not read, for their names and sizes: id, name, values and bytes a block
- * (0: removed from ggml, size unknown). What Sluice reads is in kernels/types.h. */
-static const struct other_type {
-    uint32_t id;
-    const char *name;
-    uint16_t values, bytes;
-} other_types[] = {
-    {4, "Q4_2", 0, 0},         {5, "Q4_3", 0, 0},         {6, "Q5_0", 32, 22},       {7, "Q5_1", 32, 24},
-    {9, "Q8_1", 32, 36},       {10, "Q2_K", 256, 84},     {11, "Q3_K", 256, 110},    {13, "Q5_K", 256, 176},
-    {15, "Q8_K", 256, 292},    {16, "IQ2_XXS", 256, 66},  {17, "IQ2_XS", 256, 74},   {18, "IQ3_XXS", 256, 98},
-    {19, "IQ1_S", 256, 50},    {20, "IQ4_NL", 32, 18},    {21, "IQ3_S", 256, 110},   {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136},  {24, "I8", 1, 1},          {25, "I16", 1, 2},         {26, "I32", 1, 4},
-    {27, "I64", 1, 8},         {28, "F64", 1, 8},         {29, "IQ1_M", 256, 56},    {31, "Q4_0_4_4", 0, 0},
-    {32, "Q4_0_4_8", 0, 0},    {33, "Q4_0_8_8", 0, 0},    {34, "TQ1_0", 256, 54},    {35, "TQ2_0", 256, 66},
-    {36, "IQ4_NL_4_4", 0, 0},  {37, "IQ4_NL_4_8", 0, 0},  {38, "IQ4_NL_8_8", 0, 0},  {39, "MXFP4", 32, 17},
-    {40, "NVFP4", 64, 36},     {41, "Q1_0", 128, 18},     {42, "Q2_0", 64, 18},
-};
-
 static const uint8_t value_bytes[SL__GGUF_TYPES] = {
     [SL__GGUF_U8] = 1,  [SL__GGUF_I8] = 1,  [SL__GGUF_U16] = 2, [SL__GGUF_I16] = 2, [SL__GGUF_U32] = 4, [SL__GGUF_I32] = 4,
     [SL__GGUF_F32] = 4, [SL__GGUF_BOOL] = 1, [SL__GGUF_U64] = 8, [SL__GGUF_I64] = 8, [SL__GGUF_F64] = 8,
@@ -160,33 +142,14 @@ static sl_status read_alignment(const sl__gguf *g, uint64_t *ret, sl_error *e) {
     return SL_OK;
 }
 
-/* Type id to name, block and readable type. */
-static void set_type(sl__tensor *t, uint32_t id, uint64_t *ret_values, uint64_t *ret_bytes) {
-    t->type = sl_type_from_ggml(id);
-    if (t->type >= 0) {
-        t->type_name = sl_types[t->type].name;
-        *ret_values = (uint64_t)sl_types[t->type].block_values;
-        *ret_bytes = (uint64_t)sl_types[t->type].block_bytes;
-        return;
-    }
-    t->type_name = "unknown";
-    *ret_values = *ret_bytes = 0;
-    for (size_t i = 0; i < sizeof other_types / sizeof *other_types; i++) {
-        if (other_types[i].id != id) continue;
-        t->type_name = other_types[i].name;
-        *ret_values = other_types[i].values;
-        *ret_bytes = other_types[i].bytes;
-    }
-}
-
 static bool plain(sl__name n) {
     for (uint32_t i = 0; i < n.len; i++)
         if (n.text[i] <= ' ' || n.text[i] > '~') return false;
     return n.len > 0;
 }
 
-/* One tensor info. *ret->data is still the offset into DATA, kept in *ret_offset. */
-static sl_status read_info(reader *r, sl__name *ret_name, sl__tensor *t, uint64_t *ret_offset, sl_error *e) {
+/* One tensor info. It says where the tensor begins in DATA, which is *ret_offset; t->data is not known yet. */
+static sl_status read_info(reader *r, sl_arena *arena, sl__name *ret_name, sl__tensor *t, uint64_t *ret_offset, sl_error *e) {
     uint32_t n = 0, type = 0;
     sl__name name;
     sl_status s = read_string(r, "a name", MAX_NAME, &name, e);
@@ -205,7 +168,7 @@ static sl_status read_info(reader *r, sl__name *ret_name, sl__tensor *t, uint64_
     }
     if ((s = read_u32(r, &type, e)) != SL_OK || (s = read_u64(r, ret_offset, e)) != SL_OK) return s;
     uint64_t block_values, block_bytes;
-    set_type(t, type, &block_values, &block_bytes);
+    if (!sl__gguf_tensor_type(t, type, arena, &block_values, &block_bytes)) return sl_fail(e, SL_NOMEM, "out of memory for the tensor table");
     if (block_values) {
         uint64_t row = n ? t->shape[n - 1] : 1;
         if (row % block_values)
@@ -248,7 +211,7 @@ static sl_status read_tensors(reader *r, uint64_t count, uint64_t alignment, int
         sl__name name;
         sl__tensor t = {.file = file};
         uint64_t offset = 0;
-        sl_status s = read_info(r, &name, &t, &offset, e);
+        sl_status s = read_info(r, tensors->index.arena, &name, &t, &offset, e);
         if (s != SL_OK) return sl_error_prefix(e, "tensor %" PRIu64 " of %" PRIu64, i + 1, count);
         if (offset % alignment || offset > r->size)
             return sl_fail(e, SL_FORMAT, "tensor \"%.*s\" begins at offset %" PRIu64 ", which is %s", (int)name.len, name.text,

@@ -38,7 +38,8 @@ int64_t sl__index_find(const sl__index *x, const char *text, size_t len); /* -1:
 
 typedef struct sl__tensor {
     const char *name;     /* NUL-terminated */
-    const char *type_name; /* as the file spells it */
+    const char *type_name; /* as the file spells it, or "ggml type 999" */
+    uint32_t type_id;     /* ggml's number, in a GGUF file */
     int type;             /* sl_type; -1: Sluice does not read it */
     int dims;
     uint64_t shape[4];    /* row-major, output features first; `dims` of them */
@@ -88,6 +89,13 @@ typedef struct sl__gguf {
 /* Parses a whole file's bytes, which must outlive everything. Keys go to *ret, tensors are added to *tensors. */
 sl_status sl__gguf_parse(const uint8_t *data, size_t size, const char *origin, int file, sl_arena *arena, sl__gguf *ret,
                          sl__tensors *tensors, sl_error *e);
+
+/* ---- gguf_types.c ---- */
+
+/* Sets the tensor's type, and says how many values and bytes a block has (0: not known here). false: out of memory. */
+bool sl__gguf_tensor_type(sl__tensor *t, uint32_t id, sl_arena *arena, uint64_t *ret_values, uint64_t *ret_bytes);
+/* A clause about a type that is not read: ", ik_llama.cpp's own"; "" if there is nothing to say. */
+const char *sl__gguf_type_remark(uint32_t id);
 
 /* ---- gguf_values.c: typed getters ---- */
 

@@ -61,6 +61,10 @@ typedef struct sl_model {
 /* path: a .gguf file (or the first of its split parts), or a folder with config.json, *.safetensors, tokenizer.json.
  * Errors name the file and the key or tensor. */
 sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e);
+/* For inspect, which shows what is known of a model that it has to refuse: on failure, too, *ret is a model (to be closed), if
+ * the tensors' table could be read. Its tensors can be listed; family is NULL, or hp is zero, where that was not reached; it
+ * must not be run. *ret is left alone where nothing could be read. */
+sl_status sl_model_open_partly(const char *path, sl_model **ret, sl_error *e);
 sl_model *sl_model_close(sl_model *m); /* NULL is fine; returns NULL */
 
 /* What was odd about the files and was passed over, for the user to read. The model owns it. */

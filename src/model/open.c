@@ -42,7 +42,7 @@ static void count_weights(sl__open *o) {
         m->parameters += t->values;
         by_type[t->type] += t->bytes;
     }
-    for (int i = 0; i < m->hp.layers; i++) {
+    for (int i = 0; m->layer && i < m->hp.layers; i++) {
         for (int j = 0; m->layer[i].experts && j < m->hp.experts; j++) {
             const sl_ffn_weights *x = &m->layer[i].experts[j];
             m->expert_bytes += bytes_of(&x->gate) + bytes_of(&x->up) + bytes_of(&x->down);
@@ -85,33 +85,47 @@ static bool looks_like_repository(const char *path) {
     return slash && slash != path && slash[1] && !strchr(slash + 1, '/') && path[0] != '.' && path[0] != '~';
 }
 
-sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e) {
-    sl_status s = SL_OK;
-    struct stat st;
-    sl_error unseen;
-    if (!e) e = &unseen;
+static sl_status start(const char *path, sl__open **ret, sl_error *e) {
     sl__open *o = sl_calloc(1, sizeof *o);
-    if (!o) return sl_fail(e, SL_NOMEM, "out of memory for %s", path);
-    o->arena = sl_arena_new();
-    if (o->arena) {
+    if (o) o->arena = sl_arena_new();
+    if (o && o->arena) {
         o->tensors.index.arena = o->arena;
         o->model.path = sl_arena_copy(o->arena, SL_MEM_METADATA, path, strlen(path));
         o->model.name = short_name(o->arena, path);
     }
-    if (!o->arena || !o->model.path || !o->model.name) {
-        s = sl_fail(e, SL_NOMEM, "out of memory for %s", path);
-        goto fail;
+    if (!o || !o->model.path || !o->model.name) {
+        sl_model_close(o ? &o->model : NULL);
+        return sl_fail(e, SL_NOMEM, "out of memory for %s", path);
     }
+    *ret = o;
+    return SL_OK;
+}
+
+sl_status sl_model_open_partly(const char *path, sl_model **ret, sl_error *e) {
+    struct stat st;
+    sl_error unseen;
+    sl__open *o = NULL;
+    if (!e) e = &unseen;
+    sl_status s = start(path, &o, e);
+    if (s != SL_OK) return s;
     bool there = stat(path, &st) == 0;
     s = there && S_ISDIR(st.st_mode) ? open_folder(o, path, e) : open_gguf(o, path, e);
     if (!there && s == SL_NOT_FOUND && looks_like_repository(path))
         s = sl_fail(e, s, "%s: no such file or folder (and models are not downloaded: give the path of one)", path);
-    if (s != SL_OK) goto fail;
+    if (s != SL_OK && o->tensors.index.count == 0) {
+        sl_model_close(&o->model);
+        return s;
+    }
     count_weights(o);
     o->vocab.rows = o->model.hp.vocab;
     *ret = &o->model;
-    return SL_OK;
-fail:
-    sl_model_close(&o->model);
+    return s;
+}
+
+sl_status sl_model_open(const char *path, sl_model **ret, sl_error *e) {
+    sl_model *m = NULL;
+    sl_status s = sl_model_open_partly(path, &m, e);
+    if (s == SL_OK) *ret = m;
+    else sl_model_close(m);
     return s;
 }

@@ -31,7 +31,7 @@ static const struct dtype {
     {"F4", 4, -1},
 };
 
-static sl_status read_dtype(const sl_json *at, sl__tensor *t, int *ret_bits, sl_error *e) {
+static sl_status read_dtype(const sl_json *at, sl_arena *arena, sl__tensor *t, int *ret_bits, sl_error *e) {
     const char *name = NULL;
     sl_status s = sl_json_string(at, &name, NULL, e);
     if (s != SL_OK) return s;
@@ -43,10 +43,10 @@ static sl_status read_dtype(const sl_json *at, sl__tensor *t, int *ret_bits, sl_
         return SL_OK;
     }
     /* A type of the future: an error only if the tensor is used; its size is what its offsets say. */
-    t->type_name = "unknown";
+    t->type_name = sl_arena_copy(arena, SL_MEM_METADATA, name, strlen(name) < 32 ? strlen(name) : 32);
     t->type = -1;
     *ret_bits = 0;
-    return SL_OK;
+    return t->type_name ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory for the tensor table");
 }
 
 static sl_status read_shape(const sl_json *at, sl__tensor *t, sl_error *e) {
@@ -107,7 +107,7 @@ static sl_status read_tensor(const sl_json *at, const uint8_t *data, uint64_t si
     sl_json_get(at, "dtype", &dtype);
     sl_json_get(at, "shape", &shape);
     sl_json_get(at, "data_offsets", &offsets);
-    s = read_dtype(&dtype, &t, &bits, e);
+    s = read_dtype(&dtype, tensors->index.arena, &t, &bits, e);
     if (s == SL_OK) s = read_shape(&shape, &t, e);
     if (s == SL_OK) s = read_offsets(&offsets, size, &begin, &end, e);
     if (s != SL_OK) return s;

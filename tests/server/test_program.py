@@ -129,6 +129,34 @@ def test_inspect():
     assert "experts" in sluice("inspect", checkpoint("mixtral-gqa.gguf")).stdout
 
 
+def test_inspect_shows_what_it_refuses():
+    """What run refuses, inspect refuses, after it has shown what it knows."""
+    r = sluice("inspect", MODEL, "--ctx", 1000000)
+    assert r.returncode == 1 and "--ctx: 1000000 positions" in r.stderr and "refused  --ctx" in r.stdout, r.stderr
+    assert "weights 0 B" not in r.stdout and "keys and values 0 B" not in r.stdout and "experts.7." in r.stdout
+    r = sluice("inspect", MODEL, "--kv-memory", "8000G", "--json")
+    a = json.loads(r.stdout)
+    assert r.returncode == 1 and "does not fit" in a["refused"] and a["plan"]["kv_bytes"] > 0 and a["plan"]["limit_bytes"] > 0
+    with tempfile.TemporaryDirectory() as d:
+        for name in os.listdir(MODEL):
+            os.symlink(os.path.abspath(os.path.join(MODEL, name)), os.path.join(d, name))
+        os.unlink(os.path.join(d, "tokenizer.json"))
+        for command in ("inspect", "run"):
+            r = sluice(command, d, *(["a"] if command == "run" else []))
+            assert r.returncode == 1 and "tokenizer.json" in r.stderr, (command, r.stderr)
+            assert command == "run" or ("qwen3_moe" in r.stdout and "experts.7." in r.stdout)
+    with open(checkpoint("mixtral-gqa.gguf"), "rb") as f:
+        data = f.read().replace(b"llama.attention.head_count_kv", b"llama.attention.head_count_xx")
+    with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
+        f.write(data)
+        f.flush()
+        r = sluice("inspect", f.name, "--json")
+        a = json.loads(r.stdout)
+        assert r.returncode == 1 and a["family"] == "mixtral" and a["plan"] is None and a["layers"] > 0, r.stderr
+        assert f.name in a["refused"] and any("ffn_gate_exps" in t["name"] for t in a["tensors"])
+        assert sluice("run", f.name, "a").returncode == 1
+
+
 def test_a_plan_that_does_not_fit_is_refused_with_the_arithmetic():
     """/* Promise 4 */"""
     r = sluice("serve", MODEL, "--kv-memory", "8000G", "--port", 0)

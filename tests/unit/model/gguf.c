@@ -425,9 +425,23 @@ START_TEST(unread_types) {
     const char *used = "blk.0.ffn_gate.weight", *unused = "rope_freqs.weight";
     uint32_t type = 999;
     char *at = memmem(data, n, used, strlen(used));
-    memcpy(at + strlen(used) + 4 + 16, &type, 4);
+    const struct {
+        uint32_t id;
+        const char *what;
+    } types[] = {
+        {999, "has type ggml type 999; supported are F32"}, {50, "has type ggml type 50; supported are F32"},
+        {144, "has type IQ4_KS (ggml type 144), ik_llama.cpp's own"},
+        {31, "has type Q4_0_4_4 (ggml type 31), which ggml itself has given up; supported are F32, F16, BF16, Q4_0"},
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        memcpy(at + strlen(used) + 4 + 16, &types[i].id, 4);
+        ck_assert_ptr_null(open_bytes(data, n, &e));
+        ck_assert_msg(strstr(e.message, "tensor \"blk.0.ffn_gate.weight\"") && strstr(e.message, types[i].what), "%s", e.message);
+    }
+    /* One whose blocks this file's rows cannot have is refused as such. */
+    memcpy(at + strlen(used) + 4 + 16, &(uint32_t){23}, 4);
     ck_assert_ptr_null(open_bytes(data, n, &e));
-    ck_assert_msg(strstr(e.message, "tensor \"blk.0.ffn_gate.weight\" has type unknown"), "%s", e.message);
+    ck_assert_msg(strstr(e.message, "not whole blocks of IQ4_XS"), "%s", e.message);
     memcpy(at + strlen(used) + 4 + 16, &(uint32_t){0}, 4);
     /* The same type on a tensor that nothing reads is no error. */
     at = memmem(data, n, unused, strlen(unused));

@@ -162,7 +162,9 @@ sl_status sl__normalize(const sl__normalizer *steps, int count, const char *text
 typedef enum sl__prepend { SL__PREPEND_ALWAYS, SL__PREPEND_FIRST, SL__PREPEND_NEVER } sl__prepend;
 typedef struct sl__splitter {
     enum { SL__SPLIT, SL__METASPACE, SL__PREFIX_SPACE } kind;
-    pcre2_code *code;    /* SPLIT */
+    const struct sl__scanner *scanner; /* SPLIT: finds the matches; NULL: code does */
+    pcre2_code *code;
+    enum { SL__CUT_MATCHES, SL__CUT_NUMBERS, SL__CUT_THOUSANDS } cut; /* SPLIT: at matches; matches, in threes; threes only */
     bool keep_gaps, keep_matches; /* SPLIT: what becomes a word */
     sl__prepend prepend; /* METASPACE */
     bool split;          /* METASPACE: cut before each U+2581 */
@@ -175,10 +177,18 @@ sl_status sl__splitter_compile(sl_arena *a, const char *pattern, size_t len, boo
 void sl__splitter_done(sl__splitter *s);
 sl_status sl__pretokenize(struct sl__encoder *en, const char *text, size_t len, bool first);
 
-/* What GGUF's tokenizer.ggml.pre stands for. */
+/* pcre.c */
+sl_status sl__pcre_compile(const char *pattern, size_t len, bool literal, const char *origin, pcre2_code **ret, sl_error *e);
+sl_status sl__pcre_find(struct sl__encoder *en, const sl__splitter *sp, const char *text, size_t len, size_t at,
+                        bool *ret_found, size_t *ret_start, size_t *ret_stop);
+
+/* patterns.c: what GGUF's tokenizer.ggml.pre stands for */
+
+/* One digit for the pre-tokenizer Digits: it takes a few more for digits than patterns do (tests/reference/unicode). */
+#define SL__DIGIT "[\\p{N}\U00011DE0-\U00011DE9\U00016FF4-\U00016FF6]"
 typedef struct sl__pre {
     const char *names;      /* separated by spaces */
-    const char *pattern[4]; /* applied in order, each one inside the words that the one before left */
+    const char *pattern[6]; /* applied in order, each one inside the words that the one before left */
     bool ignore_merges, add_bos, nfc;
 } sl__pre;
 const sl__pre *sl__pre_find(const char *name); /* NULL: unknown */
@@ -303,6 +313,9 @@ typedef struct sl__encoder {
     pcre2_match_context *limits;
     sl_error *e;
 } sl__encoder;
+
+/* pretokenize.c: the words of *text, which are then parts of *text (rewritten where a step does that). */
+sl_status sl__split_words(sl__encoder *en, const char **text, size_t len, bool first, const sl__words **ret);
 
 /* emit.c: where ids come out */
 sl_status sl__emit(sl__encoder *en, int id);

@@ -1,4 +1,13 @@
+/* The steps that rewrite text before it is split.
+ *
+ * Unicode's forms are libunistring's, and its Unicode version is whatever is installed, while the tokenizers package
+ * normalises by Unicode 9.0 and leaves newer characters where they are. What was assigned by then never changes; so the
+ * text is cut at every newer character (sl__unmoved) and only what lies between is normalised. Such a character is one that
+ * nothing moves across and nothing joins, so the parts make up the whole, with any libunistring from Unicode 9.0 on. */
 #include "text/internal.h"
+
+#include "base/utf8.h"
+#include "text/scanner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +21,43 @@ static bool may_change(const char *text, size_t len, bool composed) {
     return false;
 }
 
+/* The first code point of text[at … len) that normalising leaves where it is, or len. *ret_len: its bytes. Points of
+ * [*lo, *hi] are known to be none: a text stays in few such ranges. */
+static size_t next_unmoved(const char *text, size_t len, size_t at, uint32_t *lo, uint32_t *hi, int *ret_len) {
+    for (; at < len; at += (size_t)*ret_len) {
+        sl_utf8_next(text + at, len - at, ret_len);
+        uint32_t c = sl_utf8_point(text + at);
+        if (*lo <= c && c <= *hi) continue;
+        size_t low = 0, high = sl__unmoved_count; /* the first range that does not end before c */
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (sl__unmoved[middle].hi < c) low = middle + 1;
+            else high = middle;
+        }
+        if (low < sl__unmoved_count && sl__unmoved[low].lo <= c) break;
+        *lo = low ? sl__unmoved[low - 1].hi + 1 : 0;
+        *hi = low < sl__unmoved_count ? sl__unmoved[low].lo - 1 : SL__POINT_END - 1;
+    }
+    return at;
+}
+
 static sl_status unicode_form(uninorm_t form, bool composed, const char **text, size_t *len, sl_buffer *out, sl_error *e) {
     if (!may_change(*text, *len, composed)) return SL_OK;
-    size_t n = 0;
-    uint8_t *normal = u8_normalize(form, (const uint8_t *)*text, *len, NULL, &n);
-    if (!normal) return sl_fail(e, SL_NOMEM, "no memory to normalise %zu bytes of text", *len);
-    sl_buffer_append(out, normal, n);
-    free(normal);
+    uint32_t lo = 0, hi = 0;
+    for (size_t at = 0; at < *len;) {
+        int bytes = 0;
+        size_t n = 0, stop = next_unmoved(*text, *len, at, &lo, &hi, &bytes);
+        if (stop > at) {
+            uint8_t *normal = u8_normalize(form, (const uint8_t *)*text + at, stop - at, NULL, &n);
+            if (!normal) return sl_fail(e, SL_NOMEM, "no memory to normalise %zu bytes of text", *len);
+            sl_buffer_append(out, normal, n);
+            free(normal);
+        }
+        if (stop < *len) sl_buffer_append(out, *text + stop, (size_t)bytes);
+        at = stop + (stop < *len ? (size_t)bytes : 0);
+    }
     *text = out->data;
-    *len = n;
+    *len = out->len;
     return SL_OK;
 }
 

@@ -170,7 +170,8 @@ static sl_status pre_tokenizer(sl_tokenizer *t, const sl_json *at, const char *t
     if (strcmp(type, "Digits") == 0) {
         bool individual = false;
         sl_status s = sl_json_opt_bool(at, "individual_digits", &individual, e);
-        return s == SL_OK ? add_pattern(t, at, individual ? "\\p{N}" : "\\p{N}+", individual ? 5 : 6, false, e) : s;
+        const char *pattern = individual ? SL__DIGIT : SL__DIGIT "+";
+        return s == SL_OK ? add_pattern(t, at, pattern, strlen(pattern), false, e) : s;
     }
     return unsupported(at, "pre-tokenizer", type, e);
 }

@@ -1,102 +1,54 @@
 /* From text to words: splitting patterns, SentencePiece's space and GPT-2's leading one.
  *
- * Patterns are Oniguruma's in tokenizer.json and run in PCRE2 here. What the two read differently is either translated
- * (\s: PCRE2 adds U+180E) or refused when the file is opened; a pattern of another dialect never gives other words
- * silently. */
+ * A pattern of tokenizer.json is Oniguruma's. Three ways lead from it to words: a scanner over our own tables (regex.c,
+ * which takes all patterns that are known today); for the few that count digits from the right, a scanner for the run of
+ * digits and some arithmetic; and PCRE2 (pcre.c) for what nobody foresaw. */
 #include "text/internal.h"
 
 #include "base/alloc.h"
+#include "text/scanner.h"
 
 #include <string.h>
 
 #define LONGEST_PATTERN 8192
-#define SPACES "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}"
 
-static sl_status bad_pattern(sl_error *e, const char *origin, const char *pattern, const char *why) {
-    return sl_fail(e, SL_UNSUPPORTED, "%s: splitting pattern \"%.200s\": %s", origin, pattern, why);
-}
+/* Patterns that cut digits into threes from the right: 1234567 is 1, 234, 567. They look ahead over the whole number from
+ * each of its digits, which takes quadratic time; so what they say is done by counting. */
+static const struct {
+    const char *pattern;
+    const char *run; /* one number; for \b: only when no letter follows */
+    bool whole;      /* cut before and after the number too */
+} thousands[] = {
+    {"\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))", "\\p{N}+", true},
+    {"\\d{1,3}(?=(?:\\d{3})*\\b)", "\\d++(?!\\w)", true},
+    {"(?=(\\d{3})+(?!\\d))", "\\d+", false},
+};
 
-/* Writes the pattern in PCRE2's dialect. */
-static sl_status translate(const char *pattern, size_t len, const char *origin, sl_buffer *out, sl_error *e) {
-    bool in_class = false;
-    for (size_t i = 0; i < len; i++) {
-        char c = pattern[i], d = i + 1 < len ? pattern[i + 1] : 0;
-        if (c == '\\') {
-            i++;
-            if (d == 's') {
-                sl_buffer_puts(out, in_class ? SPACES : "[" SPACES "]");
-            } else if (d == 'S' && !in_class) {
-                sl_buffer_puts(out, "[^" SPACES "]");
-            } else if ((d == 'p' || d == 'P') && i + 1 < len && pattern[i + 1] == '{') {
-                const char *end = memchr(pattern + i, '}', len - i);
-                if (!end) return bad_pattern(e, origin, pattern, "a property in it does not end");
-                sl_buffer_append(out, pattern + i - 1, (size_t)(end - pattern) - i + 2);
-                i = (size_t)(end - pattern);
-            } else if (d && strchr("rntdD", d)) {
-                sl_buffer_append(out, pattern + i - 1, 2);
-            } else if (d && (uint8_t)d < 0x80 && !(d >= '0' && d <= '9') && !((d | 32) >= 'a' && (d | 32) <= 'z')) {
-                sl_buffer_append(out, pattern + i - 1, 2);
-            } else {
-                return bad_pattern(e, origin, pattern, "an escape in it is not supported");
-            }
-            continue;
-        }
-        if (in_class && c == '&' && d == '&') return bad_pattern(e, origin, pattern, "intersections of classes are not supported");
-        if (in_class && c == '[') return bad_pattern(e, origin, pattern, "a class inside a class is not supported");
-        if (c == '[') {
-            in_class = true;
-            sl_buffer_append(out, &c, 1);
-            if (d == '^') sl_buffer_append(out, pattern + ++i, 1);
-            if (i + 1 < len && pattern[i + 1] == ']') return bad_pattern(e, origin, pattern, "a class that begins with ] is not supported");
-            continue;
-        }
-        if (in_class && c == ']') in_class = false;
-        if (!in_class && ((c == '{' && d == ',') || (c == '}' && d == '+')))
-            return bad_pattern(e, origin, pattern, "a repetition in it is not supported");
-        if (!in_class && c == '(' && d == '*') return bad_pattern(e, origin, pattern, "a verb in it is not supported");
-        sl_buffer_append(out, &c, 1);
-    }
-    return SL_OK;
+static sl_status make_scanner(sl_arena *a, const char *pattern, size_t len, sl__splitter *ret) {
+    sl__program p = {0};
+    sl_status s = sl__program_read(&p, pattern, len);
+    if (s == SL_OK) s = sl__scanner_make(a, &p, &ret->scanner);
+    sl__program_done(&p);
+    return s;
 }
 
 sl_status sl__splitter_compile(sl_arena *a, const char *pattern, size_t len, bool literal, const char *origin,
                                sl__splitter *ret, sl_error *e) {
-    sl_buffer own = {0};
-    sl_status s = SL_OK;
     const char *kept = sl_arena_copy(a, SL_MEM_VOCABULARY, pattern, len);
+    sl_status s = SL_UNSUPPORTED;
     if (!kept) return sl_fail(e, SL_NOMEM, "no memory for a pattern");
-    if (!len || len > LONGEST_PATTERN) return bad_pattern(e, origin, kept, "its length is not supported");
-    if (literal) {
-        sl_buffer_append(&own, pattern, len);
-    } else if ((s = translate(kept, len, origin, &own, e)) != SL_OK) {
-        goto fail;
+    if (!len || len > LONGEST_PATTERN)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: splitting pattern \"%.200s\": its length is not supported", origin, kept);
+    *ret = (sl__splitter){.kind = SL__SPLIT, .keep_gaps = true, .keep_matches = true, .pattern = kept};
+    for (size_t i = 0; !literal && i < sizeof thousands / sizeof *thousands; i++) {
+        if (strlen(thousands[i].pattern) != len || memcmp(thousands[i].pattern, pattern, len) != 0) continue;
+        ret->cut = thousands[i].whole ? SL__CUT_NUMBERS : SL__CUT_THOUSANDS;
+        pattern = thousands[i].run;
+        len = strlen(pattern);
     }
-    if (own.failed) {
-        s = sl_fail(e, SL_NOMEM, "no memory for a pattern");
-        goto fail;
-    }
-    int code;
-    PCRE2_SIZE at;
-    uint32_t options = PCRE2_UTF | PCRE2_UCP | (literal ? PCRE2_LITERAL : PCRE2_MULTILINE);
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)own.data, own.len, options, &code, &at, NULL);
-    if (!compiled) {
-        PCRE2_UCHAR why[120] = "";
-        pcre2_get_error_message(code, why, sizeof why);
-        s = bad_pattern(e, origin, kept, (const char *)why);
-        goto fail;
-    }
-    uint32_t matches_empty = 0;
-    pcre2_pattern_info(compiled, PCRE2_INFO_MATCHEMPTY, &matches_empty);
-    if (matches_empty) {
-        pcre2_code_free(compiled);
-        s = bad_pattern(e, origin, kept, "it may match nothing, which is not supported");
-        goto fail;
-    }
-    *ret = (sl__splitter){.kind = SL__SPLIT, .code = compiled, .keep_gaps = true, .keep_matches = true, .pattern = kept};
-    pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE); /* without it matching is slower, no more */
-fail:
-    sl_buffer_done(&own);
-    return s;
+    if (!literal) s = make_scanner(a, pattern, len, ret);
+    if (s == SL_NOMEM) return sl_fail(e, SL_NOMEM, "no memory for a pattern");
+    return s == SL_OK ? SL_OK : sl__pcre_compile(kept, len, literal, origin, &ret->code, e);
 }
 
 void sl__splitter_done(sl__splitter *s) {
@@ -117,26 +69,46 @@ static sl_status add_word(sl__encoder *en, sl__words *w, size_t at, size_t len) 
     return SL_OK;
 }
 
-static int run_pattern(sl__encoder *en, const sl__splitter *sp, const char *text, size_t len, size_t from) {
-    int rc = pcre2_match(sp->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK, en->match, en->limits);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(sp->code, (PCRE2_SPTR)text, len, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, en->match, en->limits);
-    return rc;
+/* Cuts a number, text[start … stop), into threes from the right. *done: what lies before it is words already. */
+static sl_status cut_number(sl__encoder *en, const sl__splitter *sp, const char *text, size_t start, size_t stop, size_t base,
+                            size_t *done, sl__words *out) {
+    bool whole = sp->cut == SL__CUT_NUMBERS;
+    size_t digits = 0;
+    sl_status s = SL_OK;
+    for (size_t i = start; i < stop; i++) digits += ((uint8_t)text[i] & 0xC0) != 0x80;
+    for (size_t i = start; i < stop && s == SL_OK; i++) {
+        if (((uint8_t)text[i] & 0xC0) == 0x80) continue;
+        bool cut = digits % 3 == 0 || (whole && i == start);
+        digits--;
+        if (!cut) continue;
+        if (whole && i > start ? sp->keep_matches : sp->keep_gaps) s = add_word(en, out, base + *done, i - *done);
+        *done = i;
+    }
+    if (!whole || s != SL_OK) return s;
+    if (sp->keep_matches) s = add_word(en, out, base + *done, stop - *done);
+    *done = stop;
+    return s;
 }
 
 /* Splits one word, which begins at base. */
 static sl_status split(sl__encoder *en, const sl__splitter *sp, const char *text, size_t len, size_t base, sl__words *out) {
-    const PCRE2_SIZE *hit = pcre2_get_ovector_pointer(en->match);
+    size_t done = 0, start, stop;
+    sl__dead_end dead = {0};
     sl_status s = SL_OK;
-    for (size_t done = 0; done < len && s == SL_OK;) {
-        int rc = run_pattern(en, sp, text, len, done);
-        if (rc == PCRE2_ERROR_NOMATCH) return sp->keep_gaps ? add_word(en, out, base + done, len - done) : SL_OK;
-        if (rc < 0) return sl_fail(en->e, SL_UNSUPPORTED, "the splitting pattern \"%.200s\" gives up on this text", sp->pattern);
-        if (sp->keep_gaps) s = add_word(en, out, base + done, hit[0] - done);
-        if (s == SL_OK && sp->keep_matches) s = add_word(en, out, base + hit[0], hit[1] - hit[0]);
-        done = hit[1];
+    for (size_t at = 0; at < len && s == SL_OK; at = stop) {
+        bool found;
+        if (sp->scanner) found = sl__scanner_find(sp->scanner, text, len, at, &dead, &start, &stop);
+        else if ((s = sl__pcre_find(en, sp, text, len, at, &found, &start, &stop)) != SL_OK) return s;
+        if (!found) break;
+        if (sp->cut != SL__CUT_MATCHES) {
+            s = cut_number(en, sp, text, start, stop, base, &done, out);
+            continue;
+        }
+        if (sp->keep_gaps) s = add_word(en, out, base + done, start - done);
+        if (s == SL_OK && sp->keep_matches) s = add_word(en, out, base + start, stop - start);
+        done = stop;
     }
-    return s;
+    return s == SL_OK && sp->keep_gaps ? add_word(en, out, base + done, len - done) : s;
 }
 
 /* Rewrites one word with U+2581 for spaces, perhaps one in front, and cuts before each. */
@@ -165,7 +137,8 @@ static sl_status metaspace(sl__encoder *en, const sl__splitter *sp, const char *
     return s;
 }
 
-sl_status sl__pretokenize(sl__encoder *en, const char *text, size_t len, bool first) {
+sl_status sl__split_words(sl__encoder *en, const char **ret_text, size_t len, bool first, const sl__words **ret) {
+    const char *text = *ret_text;
     sl__words *in = &en->words[0], *out = &en->words[1];
     sl_status s;
     in->count = 0;
@@ -196,6 +169,14 @@ sl_status sl__pretokenize(sl__encoder *en, const char *text, size_t len, bool fi
         in = out;
         out = swap;
     }
-    for (size_t w = 0; w < in->count && s == SL_OK; w++) s = sl__word(en, text + in->word[w].at, in->word[w].len);
+    *ret_text = text;
+    *ret = in;
+    return SL_OK;
+}
+
+sl_status sl__pretokenize(sl__encoder *en, const char *text, size_t len, bool first) {
+    const sl__words *words;
+    sl_status s = sl__split_words(en, &text, len, first, &words);
+    for (size_t w = 0; s == SL_OK && w < words->count; w++) s = sl__word(en, text + words->word[w].at, words->word[w].len);
     return s;
 }

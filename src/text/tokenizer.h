@@ -1,7 +1,7 @@
 /* tokenizer.h: text to token ids and back.
  * Constant after opening, any thread; the caller owns outputs.
  *
- * Two kinds, from two containers: byte-level BPE (GPT-2 alphabet, pre-tokenizer patterns in PCRE2) and SentencePiece-style
+ * Two kinds, from two containers: byte-level BPE (GPT-2 alphabet, words by splitting patterns) and SentencePiece-style
  * BPE with byte fallback; from tokenizer.json or from GGUF's vocabulary arrays.
  *
  * Invariants

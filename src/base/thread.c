@@ -1,8 +1,10 @@
 #include "base/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static _Thread_local sl_thread_role own_role;
 
@@ -24,4 +26,11 @@ bool sl_thread_start(pthread_t *ret, void *(*main)(void *), void *arg) {
     int error = pthread_create(ret, NULL, main, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error == 0;
+}
+
+void sl_thread_nicer(int steps) {
+    if (steps <= 0) return;
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0); /* of this thread alone: on Linux each has its own */
+    if (!errno) setpriority(PRIO_PROCESS, 0, now + steps > 19 ? 19 : now + steps);
 }

@@ -12,6 +12,10 @@
 /* false: the system gives no more threads. */
 bool sl_thread_start(pthread_t *ret, void *(*main)(void *), void *arg);
 
+/* Makes the calling thread so many steps nicer than it is (up to 19, the nicest). A process that was itself started nicer
+ * keeps the distance between its threads. */
+void sl_thread_nicer(int steps);
+
 /* A header's second line says which thread calls its functions; debug builds assert it. A thread that has a role says so
  * when it begins; one without (a test, `run`, `bench`) may call everything. */
 typedef enum sl_thread_role { SL_THREAD_ANY, SL_THREAD_LOOP, SL_THREAD_TEXT, SL_THREAD_ENGINE, SL_THREAD_WORKER } sl_thread_role;

@@ -32,7 +32,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -55,7 +54,7 @@ struct sl_workers {
     LINE atomic_int sleepers; /* on either word */
     LINE sl_workers_fn *fn;   /* of the region; NULL: leave */
     void *ctx;
-    int count, nice_value;
+    int count, nicer;
     participant each[]; /* [count]; 0 is the caller */
 };
 
@@ -111,7 +110,7 @@ static void *worker(void *arg) {
     snprintf(name, sizeof name, "sluice-w%d", p->self);
     pthread_setname_np(pthread_self(), name);
     sl_thread_is(SL_THREAD_WORKER);
-    if (w->nice_value) setpriority(PRIO_PROCESS, (id_t)gettid(), w->nice_value);
+    sl_thread_nicer(w->nicer);
     for (unsigned region = 0;; region++) {
         await_change(w, &w->region, region);
         if (!w->fn) return NULL;
@@ -136,7 +135,7 @@ static void end(sl_workers *w, int count) {
     sl_free(w);
 }
 
-sl_status sl_workers_new(int threads, int nice_value, sl_workers **ret, sl_error *e) {
+sl_status sl_workers_new(int threads, int nicer, sl_workers **ret, sl_error *e) {
     size_t bytes;
     if (threads < 1 || threads > 4096) return sl_fail(e, SL_INVALID, "threads: must be from 1 to 4096");
     if (!sl_mul((size_t)threads, sizeof(participant), &bytes) || !sl_add(bytes, sizeof(sl_workers), &bytes))
@@ -145,7 +144,7 @@ sl_status sl_workers_new(int threads, int nice_value, sl_workers **ret, sl_error
     if (!w) return sl_fail(e, SL_NOMEM, "out of memory for %d threads", threads);
     memset(w, 0, bytes);
     w->count = threads;
-    w->nice_value = nice_value;
+    w->nicer = nicer;
 
     int made = 1;
     bool failed = false;

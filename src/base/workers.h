@@ -22,9 +22,10 @@
 typedef struct sl_workers sl_workers;
 typedef void sl_workers_fn(void *ctx, int self); /* self in 0 … n-1 */
 
-/* threads: participants, the calling thread included, 1 … 4096. nice_value: niceness of the pool's own threads, 0: as the
- * caller's; the calling thread keeps its own. Signals (but for faults) are blocked in the pool's threads. */
-sl_status sl_workers_new(int threads, int nice_value, sl_workers **ret, sl_error *e);
+/* threads: participants, the calling thread included, 1 … 4096. nicer: so many steps nicer than the caller are the pool's own
+ * threads, participants 1 … n-1 (0: as nice); the caller's niceness stays as it is. Signals (but for faults) are blocked in
+ * the pool's threads. */
+sl_status sl_workers_new(int threads, int nicer, sl_workers **ret, sl_error *e);
 sl_workers *sl_workers_free(sl_workers *w); /* joins the threads; NULL is fine; returns NULL */
 
 int sl_workers_count(const sl_workers *w);

@@ -71,7 +71,7 @@ static const option options[] = {
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
     {"threads", S | R | B, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
-    {"worker-nice", S | R | B, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "niceness of the computing threads"},
+    {"worker-nice", S | R | B, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
     {"kv-type", S | R | B | I, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values in 16 or 32 bits"},

@@ -6,8 +6,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 /* The engine thread's loop: take requests, drop cancelled ones, decide the step, run it, draw, hand out, wake.
  *
@@ -92,7 +90,7 @@ static void *engine_main(void *arg) {
     sl_engine *g = arg;
     pthread_setname_np(pthread_self(), "sl-engine");
     sl_thread_is(SL_THREAD_ENGINE);
-    if (g->config.worker_nice) setpriority(PRIO_PROCESS, (id_t)gettid(), g->config.worker_nice);
+    sl_thread_nicer(g->config.worker_nice);
     for (bool stop = false; !stop;) {
         bool idle = !g->requests;
         if (idle) atomic_store(&g->busy_since, 0);

@@ -24,7 +24,7 @@ typedef struct sl_engine_config {
     const sl_tokenizer *tokenizer;
     sl_metrics *metrics;     /* may be NULL */
     int threads;             /* engine thread and workers together */
-    int worker_nice;         /* niceness of engine thread and workers against the loop */
+    int worker_nice;         /* how much nicer engine thread and workers are than the thread that makes the engine */
     int ctx;                 /* positions of the longest sequence */
     int max_sequences;       /* in the batch */
     int queue;               /* requests that may wait */

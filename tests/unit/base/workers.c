@@ -65,14 +65,21 @@ END_TEST
 
 static void note_nice(void *ctx, int self) { ((int *)ctx)[self] = getpriority(PRIO_PROCESS, (id_t)gettid()); }
 
+/* Beside a caller that is itself nicer than usual, the distance stays; 19 is the end of the scale. */
 START_TEST(test_nice) {
-    sl_workers *w;
-    int nice[2] = {-1, -1}, own = getpriority(PRIO_PROCESS, 0);
-    ck_assert_int_eq(sl_workers_new(2, own + 3, &w, NULL), SL_OK);
-    sl_workers_run(w, note_nice, nice);
-    ck_assert_int_eq(nice[0], own);
-    ck_assert_int_eq(nice[1], own + 3);
-    sl_workers_free(w);
+    static const struct { int own, steps, want; } cases[] = {{0, 0, 0}, {0, 3, 3}, {4, 0, 4}, {4, 3, 7}, {7, 5, 12}, {18, 5, 19}};
+    int start = getpriority(PRIO_PROCESS, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sl_workers *w;
+        int nice[2] = {-1, -1}, own = start > cases[i].own ? start : cases[i].own, want = own + cases[i].steps;
+        ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, own), 0); /* only ever up: down takes a privilege */
+        ck_assert_int_eq(sl_workers_new(2, cases[i].steps, &w, NULL), SL_OK);
+        sl_workers_run(w, note_nice, nice);
+        ck_assert_int_eq(nice[0], own);
+        ck_assert_int_eq(nice[1], want > 19 ? 19 : want);
+        if (start == 0) ck_assert_int_eq(nice[1], cases[i].want);
+        sl_workers_free(w);
+    }
 }
 END_TEST
 

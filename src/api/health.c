@@ -43,7 +43,7 @@ void sl__health_get(void *api, sl_http_exchange *x) {
     sl_buffer_printf(&out, "{\"status\":\"%s\",", s);
     if (!a->engine) sl_buffer_printf(&out, "\"doing\":\"%s\",", a->doing);
     sl_buffer_printf(&out, "\"running\":%d,\"waiting\":%d,\"model\":",
-                     a->engine ? sl_engine_live(a->engine) - sl_engine_waiting(a->engine) : 0,
+                     a->engine ? sl_engine_running(a->engine) : 0,
                      a->engine ? sl_engine_waiting(a->engine) : 0);
     if (a->engine) sl_buffer_json(&out, a->name[0], strlen(a->name[0]));
     else sl_buffer_puts(&out, "null");

@@ -98,12 +98,7 @@ static sl_status fit(sl__completion *c, size_t longest, sl_error *e) {
     if (c->fields.min_tokens > c->fields.max_tokens)
         return sl_fail_param(e, SL_INVALID, "min_tokens", "min_tokens: %lld is more than max_tokens, %lld",
                              (long long)c->fields.min_tokens, (long long)c->fields.max_tokens);
-    if (longest + (size_t)c->fields.max_tokens > ctx)
-        return sl_fail_param(e, SL_TOO_LONG, "prompt",
-                             "This model's maximum context length is %zu tokens. However, you requested %zu tokens (%zu in "
-                             "the prompt, %lld in the completion).",
-                             ctx, longest + (size_t)c->fields.max_tokens, longest, (long long)c->fields.max_tokens);
-    return SL_OK;
+    return sl_context_fits(c->api->ctx, longest, c->fields.max_tokens, e);
 }
 
 /* Keeps of the document what is still needed: an echoed prompt's text. */

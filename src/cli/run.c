@@ -94,9 +94,7 @@ static int print_json(const sl_settings *s, const sl_buffer *text, const sl_usag
 
 static sl_status make_request(const sl_settings *s, const sl_engine *g, const sl_ids *ids, sl_request **ret, sl_error *e) {
     const int32_t *prompt[1] = {ids->id};
-    int64_t left = s->engine.ctx - (int64_t)ids->count;
-    if (left < 1)
-        return sl_fail(e, SL_TOO_LONG, "the prompt has %zu tokens, the context only %d (--ctx)", ids->count, s->engine.ctx);
+    int64_t left = s->engine.ctx - (int64_t)ids->count, most = left > 1 ? left : 1; /* none left: refused with both numbers */
     sl_request_spec spec = {.prompt = prompt,
                             .prompt_len = &ids->count,
                             .prompts = 1,
@@ -108,7 +106,7 @@ static sl_status make_request(const sl_settings *s, const sl_engine *g, const sl
                                          .repetition = 1,
                                          .seed = (uint64_t)s->seed,
                                          .logprobs = -1},
-                            .max_tokens = (int)(s->max_tokens < left ? s->max_tokens : left),
+                            .max_tokens = (int)(s->max_tokens < most ? s->max_tokens : most),
                             .skip_special = true,
                             .prompt_logprobs = -1,
                             .stream = true,

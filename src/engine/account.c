@@ -13,7 +13,6 @@
 static double seconds(uint64_t from, uint64_t to) { return to > from ? (double)(to - from) / (double)SL_SECOND : 0; }
 
 void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
-    if (r->running++ == 0) g->running++;
     if (r->started) return;
     r->started = true;
     atomic_store(&r->started_at, now);
@@ -21,15 +20,10 @@ void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
     sl_metrics_observe(g->config.metrics, SL_METRIC_QUEUE_TIME, 0, seconds(r->arrived, now));
 }
 
-void sl__account_leave(sl_engine *g, sl_request *r) {
-    if (--r->running == 0) g->running--;
-}
-
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now) {
     sl_request *r = s->request;
     sl_metrics *m = g->config.metrics;
     g->count.generated++;
-    atomic_fetch_add_explicit(&r->generated_tokens, 1, memory_order_relaxed);
     if (s->last_token) sl_metrics_observe(m, SL_METRIC_ITL, 0, seconds(s->last_token, now));
     s->last_token = now;
     if (!r->first_token) {
@@ -57,7 +51,8 @@ void sl__account_wait(sl_engine *g, uint64_t now) {
     double wait = 0;
     if (full) {
         double idle = seconds(g->place_freed, now);
-        wait = g->running ? g->mean_held / g->running : 0;
+        int running = sl_engine_running(g);
+        wait = running ? g->mean_held / running : 0;
         if (wait < idle) wait = idle;
     } else {
         g->place_freed = now;
@@ -84,14 +79,14 @@ void sl__account_end(sl_engine *g, sl_request *r, uint64_t now) {
     if (!ran(r)) return;
     sl_metrics_observe(m, SL_METRIC_E2E, 0, took);
     sl_metrics_observe(m, SL_METRIC_REQUEST_PROMPT, 0, (double)r->prompt_tokens);
-    sl_metrics_observe(m, SL_METRIC_REQUEST_GENERATION, 0, (double)atomic_load(&r->generated_tokens));
+    sl_metrics_observe(m, SL_METRIC_REQUEST_GENERATION, 0, (double)sl__request_generated(r));
 }
 
 void sl__account_step(sl_engine *g, double took) {
     sl_metrics *m = g->config.metrics;
     atomic_store(&g->batched, g->scheduler.batch.count);
-    sl_metrics_set(m, SL_METRIC_RUNNING, 0, g->running);
-    sl_metrics_set(m, SL_METRIC_WAITING, 0, atomic_load(&g->live) - g->running);
+    sl_metrics_set(m, SL_METRIC_RUNNING, 0, sl_engine_running(g));
+    sl_metrics_set(m, SL_METRIC_WAITING, 0, sl_engine_waiting(g));
     sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, (double)(g->pages.total - g->pages.free_count) / g->pages.total);
     sl_metrics_add(m, SL_METRIC_PREEMPTIONS, 0, g->count.preemptions);
     if (g->rows) {

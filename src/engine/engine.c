@@ -19,8 +19,8 @@
 
 static void on_preempted(void *arg, sl__sequence *s) {
     sl_engine *g = arg;
+    (void)s;
     g->count.preemptions++;
-    sl__account_leave(g, s->request);
 }
 
 static void on_admitted(void *arg, sl__sequence *s) {
@@ -138,6 +138,12 @@ sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
 void sl_engine_drain(sl_engine *g) { atomic_store(&g->draining, true); }
 int sl_engine_live(const sl_engine *g) { return atomic_load(&g->live); }
 int sl_engine_waiting(const sl_engine *g) { return atomic_load(&g->waiting); }
+
+int sl_engine_running(const sl_engine *g) {
+    int running = atomic_load(&g->live) - atomic_load(&g->waiting);
+    return running > 0 ? running : 0; /* one may have been submitted between the two */
+}
+
 const sl_engine_config *sl_engine_config_of(const sl_engine *g) { return &g->config; }
 
 sl_expert_totals sl_engine_expert(const sl_engine *g, int layer, int expert) {

@@ -53,8 +53,11 @@ sl_request *sl_engine_take_ready(sl_engine *g);
 sl_request *sl_request_ready_next(sl_request *r); /* read it before handling r, which may free r */
 
 void sl_engine_drain(sl_engine *g); /* refuse new requests from now on; accepted ones go on */
-int sl_engine_live(const sl_engine *g); /* accepted and not yet over; any thread */
+/* Any thread: requests that were accepted and did not end; of them those in the queue, which had no step yet; and those that
+ * run, the rest: in the batch, or put out of it for a while as pages ran out. The metrics and /health use the same. */
+int sl_engine_live(const sl_engine *g);
 int sl_engine_waiting(const sl_engine *g);
+int sl_engine_running(const sl_engine *g);
 
 /* Any thread: nanoseconds since some work item finished while there was work; 0 when idle. For /livez. */
 uint64_t sl_engine_stuck_ns(const sl_engine *g);

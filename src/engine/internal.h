@@ -45,9 +45,8 @@ struct sl_request {
 
     /* engine */
     sl__sequence *sequence; /* [choices] */
-    struct sl_request *prev, *next; /* the engine's list of requests that are not over */
+    struct sl_request *prev, *next; /* the engine's list of requests that did not end */
     int open;               /* choices that did not end */
-    int running;            /* of them in the batch */
     bool started, first_token, slow;
     int finish;             /* the worst so far; -1 */
     struct sl_request *news_next; /* the list of requests with news of this step */
@@ -62,7 +61,7 @@ struct sl_request {
     struct sl_request *taken_next; /* not ready_next: the engine may make it ready again before the loop comes to it */
     bool over;
     sl__ring ring;
-    _Atomic int64_t generated_tokens, cached_tokens;
+    _Atomic int64_t cached_tokens;
     int64_t prompt_tokens;
     _Atomic uint64_t started_at, first_at, ended_at; /* sl_clock_ns, 0: not yet */
 };
@@ -86,12 +85,12 @@ struct sl_engine {
     bool runs;
     sl_mailbox *inbox;
     atomic_bool stop, draining;
-    _Atomic int live, waiting, batched; /* requests accepted and not over; of them without a start; sequences in the batch */
+    _Atomic int live, waiting; /* requests that were accepted and did not end; of them those without a first step */
+    _Atomic int batched;       /* sequences in the batch */
 
     sl__scheduler scheduler;
     sl__pages pages;
-    sl_request *requests; /* taken and not over, newest first */
-    int running;          /* of them with a sequence in the batch */
+    sl_request *requests; /* taken, and not ended; newest first */
     uint64_t born;
     int32_t *hidden; /* ids that stand for nothing: rows of the embedding above the tokenizer's count */
     int hidden_count;
@@ -129,7 +128,8 @@ struct sl_engine {
 
 /* request.c */
 void sl__request_take(sl_engine *g, sl_request *r);                        /* makes its sequences wait */
-void sl__request_leave(sl_engine *g, sl_request *r);                       /* it is over */
+void sl__request_leave(sl_engine *g, sl_request *r);                       /* its last choice ended */
+int64_t sl__request_generated(const sl_request *r);                        /* tokens of all choices */
 bool sl__request_emit(sl_request *r, const sl_event *ev);                  /* false: the ring is full */
 void sl__request_failed(sl_request *r, const char *why);
 
@@ -143,8 +143,7 @@ void sl__request_drop(sl_engine *g, sl_request *r, int finish);            /* en
 void sl__account_step(sl_engine *g, double seconds);                       /* rows 0: only the gauges */
 void sl__account_wait(sl_engine *g, uint64_t now);                         /* after the scheduler decided the step */
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now);
-void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* one of its sequences enters the batch */
-void sl__account_leave(sl_engine *g, sl_request *r);                       /* one leaves it */
+void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* a sequence enters the batch: its first step, if it is the first */
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now);
 
 /* news.c */

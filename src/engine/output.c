@@ -38,12 +38,9 @@ void sl__output_draws(sl_engine *g) {
 /* --- ends --- */
 
 static void leave(sl_engine *g, sl__sequence *s) {
-    sl_request *r = s->request;
-    bool batched = s->state == SL__PREFILL || s->state == SL__DECODE;
     sl__scheduler_remove(s);
     sl__sequence_release(s, &g->pages);
-    s->state = SL__DONE;
-    if (batched) sl__account_leave(g, r);
+    s->state = SL__ENDED;
 }
 
 static void close_choice(sl_engine *g, sl_request *r, int finish) {
@@ -79,7 +76,7 @@ void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32
 void sl__request_drop(sl_engine *g, sl_request *r, int finish) {
     for (int i = 0; i < r->choices && r->open; i++) {
         sl__sequence *s = &r->sequence[i];
-        if (s->state == SL__DONE) continue;
+        if (s->state == SL__ENDED) continue;
         leave(g, s);
         sl_event ev = {.kind = SL_EVENT_FINISH, .choice = i, .token = -1, .finish = finish, .stop = -1, .stop_token = -1};
         if (finish == SL_FINISH_ERROR) emit(g, r, &ev);
@@ -221,13 +218,13 @@ void sl__output_accept(sl_engine *g) {
     }
     for (int i = 0; i < g->draws; i++) {
         sl__draw *d = &g->draw[i];
-        if (d->sequence->state == SL__DONE || d->sequence->request->slow) continue;
+        if (d->sequence->state == SL__ENDED || d->sequence->request->slow) continue;
         if (d->score) accept_score(g, d);
         else accept_token(g, d);
     }
     for (int i = 0; i < g->sequences; i++) {
         sl__sequence *s = g->in_step[i];
-        if (s->state == SL__DONE) continue;
+        if (s->state == SL__ENDED) continue;
         if (s->request->slow) sl__request_drop(g, s->request, SL_FINISH_SLOW_CLIENT);
         else if (s->request->max_tokens == 0 && s->computed == s->prompt_len) sl__sequence_end(g, s, SL_FINISH_LENGTH, -1, -1);
     }

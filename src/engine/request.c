@@ -18,6 +18,13 @@
 
 static sl_status no_memory(sl_error *e) { return sl_fail(e, SL_NOMEM, "no memory for the request"); }
 
+sl_status sl_context_fits(int ctx, size_t prompt, int64_t max_tokens, sl_error *e) {
+    if (prompt <= (size_t)ctx && max_tokens <= ctx - (int64_t)prompt) return SL_OK;
+    return sl_fail_param(e, SL_TOO_LONG, "prompt", /* OpenAI's words: clients look for them */
+                         "This model's maximum context length is %d tokens. However, you requested %zu tokens (%zu in the prompt, "
+                         "%lld in the completion).", ctx, prompt + (size_t)max_tokens, prompt, (long long)max_tokens);
+}
+
 static sl_status check(const sl_engine_config *c, const sl_request_spec *s, sl_error *e) {
     if (s->prompts < 1 || s->n < 1 || s->prompts > SL_MAX_CHOICES || s->n > SL_MAX_CHOICES || s->prompts * s->n > SL_MAX_CHOICES)
         return sl_fail_param(e, SL_INVALID, "n", "n: %d prompts times %d choices is more than %d sequences", s->prompts, s->n,
@@ -38,10 +45,9 @@ static sl_status check(const sl_engine_config *c, const sl_request_spec *s, sl_e
         return sl_fail_param(e, SL_INVALID, "max_tokens", "max_tokens: must not be negative");
     for (int i = 0; i < s->prompts; i++) {
         if (s->prompt_len[i] < 1) return sl_fail_param(e, SL_INVALID, "prompt", "prompt: must not be empty");
-        size_t total;
-        if (!sl_add(s->prompt_len[i], (size_t)s->max_tokens, &total) || total > (size_t)c->ctx)
-            return sl_fail_param(e, SL_TOO_LONG, "prompt", "prompt: %zu tokens and %d to generate are more than the %d of the context",
-                                 s->prompt_len[i], s->max_tokens, c->ctx);
+        sl_status st = sl_context_fits(c->ctx, s->prompt_len[i], s->max_tokens, e);
+        if (st) return st;
+        size_t total = s->prompt_len[i] + (size_t)s->max_tokens;
         if ((total + SL_PAGE - 1) / SL_PAGE > (size_t)c->kv_pages)
             return sl_fail_param(e, SL_TOO_LONG, "prompt", "prompt: %zu tokens and %d to generate need more than the %d pages of %d positions",
                                  s->prompt_len[i], s->max_tokens, c->kv_pages, SL_PAGE);
@@ -294,7 +300,7 @@ static double seconds_between(uint64_t from, uint64_t to) { return from && to > 
 
 sl_usage sl_request_usage(const sl_request *r) {
     return (sl_usage){.prompt_tokens = r->prompt_tokens,
-                      .generated_tokens = atomic_load(&r->generated_tokens),
+                      .generated_tokens = r->over ? sl__request_generated(r) : 0,
                       .cached_tokens = atomic_load(&r->cached_tokens),
                       .queue_seconds = seconds_between(r->arrived, atomic_load(&r->started_at)),
                       .first_token_seconds = seconds_between(r->arrived, atomic_load(&r->first_at)),
@@ -312,6 +318,12 @@ void sl__request_take(sl_engine *g, sl_request *r) {
         r->sequence[i].born = g->born++;
         sl__scheduler_wait(&g->scheduler, &r->sequence[i]);
     }
+}
+
+int64_t sl__request_generated(const sl_request *r) {
+    int64_t sum = 0;
+    for (int i = 0; i < r->choices; i++) sum += r->sequence[i].generated_count;
+    return sum;
 }
 
 void sl__request_leave(sl_engine *g, sl_request *r) {

@@ -60,6 +60,9 @@ typedef struct sl_request_spec {
     void *user;                   /* the api's */
 } sl_request_spec;
 
+/* Do a prompt of so many tokens and so many more fit into a context? SL_TOO_LONG, with both numbers, if not. Any thread. */
+sl_status sl_context_fits(int ctx, size_t prompt, int64_t max_tokens, sl_error *e);
+
 /* SL_TOO_LONG: a prompt and what it asks for can never fit (ctx, pages). SL_TOO_MUCH: an unstreamed answer could take more
  * memory than one request may have. SL_NOMEM; SL_INVALID for the rest. e->param names the field. */
 sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e);
@@ -96,8 +99,8 @@ bool sl_request_next(sl_request *r, sl_event *ret);
 typedef enum sl_cancel { SL_CANCEL_CLIENT = 1, SL_CANCEL_TIMEOUT, SL_CANCEL_SHUTDOWN } sl_cancel;
 void sl_request_cancel(sl_request *r, sl_cancel why);
 
-/* Loop: the engine has let go; no further event will come. Only true after the entry that says so was taken from the
- * ready list. */
+/* Loop: the engine is through with it and no further event will come; it may be freed. Only true after the entry that says
+ * so was taken from the ready list. */
 bool sl_request_over(const sl_request *r);
 
 /* How it ended: SL_FINISH_STOP or SL_FINISH_LENGTH if all choices did (length if any), else the failure. -1 until it is over:
@@ -106,7 +109,7 @@ int sl_request_finish(const sl_request *r);
 /* The message when it failed (SL_FINISH_ERROR) and is over, else "". */
 const char *sl_request_failure(const sl_request *r);
 
-/* Numbers for `usage` and the log line; once over, or at any event for what is known. */
+/* Numbers for the log line. generated_tokens only once over; the others as soon as they are known. */
 typedef struct sl_usage {
     int64_t prompt_tokens, generated_tokens, cached_tokens; /* prompt counted once a prompt, not once a choice */
     /* From the spec's `arrived` to the first step, the first token, the end: reading the request's body and tokenising its

@@ -10,7 +10,7 @@
  *   2. Prompts are served oldest first with the rows that the target leaves, at least SL__LEAST_CHUNK a step together; but
  *      up to a quarter of them go to younger prompts that have fewer tokens left than the oldest, the shortest first. So a
  *      short prompt does not wait for all of a long one before it, the oldest has three quarters at least and nobody
- *      starves, and prompts of one length are done one after the other, as that is best for their mean.
+ *      starves, and prompts of one length are computed one after the other, as that is best for their mean.
  *   3. Pages go to older sequences first: when none is free the youngest in the batch gives its pages back and waits; so the
  *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it).
  *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have, beside what

@@ -4,7 +4,7 @@
  *   WAITING ──sl__scheduler_step admits──► PREFILL ──last known row computed [sl__output_accept]──► DECODE
  *   DECODE ──sl__output_accept: a row and a token a step──► DECODE
  *   PREFILL, DECODE ──sl__sequence_preempt: pages run out, this is the youngest──► WAITING (keeps its tokens)
- *   any ──sl__sequence_end: stop, length, error, cancelled──► DONE
+ *   any ──sl__sequence_end: stop, length, error, cancelled──► ENDED
  *
  * Invariants
  *   1. `computed` positions have their keys and values in `page`; the tokens are the prompt and what was generated.
@@ -25,7 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum sl__state { SL__WAITING, SL__PREFILL, SL__DECODE, SL__DONE } sl__state;
+typedef enum sl__state { SL__WAITING, SL__PREFILL, SL__DECODE, SL__ENDED } sl__state;
 
 typedef struct sl__sequence {
     struct sl_request *request;

@@ -39,10 +39,7 @@ static void enter(sl_request *r, double when) {
 
 static void end(sl_request *r, double when, int finish) {
     sl_metrics_begin(g.config.metrics);
-    if (r->started) {
-        sl__account_leave(&g, r);
-        g.scheduler.batch.count--;
-    }
+    if (r->started) g.scheduler.batch.count--;
     r->finish = finish;
     sl__account_end(&g, r, at(when));
     sl_metrics_end(g.config.metrics);

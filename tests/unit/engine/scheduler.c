@@ -58,10 +58,10 @@ static sl__sequence *add_one(sim *m, int prompt_len, int max_tokens) {
 }
 
 static void end(sim *m, sl__sequence *s) {
-    if (s->state == SL__DONE) return;
+    if (s->state == SL__ENDED) return;
     sl__scheduler_remove(s);
     sl__sequence_release(s, &m->p);
-    s->state = SL__DONE;
+    s->state = SL__ENDED;
     m->over++;
 }
 
@@ -329,7 +329,7 @@ START_TEST(a_short_prompt_does_not_wait_for_a_long_one) {
         step(m);
         if (big->state == SL__PREFILL) ck_assert_int_ge(big->computed - before, m->prompt_rows * 7 / 10);
     }
-    ck_assert_msg(middle->state == SL__DONE || middle->state == SL__DECODE, "the next shortest goes on");
+    ck_assert_msg(middle->state == SL__ENDED || middle->state == SL__DECODE, "the next shortest goes on");
     unmake(m);
 }
 END_TEST
@@ -376,16 +376,16 @@ START_TEST(the_oldest_goes_on_and_the_youngest_gives_way) {
     sim *m = make(12, 4, 512, 40);
     sl__sequence *a = add_one(m, 60, 200), *b = add_one(m, 60, 200), *c = add_one(m, 60, 200); /* each needs 9 of 12 in the end */
     int before, steps = 0;
-    while (a->state != SL__DONE) {
+    while (a->state != SL__ENDED) {
         before = a->computed;
         step(m);
-        ck_assert(a->computed > before || a->state == SL__DONE);
+        ck_assert(a->computed > before || a->state == SL__ENDED);
         ck_assert_msg(b->computed >= c->computed || c->state == SL__WAITING || b->state == SL__PREFILL, "the youngest gives way first");
         ck_assert_int_lt(++steps, 300);
     }
     ck_assert_int_gt(m->preempted, 1);
     add_one(m, 5, 5);
-    while (b->state != SL__DONE) {
+    while (b->state != SL__ENDED) {
         step(m);
         ck_assert_int_lt(++steps, 1000);
     }

@@ -74,7 +74,7 @@ static const option options[] = {
     {"worker-nice", S | R | B, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
-    {"kv-type", S | R | B | I, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values in 16 or 32 bits"},
+    {"kv-type", S | R | B | I, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
     {"tier", S | R | B | I, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
     {"json", R | B | I, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},

@@ -16,6 +16,8 @@ const char *sl_bytes_text(uint64_t bytes, char text[24]) {
     return text;
 }
 
+const char *sl_kv_type_text(sl_kv_type t) { return t == SL_KV_F32 ? "float32" : "int16_scaled"; }
+
 static int pages_for(int positions) { return (positions + SL_PAGE - 1) / SL_PAGE; }
 
 static void measure(const sl_engine_config *g, sl_plan *p) {
@@ -127,9 +129,9 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
     if (m->hp.window && m->hp.window < m->hp.context)
         sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",
                          m->hp.window);
-    sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions, %s (--kv-memory, "
-                          "--kv-type)\n",
-                     g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type);
+    sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "
+                          "(%s, --kv-type)\n",
+                     g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type, sl_kv_type_text(g->kv_type));
     if (!p->weights_fit) {
         uint64_t room = h->memory_limit > p->total_private ? h->memory_limit - p->total_private : 0;
         double missing = p->weights ? 1.0 - (double)room / (double)p->weights : 0;

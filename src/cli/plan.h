@@ -31,6 +31,9 @@ int sl_plan_positions(const sl_model *m);
 /* The start-up lines: what was found, what was chosen, what it will cost, and the option that overrides each. */
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out);
 
+/* What the values of --kv-type are: "f16" has the size and about the precision of half floats, but is none. */
+const char *sl_kv_type_text(sl_kv_type t);
+
 /* "1.5 GiB" */
 const char *sl_bytes_text(uint64_t bytes, char text[24]);
 

@@ -216,7 +216,7 @@ static sl_status open_metrics(server *v, sl_error *e) {
                            .type = m->type,
                            .version = SL_VERSION,
                            .tier = sl_kernels()->tier,
-                           .kv_type = v->s->kv_type,
+                           .kv_type = sl_kv_type_text(v->s->engine.kv_type),
                            .experts_per_token = m->hp.experts_used,
                            .kv_block_size = SL_PAGE,
                            .kv_blocks = v->s->engine.kv_pages};

@@ -10,7 +10,30 @@
 /* The engine thread's loop: take requests, drop cancelled ones, decide the step, run it, draw, hand out, wake.
  *
  * Both bookkeeping parts of a turn, before and after the forward pass, stand between sl_metrics_begin and _end: a scrape
- * sees all of each, or nothing of it. */
+ * sees all of each, or nothing of it.
+ *
+ * From a hang-up to the freed page: what happens, in which thread and file, when a client leaves in the middle of an answer.
+ *
+ *   loop    The connection is suspended while its exchange waits for tokens, so libmicrohttpd does not look at the socket.
+ *           http/watch.c does: a uv_poll_t for UV_DISCONNECT. It calls sl__turn_gone (http/turn.c), which marks the exchange
+ *           `gone` (nothing can be told to this client any more) and calls the hook of that name, once.
+ *   loop    The hook is on_gone in api/completions.c. It marks the completion, so that nothing more is written into it, and
+ *           calls sl_request_cancel(r, SL_CANCEL_CLIENT) (engine/request.c): one atomic word, the first reason stays; and a
+ *           poke, so that an engine that sleeps in its mailbox wakes up. Nothing is freed yet: the engine still computes.
+ *   engine  The step that is being computed is finished, rows of the gone client included. The next turn begins with
+ *           drop_cancelled below: it finds the word and calls sl__request_drop (engine/output.c). For each open choice, leave
+ *           takes the sequence out of the scheduler's list and gives its pages back (sl__sequence_release, sl__pages_drop in
+ *           pages.c). A page that siblings share is free when the last of them has given it back. So the pages are there
+ *           for the step that this same turn decides: within one step of the hang-up, as Promise 3 wants it.
+ *   engine  The last choice's end counts the request (sl__account_end), takes it off the engine's list and makes it news; at
+ *           the end of the turn sl__news_publish (news.c) marks its entry as the last one. From then on the engine does
+ *           not touch the request.
+ *   loop    config.wake was sl_api_wake: a uv_async_t. sl__completions_news takes the ready list; the request is now `over`.
+ *           http meanwhile ends the exchange and calls its last hook, named over too. When both are, and the text thread does
+ *           not hold the completion, retire in api/completions.c writes the log line and frees it, and with it the request.
+ *
+ * A time limit and the end of a drain go the same way from sl_request_cancel on, with reasons of their own. A client that
+ * left while its request was in the mailbox or in the queue has no pages; its request is dropped in the same place. */
 
 #define DEFAULT_STEP_ROWS 512
 #define LEAST_LOGIT_ROWS 32

@@ -2,8 +2,9 @@
  * sl_engine_submit, _take_ready, _drain and the snapshot are called by one other thread (the loop; `run`, `bench` and tests
  * pass their own); everything else happens on the engine thread.
  *
- * Two hand-overs: requests come in through a bounded base/mailbox; news goes out through the ready list (intrusive, at most
- * one entry a request, never full), followed by one wake(wake_arg) a step. The engine knows neither libuv nor HTTP. */
+ * Two hand-overs: requests come in through a base/mailbox without a capacity of its own, as sl_engine_submit counts who waits
+ * and refuses beyond config.queue; news goes out through the ready list (intrusive, at most one entry a request, never full),
+ * followed by one wake(wake_arg) a step. The engine knows neither libuv nor HTTP. */
 #ifndef SL_ENGINE_ENGINE_H
 #define SL_ENGINE_ENGINE_H
 

@@ -7,9 +7,10 @@
  * get equal answers. Without one (own_seeds) it is seed + p * n + j, so that all are independent.
  *
  * Life (who does it in brackets)
- *   NEW ──submit [loop: sl_engine_submit]──► QUEUED ──first step [engine]──► RUNNING ──last choice ends [engine]──► OVER
- *   Any state ──sl_request_cancel [loop]──► the engine drops its sequences within one step ──► OVER
- *   OVER ──sl_request_free [loop]──► gone.   Only the loop frees, and only what is NEW or OVER.
+ *   NEW ──submit [loop: sl_engine_submit]──► QUEUED ──first step [engine]──► RUNNING ──last choice ends [engine]──► ENDED
+ *   QUEUED, RUNNING ──sl_request_cancel [loop]──► the engine drops its sequences within one step ──► ENDED
+ *   ENDED ──its last entry is taken from the ready list [loop: sl_engine_take_ready]──► OVER ──sl_request_free [loop]──► freed
+ *   Only the loop frees, and only what is NEW or OVER.
  *
  * Invariants
  *   1. The output ring has one writer (engine) and one reader (loop). A streamed request whose ring overflows belongs to a

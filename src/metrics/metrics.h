@@ -8,7 +8,8 @@
  *
  * Invariants
  *   1. All label values exist from the start, at 0; nothing is created later.
- *   2. Counting allocates nothing and looks nothing up by name. */
+ *   2. Counting allocates nothing and takes a number for what is counted. Only sl_metrics_request_slot, once an HTTP request,
+ *      looks for an endpoint by its path. */
 #ifndef SL_METRICS_METRICS_H
 #define SL_METRICS_METRICS_H
 

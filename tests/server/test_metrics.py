@@ -33,6 +33,7 @@ def test_every_metric_is_there_from_the_start():
         reasons = {x.labels["reason"] for x in page["sluice_requests_finished"].samples}
         assert reasons == {"stop", "length", "error", "slow_client", "cancelled_queue", "cancelled_prefill", "cancelled_decode",
                            "timeout_queue", "timeout_prefill", "timeout_decode", "shutdown"}
+        assert page["sluice_cache_config_info"].samples[0].labels["type"] == "int16_scaled"
         info = page["sluice_model_info"].samples[0].labels
         assert info["family"] == "qwen3_moe" and int(info["experts"]) == 8
 

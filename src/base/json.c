@@ -91,7 +91,7 @@ static sl_status wrong(const sl_json *at, sl_error *e, const char *what) {
     return at->v ? sl_json_fail(at, e, "must be %s", what) : sl_json_fail(at, e, "is missing (must be %s)", what);
 }
 
-/* past: how large a number this type cannot hold. */
+/* past: a real of this size is more than the type holds. */
 static sl_status wrong_range(const sl_json *at, sl_error *e, const char *type, double lo, double hi, double past) {
     char what[128];
     double x = json_is_real(at->v) ? json_real_value(at->v) : 0;

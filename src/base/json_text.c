@@ -24,9 +24,9 @@
 #define ARRAY_COST 128  /* the array and its first 8 slots */
 #define NUMBER_COST 32
 #define STRING_COST 48  /* beside its bytes */
-#define SLOT_COST 24    /* of one array element: 8 bytes, twice when the table has just grown, three times while it grows */
-#define BUCKET_COST 48  /* of one object member, in the same way: 16, 32, 48 */
-#define PAIR_BYTES 57   /* of one member, beside its name */
+#define SLOT_COST 24    /* of an array's element: 8 bytes in a table that may be half empty, and in the old table while it grows */
+#define BUCKET_COST 48  /* of an object's member: 16 bytes, likewise */
+#define PAIR_BYTES 57   /* of a member's entry, beside its name */
 
 /* A block of n bytes as malloc makes it. */
 static uint64_t block(uint64_t n) {
@@ -66,7 +66,7 @@ static size_t scan_number(const char *text, size_t len, number *ret) {
             i = j;
         }
     }
-    /* The value is d.ddd times ten to the power of: */
+    /* With one digit before its point the number is d.ddd times ten to the power of this. */
     int64_t power = before_point - 1 - leading + (negative ? -exponent : exponent);
     if (leading >= 0 && power >= 308) *ret = NUMBER_HUGE;
     else if (!real && digits > 19) *ret = NUMBER_LONG;
@@ -75,7 +75,7 @@ static size_t scan_number(const char *text, size_t len, number *ret) {
     return i;
 }
 
-/* Writes a number that jansson can hold over one of `len` bytes that it cannot. */
+/* Overwrites a number of `len` bytes that jansson cannot hold with one that it can, and spaces. */
 static void replace_number(char *text, size_t len, number kind) {
     size_t sign = text[0] == '-', used;
     char tail[24];

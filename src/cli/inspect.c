@@ -37,16 +37,17 @@ static void print_text(const inspected *x, sl_buffer *out) {
     const sl_hparams *hp = &m->hp;
     if (x->whole) sl_plan_print(x->s, m, &x->plan, out);
     else sl_buffer_printf(out, "model    %s: %s\n", m->name, m->family ? m->family->name : m->container);
-    if (hp->layers)
-        sl_buffer_printf(out, "width    %d, %d layers, heads %d of %d (keys and values %d), vocabulary %d", hp->width, hp->layers, hp->heads,
-                         hp->head_dim, hp->kv_heads, hp->vocab);
-    if (hp->layers) sl_buffer_puts(out, !x->whole ? "\n" : hp->tied ? ", tied output\n" : ", own output\n");
-    if (hp->experts)
-        sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d", hp->experts, hp->expert_ff,
-                         hp->experts_used, hp->shared_ff);
+    if (x->whole)
+        sl_buffer_printf(out, "width    %d, heads %d of %d (keys and values %d), vocabulary %d, %s output\n", hp->width, hp->heads,
+                         hp->head_dim, hp->kv_heads, hp->vocab, hp->tied ? "tied" : "own");
+    else if (hp->layers && hp->width && hp->head_dim)
+        sl_buffer_printf(out, "width    %d, layers %d, heads %d of %d (keys and values %d)\n", hp->width, hp->layers, hp->heads,
+                         hp->head_dim, hp->kv_heads);
     if (hp->experts && x->whole)
-        sl_buffer_printf(out, "; %.1f %% of the weights", m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
-    if (hp->experts) sl_buffer_puts(out, "\n");
+        sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d; %.1f %% of the weights\n",
+                         hp->experts, hp->expert_ff, hp->experts_used, hp->shared_ff,
+                         m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
+    else if (hp->experts) sl_buffer_printf(out, "experts  %d\n", hp->experts);
     if (x->l.tokenizer) sl_buffer_printf(out, "tokens   %d in the tokenizer\n", sl_tokenizer_count(x->l.tokenizer));
     if (x->refused) sl_buffer_printf(out, "refused  %s\n", x->refused);
     print_tensors(m, out);
@@ -83,10 +84,44 @@ static void print_json_plan(const inspected *x, sl_buffer *out) {
     sl_buffer_puts(out, "},");
 }
 
-/* Numbers that were not reached when a model was refused are 0. */
-static void print_json(const inspected *x, sl_buffer *out) {
+/* null: not reached before the model was refused. */
+static void put_number(const inspected *x, const char *key, uint64_t value, sl_buffer *out) {
+    if (x->whole || value) sl_buffer_printf(out, "\"%s\":%llu,", key, (unsigned long long)value);
+    else sl_buffer_printf(out, "\"%s\":null,", key);
+}
+
+static void print_json_numbers(const inspected *x, sl_buffer *out) {
     const sl_model *m = x->l.model;
     const sl_hparams *hp = &m->hp;
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {
+        {"parameters", x->whole ? m->parameters : 0},
+        {"active_parameters", x->whole ? m->active_parameters : 0},
+        {"mapped_bytes", x->whole ? m->mapped_bytes : 0},
+        {"expert_bytes", x->whole ? m->expert_bytes : 0},
+        {"files", (uint64_t)m->files},
+        {"layers", (uint64_t)hp->layers},
+        {"width", (uint64_t)hp->width},
+        {"heads", (uint64_t)hp->heads},
+        {"kv_heads", (uint64_t)hp->kv_heads},
+        {"head_dim", (uint64_t)hp->head_dim},
+        {"ff", (uint64_t)hp->ff},
+        {"vocab", (uint64_t)hp->vocab},
+        {"context", (uint64_t)hp->context},
+        {"window", (uint64_t)hp->window},
+        {"experts", (uint64_t)hp->experts},
+        {"experts_per_token", (uint64_t)hp->experts_used},
+        {"expert_ff", (uint64_t)hp->expert_ff},
+        {"shared_ff", (uint64_t)hp->shared_ff},
+        {"tokens", x->l.tokenizer ? (uint64_t)sl_tokenizer_count(x->l.tokenizer) : 0},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) put_number(x, numbers[i].key, numbers[i].value, out);
+}
+
+static void print_json(const inspected *x, sl_buffer *out) {
+    const sl_model *m = x->l.model;
     sl_buffer_append(out, "{", 1);
     put_string("name", m->name, out);
     put_string("path", m->path, out);
@@ -94,16 +129,8 @@ static void print_json(const inspected *x, sl_buffer *out) {
     put_text_or_null("container", m->container, out);
     put_text_or_null("type", x->whole ? m->type : NULL, out);
     put_text_or_null("refused", x->refused, out);
-    sl_buffer_printf(out,
-                     "\"parameters\":%llu,\"active_parameters\":%llu,\"mapped_bytes\":%llu,\"expert_bytes\":%llu,\"files\":%d,"
-                     "\"layers\":%d,\"width\":%d,\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,\"ff\":%d,\"vocab\":%d,"
-                     "\"context\":%d,\"window\":%d,\"experts\":%d,\"experts_per_token\":%d,\"expert_ff\":%d,\"shared_ff\":%d,\"tied\":%s,"
-                     "\"tokens\":%d,",
-                     (unsigned long long)m->parameters, (unsigned long long)m->active_parameters,
-                     (unsigned long long)m->mapped_bytes, (unsigned long long)m->expert_bytes, m->files, hp->layers, hp->width,
-                     hp->heads, hp->kv_heads, hp->head_dim, hp->ff, hp->vocab, hp->context, hp->window, hp->experts, hp->experts_used,
-                     hp->expert_ff, hp->shared_ff, hp->tied ? "true" : "false",
-                     x->l.tokenizer ? sl_tokenizer_count(x->l.tokenizer) : 0);
+    print_json_numbers(x, out);
+    sl_buffer_printf(out, "\"tied\":%s,", !x->whole ? "null" : m->hp.tied ? "true" : "false");
     print_json_plan(x, out);
     sl_buffer_puts(out, "\"tensors\":[");
     sl_tensor_entry t;

@@ -73,7 +73,7 @@ typedef struct sl_hparams {
     float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high */
     int rope_original;          /* llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
-    bool rope_truncate;         /* yarn: round the corners */
+    bool rope_truncate;         /* yarn: the pairs between which it blends are rounded to whole ones (low down, high up) */
 
     int experts;      /* 1 … SL_MAX_EXPERTS; 0: a dense model */
     int experts_used; /* top-k, 1 … experts */
@@ -100,7 +100,7 @@ typedef struct sl_family {
     sl_rope_style rope_style;     /* as the Hugging Face class rotates */
     bool gguf_qk_permuted;        /* the GGUF converter reordered q's and k's rows, so that rope is interleaved there */
     const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: there are none in either container */
-    bool bias_on_output;          /* … and o as well */
+    bool bias_on_output;          /* that key gives a bias on o as well */
     bool default_bias;            /* the key's default */
     bool clip_qkv;                /* config.json's clip_qkv applies */
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
@@ -109,8 +109,8 @@ typedef struct sl_family {
 
     /* Experts. */
     sl_router_score router_score;
-    sl_router_norm router_norm;     /* GGUF (where only the architecture tells), and config.json without that key's name */
-    const char *hf_router_norm_key; /* config.json key that tells, false if absent; NULL: router_norm always */
+    sl_router_norm router_norm;     /* in GGUF files, which do not say it, and in config.json where hf_router_norm_key is NULL */
+    const char *hf_router_norm_key; /* config.json key that says whether the weights are divided by their sum, false if absent; NULL: router_norm holds */
     sl_shared_gate shared_gate;
     const char *hf_experts_key;     /* how many experts there are */
     const char *hf_expert_ff_key;   /* width of an expert; "intermediate_size" where there are no dense layers */
@@ -128,7 +128,7 @@ typedef struct sl_family {
     /* The Hugging Face class's defaults for keys that may be absent. */
     float default_norm_eps, default_rope_theta;
     int default_context;
-    int default_kv_heads; /* 0: as heads */
+    int default_kv_heads; /* 0: as many as heads */
     int default_head_dim; /* 0: width / heads */
     int default_experts, default_experts_used, default_expert_ff, default_shared_ff;
 } sl_family;

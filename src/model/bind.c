@@ -14,7 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a container calls a thing. Below `layer`: number, dot, name, suffix. */
+/* What a container calls its tensors. Inside a block the whole name is layer, number, dot, name and ".weight" or ".bias":
+ * "blk.3.attn_q.weight", "model.layers.3.self_attn.q_proj.weight". */
 typedef struct names {
     const char *layer;
     const char *embedding, *output, *output_norm, *rope_divisors;
@@ -76,7 +77,7 @@ static sl_status unread_type(const binder *b, const sl__tensor *t) {
     return s;
 }
 
-/* The tensor must be [a][b][c] (leading 1s left out) of a type that is read. Marks it as used. */
+/* The tensor must be [a][rows][cols], dimensions of 1 aside, and of a type that is read. Marks it as used. */
 static sl_status take(const binder *b, sl__tensor *t, uint64_t a, uint64_t rows, uint64_t cols) {
     char have[96], want[96];
     if (!sl__tensor_is(t, a, rows, cols)) {
@@ -91,7 +92,8 @@ static sl_status take(const binder *b, sl__tensor *t, uint64_t a, uint64_t rows,
     return SL_OK;
 }
 
-/* Rows [first, first + rows) of slice `slice` of a tensor whose slices have `all` rows. */
+/* Rows [first, first + rows) of slice `slice` of a tensor whose slices have `all` rows of `cols` values each: of a stack of
+ * experts the slice is the expert. */
 static sl_matrix part(const sl__tensor *t, int slice, int all, int first, int rows, int cols) {
     const sl_type_info *info = &sl_types[t->type];
     size_t stride = (size_t)cols / (size_t)info->block_values * (size_t)info->block_bytes;
@@ -137,7 +139,7 @@ static sl_status vector(const binder *b, const char *name, int n, const float **
     return t ? vector_of(b, t, n, ret) : missing(b, full);
 }
 
-/* want: 1 the bias must be there, 0 it must not, -1 it may. */
+/* The bias NAME.bias, [n]; *ret stays as it is where there is none. want: 1 it must be there, 0 it must not, -1 it may. */
 static sl_status bias(const binder *b, const char *name, int want, int n, const float **ret) {
     char full[NAME_SIZE];
     sl__tensor *t = find(b, full, "%s.bias", name);
@@ -319,7 +321,7 @@ static bool harmless(const char *name) {
     return false;
 }
 
-/* Outside the blocks, what would change the answer. */
+/* Tensors outside the blocks that would change the answer if anything here read them. */
 static bool weighty(const char *name) {
     static const char *const all[] = {"output.bias", "output_norm.bias", "token_embd_norm.weight", "rope_factors_long.weight",
                                       "rope_factors_short.weight", "lm_head.bias", "model.norm.bias"};

@@ -167,7 +167,7 @@ static sl_status read_yarn(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = opt_float(rope, "mscale_all_dim", 0, 1e3, &mscale_all, e);
     if (s == SL_OK) s = sl_json_opt_bool(rope, "truncate", &hp->rope_truncate, e);
     if (s != SL_OK) return s;
-    if (hp->rope_low == 0) hp->rope_low = 1; /* Python's "or": 0 is none */
+    if (hp->rope_low == 0) hp->rope_low = 1; /* transformers: `beta_slow or 1` */
     if (hp->rope_high == 0) hp->rope_high = 32;
     double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
     double attention = 0.1 * log_factor + 1;
@@ -184,7 +184,7 @@ static sl_status read_llama3(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     return s;
 }
 
-/* What of a rope_scaling its type does not take, and transformers passes over with a warning of its own. */
+/* Keys of a rope_scaling that only yarn takes. transformers, too, warns and computes without them. */
 static void note_ignored(const sl_json *rope, const char *type, sl_notes *notes) {
     static const char *const keys[] = {"attention_factor", "mscale", "mscale_all_dim"};
     sl_json at;
@@ -207,7 +207,7 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, sl_hparam
     hp->rope_original = hp->context;
     s = opt_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
     if (s == SL_OK) s = opt_int(rope, "original_max_position_embeddings", 1, &hp->rope_original, e);
-    if (s == SL_OK) s = opt_int(top, "original_max_position_embeddings", 1, &hp->rope_original, e); /* before the inner one */
+    if (s == SL_OK) s = opt_int(top, "original_max_position_embeddings", 1, &hp->rope_original, e); /* goes before the inner one */
     if (s != SL_OK) return s;
     if (yarn) return read_yarn(rope, hp, e);
     bool linear = strcmp(type, "linear") == 0;
@@ -242,7 +242,7 @@ static sl_status read_rope(const sl_json *top, sl_hparams *hp, sl_notes *notes, 
     return s == SL_OK ? refuse_partial(&rope, hp, e) : s;
 }
 
-/* Which layers route: all, or those that decoder_sparse_step picks, less mlp_only_layers. */
+/* Which layers route: every decoder_sparse_step-th (with 2 the second, the fourth …), but for those in mlp_only_layers. */
 static sl_status read_dense_rule(const sl_json *top, sl_hparams *hp, sl_error *e) {
     int step = 1;
     sl_json only;
@@ -284,7 +284,7 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     return s;
 }
 
-/* kv_heads and head_dim: absent is the class's default, null is derived. */
+/* kv_heads and head_dim: an absent key means the class's default, null that it follows from heads and width. */
 static sl_status read_heads(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     bool kv_absent = json_object_get(top->v, "num_key_value_heads") == NULL;
     bool dim_absent = json_object_get(top->v, "head_dim") == NULL;

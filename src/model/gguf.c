@@ -216,7 +216,7 @@ static sl_status read_tensors(reader *r, uint64_t count, uint64_t alignment, int
         if (offset % alignment || offset > r->size)
             return sl_fail(e, SL_FORMAT, "tensor \"%.*s\" begins at offset %" PRIu64 ", which is %s", (int)name.len, name.text,
                            offset, offset > r->size ? "beyond the end of the file" : "not aligned");
-        t.data = r->data + offset; /* DATA is added below */
+        t.data = r->data + offset; /* from the file's begin: that of DATA is added below, once it is known */
         s = sl__tensors_add(tensors, name.text, name.len, &t, e);
         if (s != SL_OK) return s;
     }

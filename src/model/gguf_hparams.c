@@ -69,7 +69,7 @@ static const struct {
     {"swin_norm", 0}, {"decoder_block_count", 0},
 };
 
-/* Any number, or a boolean as 0 and 1; false: something else. */
+/* Element i of a value (0 if it is no array): any number, and a boolean as 0 or 1. false: a string. */
 static bool number_of(const sl__gguf_value *v, uint64_t i, double *ret) {
     uint8_t type = v->type == SL__GGUF_ARRAY ? v->element : v->type;
     if (type == SL__GGUF_STRING) return false;
@@ -86,7 +86,7 @@ static sl_status refuse_key(const keys *k, const char *key, const sl__gguf_value
     return SL_OK;
 }
 
-/* Every key below the architecture is known, refused or noted. */
+/* Goes over the keys below the architecture: each is known, or has a neutral value, or is refused, or is noted as ignored. */
 static sl_status refuse_others(const keys *k, sl_notes *notes, sl_error *e) {
     size_t prefix = strlen(k->arch) + 1;
     for (uint32_t i = 0; i < k->g->keys.count; i++) {
@@ -108,7 +108,8 @@ static sl_status refuse_others(const keys *k, sl_notes *notes, sl_error *e) {
     return SL_OK;
 }
 
-/* Attention that looks forward, residuals side by side, another scale: what has a key and no code. */
+/* Attention that sees later tokens, attention and feed-forward part side by side, another factor on the scores: there is a key
+ * for each, and no code here. */
 static sl_status refuse_attention(keys *k, const sl_hparams *hp, sl_error *e) {
     bool causal = true, parallel = false;
     float scale = 0;
@@ -150,7 +151,7 @@ static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
 
 static sl_status read_rope(keys *k, sl_arena *arena, sl_hparams *hp, sl_error *e) {
     const char *type = "linear";
-    float factor = 0; /* 0 in a file, too, is none */
+    float factor = 0; /* 0, which some files say, means no scaling too */
     hp->rope_dims = hp->head_dim;
     hp->rope_theta = 10000;
     sl_status s = get_int(k, "rope.dimension_count", false, 2, INT32_MAX, &hp->rope_dims, e);

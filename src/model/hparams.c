@@ -1,5 +1,5 @@
-/* What both containers share about hyperparameters: a family's fixed ones, the ranges, and the message about a family
- * that is not known. */
+/* What both containers share about hyperparameters: those that the family fixes, the ranges of all, and the message about a
+ * family that is not known. */
 #include "model/internal.h"
 
 #include "base/buffer.h"
@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* The most values of one row of a weight matrix, and the most rows but for the vocabulary's. */
+/* The most columns that a weight matrix may have, and the most rows (the vocabulary has its own bound). */
 #define MAX_WIDTH (1 << 20)
 #define MAX_HEAD_DIM 4096
 #define MAX_VOCAB (1 << 20)

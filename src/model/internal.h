@@ -2,13 +2,15 @@
  * While a model is opened, by the thread that opens it.
  *
  * From file to model, each step its own file:
- *   map        base/map
- *   container  gguf.c, safetensors.c     bytes → key-values and tensor table; knows nothing of models
+ *   path       open.c, mistaken.c        a file or a folder; what it is, if no model
+ *   map        files.c                   every file once, by base/map
+ *   container  gguf.c (gguf_types.c, gguf_values.c), safetensors.c
+ *                                        bytes → key-values and tensor table; knows nothing of models
  *   parts      gguf_split.c, folder.c    one file or many → one tensor table
  *   hparams    gguf_hparams.c, config.c  → sl_hparams; hparams.c has the ranges, for both
  *   weights    bind.c                    tensor names and shapes → sl_model
  *   vocabulary gguf_vocab.c, folder.c    → sl_vocab_source
- *   model.c    opens, counts, closes */
+ *   model      model.c                   what an open model tells, and its end */
 #ifndef SL_MODEL_INTERNAL_H
 #define SL_MODEL_INTERNAL_H
 

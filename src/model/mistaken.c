@@ -2,6 +2,8 @@
  * pickles, pointers that Git LFS left, a web page that was saved as a model. Looks at names and first bytes only. */
 #include "model/internal.h"
 
+#include "base/buffer.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,12 +99,12 @@ static void find_snapshot(const char *folder, char ret[256]) {
 static const char no_config[] = "there is no config.json", no_weights[] = "there is no model.safetensors";
 
 /* Where a model is, if not in this folder itself; false: nowhere that can be seen from here. */
-static bool look_below(const char *path, const listing *l, char *ret, size_t size) {
+static bool look_below(const char *path, const listing *l, sl_buffer *out) {
     char snapshot[256];
     const char *other = name_like(l, "models--", "");
     if (name_like(l, "snapshots", "")) {
         find_snapshot(path, snapshot);
-        snprintf(ret, size, "%s: it is a repository's folder in a cache; give %s/snapshots/%s", no_config, path,
+        sl_buffer_printf(out, "%s: it is a repository's folder in a cache; give %s/snapshots/%s", no_config, path,
                  *snapshot ? snapshot : "… once a snapshot is there");
         return true;
     }
@@ -110,13 +112,13 @@ static bool look_below(const char *path, const listing *l, char *ret, size_t siz
         char sub[4096];
         snprintf(sub, sizeof sub, "%s/%s", path, other);
         find_snapshot(sub, snapshot);
-        snprintf(ret, size, "%s: it is a cache of models; give one of its snapshots, such as %s/snapshots/%s", no_config, sub,
-                 *snapshot ? snapshot : "…");
+        sl_buffer_printf(out, "%s: it is a cache of models; give one of its snapshots, such as %s/%s/snapshots/%s", no_config, path,
+                         other, *snapshot ? snapshot : "…");
         return true;
     }
     for (int i = 0; i < l->count; i++) {
         if (l->entry[i]->d_name[0] == '.' || !exists(path, l->entry[i]->d_name, "config.json")) continue;
-        snprintf(ret, size, "%s here, but in %s/%s: give that folder", no_config, path, l->entry[i]->d_name);
+        sl_buffer_printf(out, "%s here, but in %s/%s: give that folder", no_config, path, l->entry[i]->d_name);
         return true;
     }
     return false;
@@ -142,19 +144,21 @@ static const struct stranger {
 
 sl_status sl__mistaken_folder(const char *path, bool config, sl_error *e) {
     listing l = {NULL, 0};
-    char text[sizeof e->message];
+    sl_buffer text = {0};
     const char *lack = config ? no_weights : no_config, *found = NULL;
-    snprintf(text, sizeof text, "%s", lack);
     l.count = scandir(path, &l.entry, NULL, alphasort);
-    bool below = !config && look_below(path, &l, text, sizeof text);
-    if (!below && (found = name_like(&l, "", ".gguf"))) snprintf(text, sizeof text, "%s, but a GGUF file: give %s/%s", lack, path, found);
+    bool below = !config && look_below(path, &l, &text);
+    if (!below && (found = name_like(&l, "", ".gguf"))) sl_buffer_printf(&text, "%s, but a GGUF file: give %s/%s", lack, path, found);
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers && !below && !found; i++) {
         found = name_like(&l, strangers[i].start, strangers[i].end);
-        if (found) snprintf(text, sizeof text, "%s; %s %s", lack, found, strangers[i].what);
+        if (found) sl_buffer_printf(&text, "%s; %s %s", lack, found, strangers[i].what);
     }
     for (int i = 0; i < l.count; i++) free(l.entry[i]);
     free(l.entry);
-    return sl_fail(e, SL_NOT_FOUND, "%s: %s", path, text);
+    if (!below && !found) sl_buffer_puts(&text, lack);
+    sl_status s = sl_fail(e, SL_NOT_FOUND, "%s: %s", path, sl_buffer_text(&text));
+    sl_buffer_done(&text);
+    return s;
 }
 
 bool sl__dangling(const char *path) {

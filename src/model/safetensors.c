@@ -125,7 +125,7 @@ static int by_start(const void *a, const void *b) {
     return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
 }
 
-/* Sorts the ranges. */
+/* Sorted by where they begin, the ranges must fill [data, data + size). Sorts them. */
 static sl_status check_contiguous(range *ranges, size_t count, const uint8_t *data, uint64_t size, const char *origin,
                                   sl_error *e) {
     qsort(ranges, count, sizeof *ranges, by_start);

@@ -2,6 +2,7 @@
 #include "http/internal.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <string.h>
@@ -53,6 +54,7 @@ static struct MHD_Response *no_memory(sl_http_exchange *x) {
 }
 
 void sl_http_reply(sl_http_exchange *x, int status, const char *content_type, sl_buffer *body) {
+    SL_ON_THREAD(LOOP);
     sl_buffer b = *body;
     *body = (sl_buffer){0};
     if (!answerable(x) || b.failed) {
@@ -84,6 +86,7 @@ static ssize_t no_body(void *cls, uint64_t pos, char *out, size_t max) {
 }
 
 void sl_http_stream(sl_http_exchange *x, int status, const char *content_type) {
+    SL_ON_THREAD(LOOP);
     assert(x->hooks && x->hooks->fill);
     if (!answerable(x)) return;
     sl_http_add_header(x, "Cache-Control", "no-cache");
@@ -103,6 +106,7 @@ void sl_http_stream(sl_http_exchange *x, int status, const char *content_type) {
 bool sl_http_streaming(const sl_http_exchange *x) { return x->streaming; }
 
 void sl_http_resume(sl_http_exchange *x) {
+    SL_ON_THREAD(LOOP);
     if (x->filling) x->again = true;
     else if (x->streaming) sl__turn_resume(x);
 }

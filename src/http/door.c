@@ -266,8 +266,10 @@ static void welcome(sl__listener *l, int fd) {
 static bool accept_one(sl__listener *l) {
     if (l->open >= l->limit + SL__HTTP_EXTRA && !make_room(l)) return false;
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int why = errno;
     if (fd >= 0) welcome(l, fd);
-    return fd >= 0 || errno == EINTR || errno == ECONNABORTED;
+    else if (why == EMFILE || why == ENFILE) make_room(l); /* and again when its descriptor is free */
+    return fd >= 0 || why == EINTR || why == ECONNABORTED;
 }
 
 bool sl__door_accept(sl__listener *l, int most) {

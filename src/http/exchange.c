@@ -10,12 +10,11 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of all bodies that are received at a time; more get a 503. One of the largest allowed always fits. */
-#define BODIES ((size_t)256 << 20)
 /* Bytes that are read beyond the limit of a body of unknown length, so that its client can read the 413; more is cut. */
 #define SWALLOWED ((size_t)64 << 20)
 
@@ -76,7 +75,7 @@ static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char
 }
 
 static void upload(sl_http_exchange *x, const char *data, size_t n) {
-    size_t limit = x->h->config.body_limit, most = BODIES > limit ? BODIES : limit;
+    size_t limit = x->h->config.body_limit, most = SL_HTTP_BODIES > limit ? SL_HTTP_BODIES : limit;
     x->received += n;
     if (x->received > limit && x->received - limit > SWALLOWED) x->gone = true;
     if (x->status != 0 || x->too_large || x->crowded) return;
@@ -135,6 +134,7 @@ enum MHD_Result sl__exchange_access(void *cls, struct MHD_Connection *mhd, const
 }
 
 void sl_http_hold(sl_http_exchange *x, const sl_http_hooks *hooks, void *ctx) {
+    SL_ON_THREAD(LOOP);
     x->hooks = hooks;
     x->ctx = ctx;
 }

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -67,6 +68,7 @@ static void scan(sl_http *h) {
 }
 
 static void pump(sl_http *h, bool heartbeat) {
+    SL_ON_THREAD(LOOP);
     h->turn++;
     scan(h);
     sl__turn_resume_all(h);
@@ -247,6 +249,7 @@ static void finish_closing(sl_http *h) {
 }
 
 void sl_http_close(sl_http *h, void (*closed)(void *), void *arg) {
+    SL_ON_THREAD(LOOP);
     h->closing = h->draining = true;
     h->closed = closed;
     h->closed_arg = arg;

@@ -21,7 +21,8 @@
  *
  * Invariants
  *   1. Every function below may be called from inside every callback: what it sets off happens later in the loop's turn.
- *   2. Framing errors, limits, keys and unknown paths are answered here and never reach a handler; config.write_error writes their bodies.
+ *   2. Framing errors, limits, hosts, origins, keys and unknown paths are answered here and never reach a handler;
+ *      config.write_error writes their bodies.
  *   3. Pending output of an exchange is bounded: fill() is called only when nothing is pending, and for
  *      32 KiB in one turn of the loop, so that a long page holds up nobody else. */
 #ifndef SL_HTTP_HTTP_H
@@ -42,6 +43,10 @@ typedef struct sl_http_exchange sl_http_exchange;
 /* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. A slash at
  * the end of a request's path is passed over. */
 enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
+
+/* Memory at most, for a plan. */
+#define SL_HTTP_POOL ((size_t)32 << 10)    /* bytes of a connection, from its first request on */
+#define SL_HTTP_BODIES ((size_t)256 << 20) /* bytes of all bodies that are received at a time, or body_limit; more get a 503 */
 
 typedef struct sl_http_endpoint {
     const char *method; /* "GET" (serves HEAD too), "POST" */

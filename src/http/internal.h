@@ -29,8 +29,7 @@
 
 #include <microhttpd.h>
 
-#define SL__HTTP_POOL (32 * 1024)    /* bytes of memory that libmicrohttpd takes for a connection: a head must fit */
-#define SL__HTTP_HEAD (24 * 1024)    /* bytes of a head; more is a 431 of ours, up to the pool, and then of the library's */
+#define SL__HTTP_HEAD (24 * 1024)    /* bytes of a head; more is a 431 of ours, up to SL_HTTP_POOL, and then of the library's */
 #define SL__HTTP_TARGET (16 * 1024)  /* bytes of a request's target; more is a 414, likewise */
 #define SL__HTTP_PENDING (32 * 1024) /* bytes filled in a turn of the loop, from which on fill() is not called */
 #define SL__HTTP_ID_MAX 128

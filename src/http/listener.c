@@ -95,7 +95,7 @@ sl_status sl__listener_open(sl__listener *l, const char *host, int port, int con
         MHD_OPTION_EXTERNAL_LOGGER, on_log, l,                                                                   //
         MHD_OPTION_CONNECTION_LIMIT, most,                                                                       //
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_seconds,                                                //
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SL__HTTP_POOL,                                               //
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, SL_HTTP_POOL,                                                        //
         MHD_OPTION_URI_LOG_CALLBACK, sl__exchange_begin, l,                                                      //
         MHD_OPTION_NOTIFY_COMPLETED, sl__exchange_completed, l,                                                  //
         MHD_OPTION_NOTIFY_CONNECTION, sl__connection_notify, l,                                                  //

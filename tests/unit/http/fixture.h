@@ -496,21 +496,34 @@ static inline void pass(server *s, int seconds) {
     look(s);
 }
 
+typedef struct unread {
+    in_port_t port; /* of the client */
+    int left;       /* not zero: it is not accepted yet, or said something that was not looked at */
+} unread;
+
 static inline void do_count_unread(server *s, void *arg) {
+    unread *u = arg;
+    u->left = 1;
     for (sl__connection *c = s->h->connections; c; c = c->next) {
+        struct sockaddr_in from = {0};
+        socklen_t len = sizeof from;
         int n = 0;
-        if (ioctl(c->fd, FIONREAD, &n) == 0) *(int *)arg += n > (c->guest ? c->seen : 0);
+        if (getpeername(c->fd, (struct sockaddr *)&from, &len) != 0 || from.sin_port != u->port) continue;
+        if (ioctl(c->fd, FIONREAD, &n) == 0) u->left = n > (c->guest ? c->seen : 0);
     }
 }
 
-/* Waits until the front end has read all that the client said. */
+/* Waits until the front end has seen all that the client said. */
 static inline void heard(server *s, client *c) {
-    for (int unsent = 1, unread = 1, i = 0; unsent + unread > 0; i++) {
+    struct sockaddr_in own = {0};
+    socklen_t len = sizeof own;
+    ck_assert_int_eq(getsockname(c->fd, (struct sockaddr *)&own, &len), 0);
+    unread u = {.port = own.sin_port, .left = 1};
+    for (int unsent = 1, i = 0; unsent + u.left > 0; i++) {
         ck_assert_int_lt(i, 30000);
         if (i > 0) usleep(1000);
         ck_assert_int_eq(ioctl(c->fd, TIOCOUTQ, &unsent), 0);
-        unread = 0;
-        on_loop(s, do_count_unread, &unread);
+        on_loop(s, do_count_unread, &u);
     }
 }
 

@@ -13,6 +13,7 @@ SRC = os.path.join(ROOT, "src")
 MAY_USE = {
     "api": "http engine text metrics base",
     "http": "metrics base",
+    "convert": "model families kernels text base",
     "engine": "sampling text forward experts model metrics base",
     "sampling": "kernels base",
     "text": "base",

@@ -1,6 +1,6 @@
 #include "cli/plan.h"
 
-#include "forward/forward.h"
+#include "forward/kv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +72,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     if (!g->threads) g->threads = p.machine.threads;
     bool ctx_given = g->ctx > 0;
     sl_status chosen = choose_ctx(g, m, e); /* what the most positions cost is worked out in any case */
-    p.page_bytes = sl_forward_page_bytes(m, g->kv_type);
+    p.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes;
     g->kv_pages = 1;
     measure(g, &p);
     uint64_t limit = p.machine.memory_limit;

@@ -1,6 +1,7 @@
 #include "engine/cost.h"
 
 #include "base/fmath.h"
+#include "forward/kv.h"
 
 #include <string.h>
 
@@ -35,7 +36,7 @@ sl__shape sl__shape_of(const sl_model *m) {
         routed = (double)(m->parameters - m->active_parameters) / (1 - used);
     }
     return (sl__shape){.dense = body - routed, .experts = routed, .used = used, .output = output,
-                       .attention = 2.0 * m->hp.layers * m->hp.heads * m->hp.head_dim};
+                       .attention = sl_kv_cost_of(&m->hp, SL_KV_I16).row_multiplies};
 }
 
 void sl__cost_init(sl__cost *c, const sl__shape *s) {

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "forward/kv.h"
 
 #include <assert.h>
 #include <string.h>
@@ -222,7 +223,7 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
-    return (sl_engine_plan){.kv_bytes = (uint64_t)sl_forward_page_bytes(c->model, c->kv_type) * (uint64_t)c->kv_pages,
+    return (sl_engine_plan){.kv_bytes = (uint64_t)sl_kv_cost_of(&c->model->hp, c->kv_type).page_bytes * (uint64_t)c->kv_pages,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables};
 }

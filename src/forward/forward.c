@@ -37,8 +37,7 @@ static sl_planes planes(space *s, size_t values, int cols) {
 }
 
 static bool as_floats(const sl_matrix *w) {
-    return w->type == SL_TYPE_F32 && (uintptr_t)w->data % sizeof(float) == 0 &&
-           w->stride == (size_t)w->cols * sizeof(float);
+    return sl_matrix_addressable(w) && w->stride == (size_t)w->cols * sizeof(float);
 }
 
 static size_t larger(size_t a, const sl_matrix *w) {
@@ -144,8 +143,6 @@ static sl_forward bare(const sl_forward_config *c) {
     const sl_hparams *hp = &c->model->hp;
     return (sl_forward){.c = *c, .m = c->model, .k = sl_kernels(), .group = hp->heads / hp->kv_heads};
 }
-
-size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t) { return sl_kv_cost_of(&m->hp, t).page_bytes; }
 
 size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
     sl_forward f = bare(c);

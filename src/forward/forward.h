@@ -41,9 +41,8 @@ typedef struct sl_forward_config {
     void *routed_arg;
 } sl_forward_config;
 
-/* For the memory plan, before anything is allocated: bytes of one page in all layers; of the workspace, SIZE_MAX: more than
- * can be. */
-size_t sl_forward_page_bytes(const sl_model *m, sl_kv_type t);
+/* For the memory plan, before anything is allocated: bytes of the workspace, SIZE_MAX: more than can be. What pages cost is
+ * kv.h's to say. */
 size_t sl_forward_workspace_bytes(const sl_forward_config *c);
 
 /* Takes the workspace and the mapping for keys and values. The model and the pool must outlive it. */

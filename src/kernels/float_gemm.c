@@ -1,23 +1,18 @@
 /* float_gemm.c: unquantised matrices, through OpenBLAS, on every tier.
  *
- * OpenBLAS picks other kernels, and so other orders of addition, for other shapes. A row's bits must not depend on the
- * other rows of a step, so every product has one shape: 8 rows of activations (padded with zero rows) by one panel of
- * SL_PANEL output columns from a fixed start (the matrix's last panel may be shorter) by the whole of K. With 8 rows the
- * bits of a row were measured to depend neither on the other seven nor on its place among them, on every kernel set of
- * OpenBLAS 0.3.21; with 5, 6, 7, 16 or 32 they do. tests/kernels holds it.
+ * OpenBLAS chooses its kernels, and with them the order of additions, by the shape of the product. A row's bits must not
+ * depend on the other rows of a step, so every product has one shape: 8 rows of activations (padded with zero rows) by one
+ * panel of SL_PANEL output columns from a fixed start (the matrix's last panel may be shorter) by the whole of K. With 8 rows
+ * the bits of a row were measured to depend neither on the other seven nor on its place among them, on every kernel set of
+ * OpenBLAS 0.3.21; with 5, 6, 7, 16 or 32 they do. tests/kernels/blas.c holds it.
  *
- * Scratch: [SL_PANEL][K] widened weights (not for F32 that a float pointer may address) | [8][K] gathered rows |
- * [8][SL_PANEL] output. */
+ * Scratch: [SL_PANEL][K] widened weights (not used for matrices that a float pointer can address) | [8][K] gathered rows of
+ * activations | [8][SL_PANEL] output. */
 #include "kernels/internal.h"
 
 #include <cblas.h>
 
 enum { ROWS = 8 };
-
-static int addressable(const sl_matrix *w) {
-    return w->type == SL_TYPE_F32 && (uintptr_t)w->data % sizeof(float) == 0 && w->stride % sizeof(float) == 0 &&
-           w->stride / sizeof(float) <= INT32_MAX;
-}
 
 size_t sl_kernels_scratch(const sl_matrix *w) {
     if (sl_types[w->type].quantised) return 0;
@@ -29,7 +24,7 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
                     size_t out_stride, void *scratch, sl_widen_fn *widen) {
     size_t k = (size_t)w->cols;
     float *panel = scratch, *rows = panel + SL_PANEL * k, *tile = rows + ROWS * k;
-    int direct = addressable(w);
+    int direct = sl_matrix_addressable(w) && w->stride / sizeof(float) <= INT32_MAX; /* an int is what BLAS takes */
 
     for (int o = first; o < last; o += SL_PANEL) {
         int columns = w->rows - o < SL_PANEL ? w->rows - o : SL_PANEL;

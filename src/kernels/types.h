@@ -63,6 +63,11 @@ typedef struct sl_matrix {
     sl_type type;
 } sl_matrix;
 
+/* Can its rows be read through float pointers? */
+static inline int sl_matrix_addressable(const sl_matrix *w) {
+    return w->type == SL_TYPE_F32 && (uintptr_t)w->data % sizeof(float) == 0 && w->stride % sizeof(float) == 0;
+}
+
 /* Does a product with it read quantised activations? */
 static inline int sl_matrix_quantised(const sl_matrix *w) { return sl_types[w->type].quantised; }
 

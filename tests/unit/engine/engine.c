@@ -1,6 +1,7 @@
 /* The whole engine on the reference checkpoints: bits, ends, bounds. */
 #include "base/alloc.h"
 #include "base/json.h"
+#include "forward/kv.h"
 #include "rig.h"
 
 #include <malloc.h>
@@ -531,7 +532,7 @@ START_TEST(the_plan_is_honest) {
     g.config.max_sequences = 64;
     g.config.kv_pages = 3000;
     sl_engine_plan p = sl_engine_plan_for(&g.config);
-    ck_assert_uint_eq(p.kv_bytes, 3000 * sl_forward_page_bytes(g.l.model, g.config.kv_type));
+    ck_assert_uint_eq(p.kv_bytes, 3000 * sl_kv_cost_of(&g.l.model->hp, g.config.kv_type).page_bytes);
     struct mallinfo2 before = mallinfo2();
     rig_start(&g);
     struct mallinfo2 after = mallinfo2();

@@ -8,19 +8,26 @@
  *      their number or order, nor on the range of output rows (Promise 1).
  *
  * The float order, binding for all tiers
- *   Quantised weights (per output element, blocks in ascending K, integer sums exact in any order; a_j is the activation
- *   scale of 32 values, isum_j and xsum_j the integer sums over these 32 of q_w q_x and of q_x, t_j = a_j * (float)xsum_j;
- *   each product is rounded to float first, d*sc_j and dmin*m_j are exact):
+ *   Quantised weights. An output element begins as acc = 0; for each 32 values of K, j = 0, 1, … in ascending order, it takes
+ *   the steps of its type, in which
+ *     a_j, t_j      are the scale and the total of the 32 activations: t_j = a_j * (float)xsum_j, xsum_j being the integer
+ *                   sum of the activations q_x; both are computed once, when activations are quantised
+ *     isum_j        is the integer sum of q_w q_x over the 32 values, i_k over the 16 values from 16 k on: exact, so formed in
+ *                   any order
+ *     d, dmin, m    are half floats of the weights' block; sc_j, m_j, s_k integers of its sub-blocks
+ *   and a product inside an argument is rounded to float first (d*sc_j and dmin*m_j are exact):
+ *     Q4_0  acc = fma(d*a_j, (float)isum_j, acc), q_w being the nibble - 8
+ *     Q4_1  acc = fma(d*a_j, (float)isum_j, acc); acc = fma(m, t_j, acc)
+ *     Q8_0  acc = fma(d*a_j, (float)isum_j, acc)
  *     Q4_K  acc = fma((d*sc_j)*a_j, (float)isum_j, acc); acc = fma(-(dmin*m_j), t_j, acc)
- *     Q6_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), i over 16 values each, weights as q - 32
- *     Q8_0, Q4_0 (weights as q - 8)  acc = fma(d*a_j, (float)isum_j, acc)
- *     Q4_1  the same, then acc = fma(m, t_j, acc)
- *   Activations: a_j = amax/127, q = round-to-nearest-even(x * (1/a_j)), so |q| <= 127. a_j zero or subnormal (its inverse
- *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q zero, so that every product is NaN.
- *   From 1e37 on t_j may be infinite; then so or NaN is what it is multiplied into.
+ *     Q6_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), q_w being the six bits - 32
+ *   Activations: a_j = amax/127, q_x = round-to-nearest-even(x * (1/a_j)), so |q_x| <= 127. a_j zero or subnormal (its inverse
+ *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q_x zero, so that every product is NaN.
+ *   With activations of 1e37 and more t_j may be infinite; what it enters is then infinite or NaN.
  *   Where a result is a NaN, its sign and payload may differ between tiers.
- *   Floats: 16 lanes (lane i takes elements i, i+16, … by fma in ascending order; the tail is padded with zeros), then
- *   the tree ((0+8)+(4+12))+((2+10)+(6+14)) + odd lanes likewise: lanes l and l+8, then l and l+4, l and l+2, l and l+1. */
+ *   Unquantised weights: what OpenBLAS does with one fixed shape (float_gemm.c).
+ *   Sums of floats: 16 lanes, of which lane l takes elements l, l + 16, l + 32 … in ascending order (the tail is padded with
+ *   zeros); then the tree: lanes l and l + 8 for l = 0 … 7, of these l and l + 4, then l and l + 2, then 0 and 1. */
 #ifndef SL_KERNELS_KERNELS_H
 #define SL_KERNELS_KERNELS_H
 

@@ -1,3 +1,5 @@
+/* A step as a whole, through all files of forward/: what its bits may not depend on. Those of block.c, mixer.c,
+ * feed_forward.c and stream.c have no other test than this and reference.c. */
 #include "base/alloc.h"
 #include "driver.h"
 #include "random_model.h"

@@ -87,7 +87,8 @@ SL__INLINE float largest(__m256 v) {
 /* What the values are multiplied by. */
 typedef struct weights {
     int32_t pair[GROUP][PAIRS];
-    float keep[8], back[8]; /* what multiplies what was added before; what makes floats of integer sums (both at GROUP + i for query i: back) */
+    float keep[8]; /* [i]: multiplies what the pages before gave to query i */
+    float back[8]; /* [GROUP + i]: makes floats of query i's integer sums */
 } weights;
 
 /* From the scores' integer sums to weights as 16-bit integers (the steps are at sl_attend_fn in kernels.h); updates the

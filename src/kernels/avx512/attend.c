@@ -75,7 +75,8 @@ SL__INLINE __m512 tree16(const __m512 *v, both_fn *both) {
 /* What the values are multiplied by. */
 typedef struct weights {
     _Alignas(64) int32_t pair[GROUP][PAIRS];
-    _Alignas(64) float keep[16], back[16]; /* what multiplies what was added before; what makes floats of integer sums (both at GROUP + i for query i: back) */
+    _Alignas(64) float keep[16]; /* [i]: multiplies what the pages before gave to query i */
+    _Alignas(64) float back[16]; /* [GROUP + i]: makes floats of query i's integer sums */
 } weights;
 
 /* From the scores' integer sums to weights as 16-bit integers (the steps are at sl_attend_fn in kernels.h); updates the

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/internal.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,6 +70,21 @@ void sl_buffer_json(sl_buffer *b, const char *text, size_t len) {
         sl_buffer_append(b, out, n);
     }
     sl_buffer_append(b, "\"", 1);
+}
+
+void sl_buffer_utf8(sl_buffer *b, const char *text, size_t len) {
+    while (len) {
+        size_t good = sl_utf8_prefix(text, len);
+        sl_buffer_append(b, text, good);
+        text += good;
+        len -= good;
+        if (!len) break;
+        int bad;
+        sl_utf8_next(text, len, &bad);
+        sl_buffer_append(b, "\xEF\xBF\xBD", 3);
+        text += bad;
+        len -= (size_t)bad;
+    }
 }
 
 void sl_buffer_float(sl_buffer *b, float x) { sl_buffer_printf(b, "%.9g", (double)x); }

@@ -55,21 +55,6 @@ uint32_t sl_utf8_point(const char *text) {
     return (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
 }
 
-void sl_utf8_repair(const char *text, size_t len, sl_buffer *out) {
-    while (len) {
-        size_t good = sl_utf8_prefix(text, len);
-        sl_buffer_append(out, text, good);
-        text += good;
-        len -= good;
-        if (!len) break;
-        int bad;
-        sl_utf8_next(text, len, &bad);
-        sl_buffer_append(out, "\xEF\xBF\xBD", 3);
-        text += bad;
-        len -= (size_t)bad;
-    }
-}
-
 size_t sl__utf8_char(const char *text, size_t n) {
     int len;
     return n && sl_utf8_next(text, n, &len) == SL_UTF8_GOOD ? (size_t)len : 0;

@@ -6,8 +6,6 @@
 #ifndef SL_BASE_UTF8_H
 #define SL_BASE_UTF8_H
 
-#include "base/buffer.h"
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,8 +19,7 @@ sl_utf8 sl_utf8_next(const char *text, size_t len, int *ret_len); /* len > 0 */
 uint32_t sl_utf8_point(const char *text);                         /* the code point of a well-formed character */
 
 bool sl_utf8_valid(const char *text, size_t len);
-size_t sl_utf8_prefix(const char *text, size_t len);               /* bytes of the well-formed beginning */
-void sl_utf8_repair(const char *text, size_t len, sl_buffer *out); /* appends the text with U+FFFD for each ill-formed part */
+size_t sl_utf8_prefix(const char *text, size_t len); /* bytes of the well-formed beginning */
 
 /* Characters (code points) of well-formed text. Of text cut between two bytes: those that begin in it. */
 size_t sl_utf8_count(const char *text, size_t len);

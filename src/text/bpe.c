@@ -1,4 +1,4 @@
-/* A word to its first symbols, and the merged symbols to ids. */
+/* One word: cut into its first symbols (bytes or characters), which merge.c joins; what is left of them becomes ids. */
 #include "text/internal.h"
 
 #include "base/alloc.h"
@@ -34,8 +34,10 @@ static size_t bytes_to_symbols(sl__encoder *en, const char *word, size_t len) {
     return n;
 }
 
-/* Characters, as the tokenizers package does it: one without a token becomes its bytes' tokens if it has them all,
- * otherwise an unknown, and unknowns wait for the next known character (byte tokens overtake them). */
+/* Characters to symbols, exactly as the tokenizers package does it. A character that is no token becomes the tokens of its
+ * bytes, if the vocabulary has all of them, or else an unknown. An unknown is held back until the next character that is a
+ * token, or the end of the word, so that several can become one (fuse_unk). The tokens of bytes are not held back and
+ * overtake it: where a vocabulary has the bytes of é but not those of ☃, "☃éa" is <0xC3> <0xA9> <unk> a. */
 static size_t chars_to_symbols(sl__encoder *en, const char *word, size_t len) {
     const sl_tokenizer *t = en->t;
     size_t n = 0;
@@ -74,7 +76,8 @@ static size_t chars_with_places(sl__encoder *en, const char *word, size_t len) {
     return n;
 }
 
-/* SCORES: characters that no token has become bytes at the end, or unknowns. */
+/* SCORES: a symbol that is no token becomes the tokens of its bytes; for bytes without a token it becomes an unknown, one
+ * for as many as follow each other. */
 static sl_status emit_scores(sl__encoder *en, const char *word) {
     const sl_tokenizer *t = en->t;
     sl_status s = SL_OK;
@@ -111,8 +114,8 @@ static sl_status merge_word(sl__encoder *en, const char *word, size_t len) {
     return s;
 }
 
-/* The end of the part that begins at text: before the next U+2581 that follows another character. Merges never cross
- * such a place when no token does, so each part can be merged alone, with little memory. */
+/* The end of the part that begins at text: the next U+2581 that follows another character, as in "▁▁the|▁quick". No merge
+ * crosses such a place when no token does (words_at_spaces), so each part can be merged alone, with little memory. */
 static const char *part_end(const char *text, const char *end) {
     const char *p = text;
     while (end - p >= 3 && memcmp(p, SL__LOW_LINE, 3) == 0) p += 3;

@@ -1,3 +1,4 @@
+/* What opening shares between the two containers: tokens, merges, ends, and what follows from them. */
 #include "text/internal.h"
 
 #include <limits.h>
@@ -143,7 +144,7 @@ sl_status sl__build_around(sl_tokenizer *t, const int32_t *prefix, int prefix_co
     return SL_OK;
 }
 
-/* Does U+2581 follow another character somewhere in the text? */
+/* Does U+2581 follow another character than itself somewhere in the text ("the▁quick")? */
 static bool crosses_space(const char *text, size_t len) {
     const char *end = text + len;
     for (const char *p = text; (p = memmem(p, (size_t)(end - p), SL__LOW_LINE, 3)); p += 3)

@@ -1,3 +1,4 @@
+/* From ids to text, as far as it is certain: bytes that may still become a character are held back. */
 #include "text/internal.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ void sl_tokenizer_piece(const sl_tokenizer *t, int id, sl_buffer *out) {
     sl_buffer_append(out, sl__vocabulary_text(&t->vocabulary, piece), piece.len);
 }
 
+/* U+FFFD for bytes that are no character. */
 static void give_up(int bytes, bool repair_bytes, sl_buffer *out) {
     for (int i = 0; i < (repair_bytes ? bytes : 1); i++) sl_buffer_append(out, SL__REPLACEMENT, 3);
 }
@@ -23,7 +25,7 @@ static size_t complete(sl_detokenizer *d, const char *bytes, size_t len, sl_buff
         d->held[d->held_len] = (uint8_t)bytes[taken];
         int n;
         sl_utf8 what = sl_utf8_next((const char *)d->held, d->held_len + 1u, &n);
-        if (what == SL_UTF8_BAD) { /* the held ones are; the new byte begins afresh */
+        if (what == SL_UTF8_BAD) { /* the held bytes can become no character; the new byte may begin one */
             give_up(d->held_len, d->repair_bytes, out);
             d->held_len = 0;
             return taken;

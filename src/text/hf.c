@@ -77,7 +77,7 @@ static void find_byte_tokens(reader *r) {
     }
 }
 
-/* The text that the token is searched by: normalised if it is matched after normalising. */
+/* The text by which the token is found in a text: normalised as that is, if it is matched after normalising. */
 static sl_status search_text(const reader *r, const sl__hf_token *a, sl_buffer buffers[2], const char **ret, size_t *ret_len) {
     *ret = a->text;
     *ret_len = a->len;
@@ -188,7 +188,7 @@ static int id_of(const reader *r, const char *text, size_t len) {
     return (int)(a ? a->id : sl__hf_vocab_id(r->vocab, text));
 }
 
-/* An integer or a list of them. Ids that the vocabulary lacks can never come and are passed over. */
+/* eos_token_id, an integer or a list of them. An id that the vocabulary lacks can never be generated and is passed over. */
 static sl_status read_end_ids(reader *r, const sl_json *file) {
     sl_json at, item;
     int64_t id;
@@ -249,12 +249,14 @@ static bool is_class(const reader *r, const char *name) {
 }
 
 /* transformers (4.57.6) sets add_prefix_space of a plain ByteLevel from tokenizer_config.json, false when it says nothing;
- * null leaves the file's, and LlamaTokenizer's default is null. A tokenizer.json alone is the tokenizers package's. */
+ * null leaves the file's, and LlamaTokenizer's default is null. TokenizersBackend, a class of transformers 5, keeps to the
+ * file. A tokenizer.json alone is the tokenizers package's, which knows no other file. */
 static sl_status read_prefix(const reader *r, sl__prefix_space *ret) {
     sl_json at;
     bool on = false;
     *ret = SL__PREFIX_AS_FILE;
-    if ((!r->f.tokenizer_config.v && !r->f.config.v) || is_class(r, "LlamaTokenizer")) return SL_OK;
+    if ((!r->f.tokenizer_config.v && !r->f.config.v) || is_class(r, "LlamaTokenizer") || is_class(r, "TokenizersBackend"))
+        return SL_OK;
     if (json_is_null(json_object_get(r->f.tokenizer_config.v, "add_prefix_space"))) return SL_OK;
     if (sl_json_get(&r->f.tokenizer_config, "add_prefix_space", &at)) {
         sl_status s = sl_json_bool(&at, &on, r->e);

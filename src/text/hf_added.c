@@ -167,6 +167,23 @@ static sl_status add_special(sl__hf_added *a, const json_t *vocab, const sl_json
     return push(a, vocab, t, e);
 }
 
+/* A list of special tokens, or an object that gives each a part of its own ({"image_token": "<img>"}). */
+static sl_status add_all(sl__hf_added *a, const json_t *vocab, const sl_json *list, sl_error *e) {
+    sl_json at;
+    sl_status s = SL_OK;
+    const char *key;
+    json_t *value;
+    if (json_is_object(list->v)) {
+        json_object_foreach(list->v, key, value)
+            if (s == SL_OK && sl_json_get(list, key, &at)) s = add_special(a, vocab, &at, e);
+        return s;
+    }
+    s = sl_json_array(list, MOST_ADDED, e);
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(list); i++)
+        if (sl_json_at(list, i, &at)) s = add_special(a, vocab, &at, e);
+    return s;
+}
+
 /* Tokens that tokenizer_config.json gives a special part, and tokenizer.json's padding token in place of a pad_token. */
 static sl_status read_parts(sl__hf_added *a, const json_t *vocab, const sl_json *file, const sl_json *config, sl_error *e) {
     static const char *const parts[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
@@ -177,10 +194,8 @@ static sl_status read_parts(sl__hf_added *a, const json_t *vocab, const sl_json 
         else if (strcmp(parts[i], "pad_token") == 0 && sl_json_get(file, "padding", &padding) && sl_json_get(&padding, "pad_token", &at))
             s = add_special(a, vocab, &at, e);
     }
-    if (s != SL_OK || !sl_json_get(config, "additional_special_tokens", &list)) return s;
-    s = sl_json_array(&list, MOST_ADDED, e);
-    for (size_t i = 0; s == SL_OK && i < sl_json_size(&list); i++)
-        if (sl_json_at(&list, i, &at)) s = add_special(a, vocab, &at, e);
+    if (s == SL_OK && sl_json_get(config, "additional_special_tokens", &list)) s = add_all(a, vocab, &list, e);
+    if (s == SL_OK && sl_json_get(config, "extra_special_tokens", &list)) s = add_all(a, vocab, &list, e);
     return s;
 }
 

@@ -32,10 +32,6 @@
 #define SL__REPLACEMENT "\xEF\xBF\xBD"  /* U+FFFD */
 #define SL__LOW_LINE "\xE2\x96\x81"     /* U+2581, SentencePiece's space */
 
-#define sl__utf8_next sl_utf8_next
-#define sl__utf8_valid sl_utf8_prefix
-#define sl__utf8_point sl_utf8_point
-
 /* GPT-2's alphabet: text in it to the bytes it stands for. false: some character is not in it, or it is no UTF-8.
  * out has room for len bytes. */
 bool sl__alphabet_decode(const char *text, size_t len, char *out, size_t *ret_len);
@@ -79,7 +75,8 @@ typedef struct sl__vocabulary {
 
 sl_status sl__vocabulary_make(sl_arena *a, sl__vocabulary *v, int count, size_t bytes, sl_error *e);
 bool sl__vocabulary_store(sl__vocabulary *v, const char *text, size_t len, sl__text *ret); /* false: no room */
-/* Makes the id findable under its key. Of several ordinary tokens with one key the last wins, special ones yield. */
+/* Makes the id findable under its key. Of several tokens with one key the last ordinary one is found, a special one only
+ * where there is no other. */
 void sl__vocabulary_key(sl__vocabulary *v, int id);
 int sl__vocabulary_find(const sl__vocabulary *v, const char *text, size_t len); /* id of an ordinary token, or -1 */
 int sl__vocabulary_any(const sl__vocabulary *v, const char *text, size_t len);  /* special ones too */
@@ -112,7 +109,7 @@ typedef struct sl__symbol {
 } sl__symbol;
 
 struct sl__encoder;
-/* Merges symbols[0 … n) of the word until nothing merges; symbol 0 stays the first. */
+/* Merges symbols[0 … n) of the word until no pair is left that may be merged; what is left is linked from symbol 0 on. */
 sl_status sl__merge(struct sl__encoder *en, const char *word, size_t n);
 
 /* special.c: added tokens */
@@ -139,7 +136,8 @@ sl_status sl__trie_make(sl_arena *a, sl__trie *t, int tokens, size_t bytes, sl_e
 sl_status sl__trie_add(sl__trie *t, const char *text, size_t len, const sl__added *token, sl_error *e);
 const sl__added *sl__trie_find(const sl__trie *t, const char *text, size_t len); /* of exactly this text; NULL: none */
 
-/* Cuts the text at the trie's tokens: `between` gets what lies between two (never empty), ids are emitted. */
+/* Cuts the text at the trie's tokens, whose ids are emitted; each piece between two of them, if not empty, goes to
+ * `between`. */
 typedef sl_status sl__between(struct sl__encoder *en, const char *text, size_t len, bool first);
 sl_status sl__trie_cut(struct sl__encoder *en, const sl__trie *t, const char *text, size_t len, bool first,
                        sl__between *between);

@@ -5,7 +5,7 @@
  * neighbour, and joining two changes at most two pairs. Short words look for the lowest rank by walking the list. Long
  * ones keep the candidates in a heap of (rank, position); a candidate is stale when the symbol's rank is another by then
  * (a joined symbol has none). Each join adds at most two candidates, so a word of n symbols costs O(n log n) whatever it
- * spells: a megabyte of one letter is a second's fraction. */
+ * spells: a megabyte of one letter takes a fraction of a second. */
 #include "text/internal.h"
 
 #include "base/alloc.h"

@@ -20,7 +20,7 @@ static sl_status type_of(const sl_json *at, const char **ret, sl_error *e) {
     return sl_json_string(&type, ret, &len, e);
 }
 
-/* Calls one() for the component, or for each of a Sequence's (a Sequence in a Sequence is refused by one()). */
+/* Calls one() for the component, or for each component of a Sequence. one() refuses a Sequence inside a Sequence. */
 typedef sl_status component(sl_tokenizer *t, const sl_json *at, const char *type, sl_error *e);
 static sl_status each(sl_tokenizer *t, const sl_json *at, const char *list, component *one, sl_error *e) {
     const char *type;
@@ -176,7 +176,8 @@ static sl_status pre_tokenizer(sl_tokenizer *t, const sl_json *at, const char *t
     return unsupported(at, "pre-tokenizer", type, e);
 }
 
-/* What a decoder may be. Pieces are made when the vocabulary is read, so only these four wholes are known. */
+/* The steps of a decoder. What a token adds to a text is worked out once, when the vocabulary is read, so the steps have to
+ * make up one of these: ByteLevel; Metaspace; or Replace of U+2581 by a space, with any of ByteFallback, Fuse and Strip. */
 typedef struct decoder_steps {
     bool byte_level, metaspace, replace, byte_fallback, fuse, strip;
 } decoder_steps;

@@ -18,7 +18,7 @@ sl_status sl__trie_make(sl_arena *a, sl__trie *t, int tokens, size_t bytes, sl_e
     return SL_OK;
 }
 
-/* The link's node for byte, made if it is missing. */
+/* The node for `byte` in the list of siblings that *link begins, made at its end if it is missing. */
 static int32_t step_or_make(sl__trie *t, int32_t *link, uint8_t byte) {
     while (*link >= 0 && t->node[*link].byte != byte) link = &t->node[*link].sibling;
     if (*link < 0) {
@@ -91,8 +91,8 @@ static bool stands_alone(const char *text, size_t len, size_t start, size_t stop
 }
 
 sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, size_t len, bool first, sl__between *between) {
-    size_t done = 0;   /* the text before it is dealt with */
-    size_t spaces = 0; /* end of the last run of spaces that rstrip looked over */
+    size_t done = 0;   /* the text before this place has become ids */
+    size_t spaces = 0; /* where the last run of white space that rstrip walked over ends: no run is walked over twice */
     sl_status s = SL_OK;
     for (size_t i = 0; t->count && i < len && s == SL_OK;) {
         size_t n = 0;

@@ -1,3 +1,4 @@
+/* Encoding: the stages one after the other (internal.h), and what can be asked about a tokenizer. */
 #include "text/tokenizer.h"
 
 #include "base/alloc.h"
@@ -50,7 +51,7 @@ sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t le
     if (en.most < before) en.most = SIZE_MAX;
     if (len > LONGEST_TEXT) return sl_fail(e, SL_TOO_LONG, "a text of %zu bytes is longer than the %u that can be tokenised", len, LONGEST_TEXT);
     if (sl_utf8_prefix(text, len) < len) {
-        sl_utf8_repair(text, len, &repaired);
+        sl_buffer_utf8(&repaired, text, len);
         if (repaired.failed) {
             s = sl_fail(e, SL_NOMEM, "no memory for a text of %zu bytes", len);
             goto fail;

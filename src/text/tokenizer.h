@@ -1,8 +1,9 @@
 /* tokenizer.h: text to token ids and back.
  * Constant after opening, any thread; the caller owns outputs.
  *
- * Two kinds, from two containers: byte-level BPE (GPT-2 alphabet, words by splitting patterns) and SentencePiece-style
- * BPE with byte fallback; from tokenizer.json or from GGUF's vocabulary arrays.
+ * Two kinds of vocabulary are read, each from a folder's tokenizer.json or from GGUF's arrays: byte-level BPE (a text is cut
+ * into words by patterns, their bytes are merged) and SentencePiece-style BPE (characters are merged; those that are no
+ * token become tokens of their bytes).
  *
  * Invariants
  *   1. Ids equal those of the reference (the tokenizers package, or llama.cpp for GGUF-only rules).
@@ -37,9 +38,9 @@ typedef enum sl_markup {
 } sl_markup;
 
 /* Appends the ids of text[0 … len) to *ids (grown with sl_realloc; free with sl_free). Bytes that are no UTF-8 become
- * U+FFFD first, one for each maximal ill-formed part, as Python's bytes.decode(errors="replace") does. add_special:
- * bos/eos as the tokenizer's rules say. SL_TOO_LONG when there would be more than `most` ids; on any failure *ids is as
- * before. */
+ * U+FFFD first, one for each maximal ill-formed part, as Python's bytes.decode(errors="replace") does. add_special: with
+ * the tokens that the vocabulary's rules put around a text (bos, eos). SL_TOO_LONG: there would be more than `most` ids;
+ * SL_INVALID: one of them has no row in the model's embedding. On any failure *ids is as before. */
 typedef struct sl_ids {
     int32_t *id;
     size_t count, cap;
@@ -50,7 +51,7 @@ sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t le
 int sl_tokenizer_count(const sl_tokenizer *t);          /* ids are 0 … count-1 */
 int sl_tokenizer_bos(const sl_tokenizer *t);            /* -1: none */
 int sl_tokenizer_eos(const sl_tokenizer *t);            /* the main one; -1: none */
-bool sl_tokenizer_ends(const sl_tokenizer *t, int id);  /* end of generation: eos, eot, and the like */
+bool sl_tokenizer_ends(const sl_tokenizer *t, int id);  /* does an answer end with it (eos, end of turn, of message)? */
 bool sl_tokenizer_special(const sl_tokenizer *t, int id); /* control token: not shown in text unless asked */
 bool sl_tokenizer_adds_bos(const sl_tokenizer *t);
 /* The special token whose text is exactly this, or -1: a stop string that is one has to match the token, since special
@@ -63,13 +64,13 @@ size_t sl_tokenizer_memory(const sl_tokenizer *t);        /* bytes of its tables
  * their spelling. Never fails: an id out of range gives nothing. */
 void sl_tokenizer_piece(const sl_tokenizer *t, int id, sl_buffer *out);
 
-/* Detokenizing as a stream: the text of ids so far, never cut inside a UTF-8 character.
- * Zero-initialise; holds back at most 3 bytes; no memory of its own. A text that goes on after a prompt keeps its leading
- * space: set started, then. */
+/* Detokenizing as a stream: the text of the ids so far, never cut inside a UTF-8 character. Zero-initialise; holds back at
+ * most 3 bytes; has no memory of its own. SentencePiece vocabularies drop a space at the start of a text: set `started`
+ * for a text that goes on after another, which keeps it. */
 typedef struct sl_detokenizer {
     uint8_t held[4];
     uint8_t held_len;
-    bool started;      /* a first token was seen: SentencePiece drops one leading space */
+    bool started;      /* the text has begun */
     bool repair_bytes; /* set by sl_detokenize */
 } sl_detokenizer;
 
@@ -81,7 +82,7 @@ size_t sl_detokenize_broken(const sl_tokenizer *t, const sl_detokenizer *d, int 
 /* The end: an unfinished character becomes U+FFFD. Bytes that can be no UTF-8 become U+FFFD as soon as that is certain:
  * one for each maximal ill-formed part of a byte-level vocabulary, one for each byte of byte tokens, as the reference. */
 void sl_detokenize_end(sl_detokenizer *d, sl_buffer *out);
-/* All at once. */
+/* The text of a list of ids. */
 void sl_tokenizer_decode(const sl_tokenizer *t, const int32_t *ids, size_t count, bool skip_special, sl_buffer *out);
 
 /* The most bytes that one id can add to a text: for planning buffers. */

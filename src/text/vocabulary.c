@@ -1,3 +1,4 @@
+/* Tokens by id, and the table from a text to the id that has it: open addressing, at most half full. */
 #include "text/internal.h"
 
 #include "base/hash.h"

@@ -49,6 +49,7 @@ def folders():
                    {"pad_token": "<pad>", "eos_token": "<e>"},
                    {"pad_token": "<pad>", "eos_token": "<eos2>", "bos_token": "<bos>", "additional_special_tokens": ["<x>", "<y>"]},
                    {"additional_special_tokens": ["ab"]},
+                   {"additional_special_tokens": ["<x>"], "extra_special_tokens": {"n_token": "<n>", "m_token": "<m>"}, "pad_token": "<pad>"},
                    {"model_max_length": 2}):
         yield tokenizer(plain), {**fast, **config}, {"model_type": "gpt2"}
     padding = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0, "pad_token": "<P>"}

@@ -1,3 +1,4 @@
+#include "base/buffer.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ START_TEST(test_repair) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         sl_buffer out = {0};
-        sl_utf8_repair(cases[i].text, cases[i].len, &out);
+        sl_buffer_utf8(&out, cases[i].text, cases[i].len);
         ck_assert_str_eq(sl_buffer_text(&out), cases[i].want);
         bool same = out.len == cases[i].len && !memcmp(out.data, cases[i].text, out.len);
         ck_assert_msg(sl_utf8_valid(cases[i].text, cases[i].len) == same, "%zu", i);

@@ -7,9 +7,10 @@
  *   special.c      cuts again, at the added tokens that are matched after normalising
  *   pretokenize.c  splits into words
  *   bpe.c          turns a word into symbols, merge.c merges them
+ *   emit.c         takes the ids; it lies below all of them
  *
  * Invariants
- *   1. Text is well-formed UTF-8 from the first stage on (base/utf8 repairs it).
+ *   1. Text is well-formed UTF-8 from the first stage on (sl_tokenizer_encode repairs it).
  *   2. A byte-level vocabulary is stored as the bytes that its tokens stand for, not in the GPT-2 alphabet: nothing is
  *      mapped while encoding. */
 #ifndef SL_TEXT_INTERNAL_H

@@ -18,9 +18,6 @@
 #define DEEPEST 12
 #define LONGEST_REPEAT 1024
 #define NO_LIMIT (-1)
-#define WORD_CATEGORIES                                                                                                  \
-    (1u << SL__Lu | 1u << SL__Ll | 1u << SL__Lt | 1u << SL__Lm | 1u << SL__Lo | 1u << SL__Mn | 1u << SL__Mc |           \
-     1u << SL__Me | 1u << SL__Nd | 1u << SL__Nl | 1u << SL__Pc)
 
 typedef struct node {
     enum { EMPTY, SET, LOOK, CHAIN, CHOICE, REPEAT } kind;
@@ -99,9 +96,9 @@ static bool item_has(const sl__program *p, const sl__set_item *item, uint32_t po
     switch (item->kind) {
     case SL__ITEM_RANGE: in = item->lo <= point && point <= item->hi; break;
     case SL__ITEM_CATEGORIES: in = item->lo >> category & 1; break;
-    case SL__ITEM_SPACE: in = sl__in_ranges(sl__spaces, sl__space_count, point); break;
+    case SL__ITEM_SPACE: in = sl__is_space(point); break;
     case SL__ITEM_WORD:
-        in = WORD_CATEGORIES >> category & 1 || sl__in_ranges(sl__words_beyond, sl__words_beyond_count, point);
+        in = SL__WORD_CATEGORIES >> category & 1 || sl__in_ranges(sl__words_beyond, sl__words_beyond_count, point);
         break;
     case SL__ITEM_HAN: in = sl__in_ranges(sl__han, sl__han_count, point); break;
     case SL__ITEM_SET: in = sl__program_has(p, (int)item->lo, point, category); break;

@@ -47,6 +47,14 @@ extern const size_t sl__space_count, sl__han_count, sl__words_beyond_count, sl__
 /* The categories that a name of \p{…} stands for, as a mask of 1 << category: "L", "Lu", …; 0: no such name. */
 uint32_t sl__category_mask(const char *name, size_t len);
 bool sl__in_ranges(const sl__range *r, size_t count, uint32_t point); /* r ascending */
+sl__category sl__category_of(uint32_t point);
+bool sl__is_space(uint32_t point);
+/* A letter of a word as added tokens see it (single_word): \w without ², ³, ¹, ¼, ½ and ¾, which Oniguruma counts in, but
+ * with the joiners U+200C and U+200D. */
+bool sl__is_word(uint32_t point);
+#define SL__WORD_CATEGORIES /* of \w, beside sl__words_beyond */                                                         \
+    (1u << SL__Lu | 1u << SL__Ll | 1u << SL__Lt | 1u << SL__Lm | 1u << SL__Lo | 1u << SL__Mn | 1u << SL__Mc |           \
+     1u << SL__Me | 1u << SL__Nd | 1u << SL__Nl | 1u << SL__Pc)
 
 /* A byte for every code point, in pages of 256: value[page[c >> 8] << 8 | (c & 255)]. */
 typedef struct sl__points {

@@ -1,8 +1,9 @@
 /* Added tokens: matched as a whole, leftmost first and of those the longest, as the tokenizers package does. */
 #include "text/internal.h"
 
+#include "text/scanner.h"
+
 #include <string.h>
-#include <unictype.h>
 
 #define LONGEST_ADDED 1024 /* bytes; bounds what one position of a text can cost */
 
@@ -72,11 +73,6 @@ const sl__added *sl__trie_find(const sl__trie *t, const char *text, size_t len) 
     return node >= 0 && t->node[node].token >= 0 ? &t->added[t->node[node].token] : NULL;
 }
 
-static bool is_word(uint32_t c) {
-    return uc_is_property_alphabetic(c) || uc_is_property_join_control(c) ||
-           uc_is_general_category_withtable(c, UC_CATEGORY_MASK_M | UC_CATEGORY_MASK_Nd | UC_CATEGORY_MASK_Pc);
-}
-
 static uint32_t point_before(const char *text, size_t at, size_t *ret_start) {
     do at--;
     while (at && ((uint8_t)text[at] & 0xC0) == 0x80);
@@ -86,8 +82,8 @@ static uint32_t point_before(const char *text, size_t at, size_t *ret_start) {
 
 static bool stands_alone(const char *text, size_t len, size_t start, size_t stop) {
     size_t at;
-    if (start && is_word(point_before(text, start, &at))) return false;
-    return stop == len || !is_word(sl_utf8_point(text + stop));
+    if (start && sl__is_word(point_before(text, start, &at))) return false;
+    return stop == len || !sl__is_word(sl_utf8_point(text + stop));
 }
 
 sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, size_t len, bool first, sl__between *between) {
@@ -105,10 +101,10 @@ sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, siz
         i = stop;
         if (token->special && en->markup == SL_CONTENT) continue;
         if (token->single_word && !stands_alone(text, len, start, stop)) continue;
-        for (size_t at; token->lstrip && start > done && uc_is_property_white_space(point_before(text, start, &at));) start = at;
+        for (size_t at; token->lstrip && start > done && sl__is_space(point_before(text, start, &at));) start = at;
         if (token->rstrip) {
             if (stop < spaces) stop = spaces;
-            while (stop < len && uc_is_property_white_space(sl_utf8_point(text + stop))) {
+            while (stop < len && sl__is_space(sl_utf8_point(text + stop))) {
                 int step;
                 sl_utf8_next(text + stop, len - stop, &step);
                 stop += (size_t)step;

@@ -26,6 +26,24 @@ bool sl__in_ranges(const sl__range *r, size_t count, uint32_t point) {
     return lo < count && r[lo].lo <= point;
 }
 
+sl__category sl__category_of(uint32_t point) {
+    size_t lo = 0, hi = sl__category_run_count; /* the run that it is in is one of [lo, hi) */
+    while (hi - lo > 1) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (sl__category_runs[mid] >> 5 <= point) lo = mid;
+        else hi = mid;
+    }
+    return (sl__category)(sl__category_runs[lo] & 31);
+}
+
+bool sl__is_space(uint32_t point) { return sl__in_ranges(sl__spaces, sl__space_count, point); }
+
+bool sl__is_word(uint32_t point) {
+    if (point < 0x100 && sl__category_of(point) == SL__No) return false;
+    return point == 0x200C || point == 0x200D || SL__WORD_CATEGORIES >> sl__category_of(point) & 1 ||
+           sl__in_ranges(sl__words_beyond, sl__words_beyond_count, point);
+}
+
 /* Pages of one value each are shared; of the others there are about 150. */
 const sl__points *sl__points_make(sl_arena *a, const uint32_t *start, const uint8_t *value, size_t runs) {
     int16_t plain[256]; /* the page whose bytes all have this value; -1: none yet */

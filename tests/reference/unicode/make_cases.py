@@ -8,15 +8,16 @@
                 patterns of the models' tokenizer.json (llama.cpp's where there is none to be had); `patterns` are small ones
                 that show how the language is read
   forms.json    {"strings": [text], "NFC": [text], "NFD": …, "NFKC": …, "NFKD": …}
-  classes.json  {construct: [code points, hash]}: which code points it matches; the hash is FNV-1a over the numbers,
-                ascending, each as four bytes, low byte first
+  classes.json  {"patterns": {construct: [code points, hash]}, "single_word": …, "lstrip": …}: which code points it matches,
+                which keep an added token of that kind from being one when they stand before it, or are swallowed by it;
+                the hash is FNV-1a over the numbers, ascending, each as four bytes, low byte first
 """
 import json
 import os
 import random
 
 import tokenizers
-from tokenizers import Regex, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -142,6 +143,18 @@ def members(pattern):
     return [c for c in points if chr(c) not in kept]
 
 
+def beside_token(keep, **flags):
+    """The code points for which keep(encoding of that point and the token) holds."""
+    t = Tokenizer(models.BPE(vocab={"x": 0}, merges=[]))
+    t.add_tokens([AddedToken("[M]", normalized=False, **flags)])
+    points = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    out = []
+    for i in range(0, len(points), 4096):
+        part = points[i:i + 4096]
+        out += [c for c, e in zip(part, t.encode_batch(["x" + chr(c) + "[M]" for c in part])) if keep(e)]
+    return out
+
+
 def fingerprint(points):
     h = 2166136261
     for c in points:
@@ -167,7 +180,9 @@ def main():
     dump("forms.json", forms)
     categories = "L M N P S Z C Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co Cn Han".split()
     constructs = [r"\p{%s}" % c for c in categories] + [r"\s", r"\S", r"\d", r"\w", r"\W", "(?i:s)", "(?i:k)", "(?i:a)", "."]
-    dump("classes.json", {c: fingerprint(members(c)) for c in constructs})
+    dump("classes.json", {"patterns": {c: fingerprint(members(c)) for c in constructs},
+                          "single_word": fingerprint(beside_token(lambda e: 1 not in e.ids, single_word=True)),
+                          "lstrip": fingerprint(beside_token(lambda e: e.offsets[-1][0] < 2, lstrip=True))})
 
 
 main()

@@ -50,13 +50,15 @@ static size_t match(const sl__scanner *s, const char *text, size_t len, size_t s
 bool sl__scanner_find(const sl__scanner *s, const char *text, size_t len, size_t at, sl__dead_end *dead, size_t *ret_start,
                       size_t *ret_stop) {
     while (at < len) {
-        size_t stop = match(s, text, len, at, dead);
+        size_t bytes, stop = at;
+        uint32_t class = class_of(s->classes, text + at, &bytes);
+        if (s->next[START * s->stride + class]) stop = match(s, text, len, at, dead); /* something may begin here */
         if (stop > at) {
             *ret_start = at;
             *ret_stop = stop;
             return true;
         }
-        for (at++; at < len && ((uint8_t)text[at] & 0xC0) == 0x80;) at++;
+        at += bytes;
     }
     return false;
 }

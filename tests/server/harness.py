@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -39,13 +40,14 @@ def stretched(name, positions=65536):
 
 
 class Server:
-    """A running `sluice serve`. Stopped by its process id."""
+    """A running `sluice serve`. Stopped by its process id. files: its limit of open files."""
 
-    def __init__(self, model, *arguments, env=None, wait=True):
+    def __init__(self, model, *arguments, env=None, wait=True, files=None):
         self.log = tempfile.TemporaryFile("w+")
         command = [BINARY, "serve", *([model] if model else []), "--port", "0", "--log-format", "text", *map(str, arguments)]
         self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL,
-                                        env={**os.environ, **(env or {})})
+                                        env={**os.environ, **(env or {})},
+                                        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
         self.port = self.admin = None
         if wait:
             self.wait_ready()

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import tempfile
 import threading
@@ -331,6 +332,20 @@ def test_refusals_are_in_json_with_an_id_and_counted():
             assert json.loads(body)["error"]["message"]
             assert s.value("sluice_requests_total", code=str(status), endpoint="other") == before + 1
         alive(s)
+
+
+def test_fewer_files_than_connections():
+    """Fewer descriptors than --connections: said at start, and idle connections make room for a probe there too."""
+    with Server(MODEL, files=200) as s:
+        assert re.search(r"clients +1[0-9]{2} connections \(--connections asked for more", s.text()), s.text()
+    with Server(MODEL, "--connections", 50, files=400) as s:
+        assert re.search(r"clients +50 connections \(--connections\)", s.text()), s.text()
+    with Server(MODEL, files=90) as s: # not even the least that is wanted
+        crowd = [socket.create_connection(("127.0.0.1", s.port), timeout=20) for _ in range(300)]
+        assert s.get("/livez")[0] == 200
+        alive(s)
+        for c in crowd:
+            c.close()
 
 
 def test_idle_connections_do_not_keep_a_probe_from_its_answer():

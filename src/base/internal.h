@@ -33,6 +33,7 @@ typedef struct sl__json_text {
     uint64_t most;    /* bytes that reading it may cost */
     uint64_t cost;    /* afterwards: bytes that it may cost at most */
     bool deep;        /* afterwards: nests deeper than SL_JSON_DEPTH; it must not be read */
+    bool nul;         /* afterwards: it has a NUL where no JSON has one; it must not be read either */
     char *copy;       /* afterwards: to be freed, NULL when none was needed */
 } sl__json_text;
 

@@ -19,6 +19,10 @@ static sl_status parse(sl__json_text *t, const char *origin, bool python, sl_jso
     const char *between = *origin ? ": " : "";
     if (sl__json_prepare(t, python) != SL_OK) return sl_fail(e, SL_NOMEM, "%s%sout of memory", origin, between);
     if (t->deep) return sl_json_fail(&top, e, "JSON nests deeper than %d", SL_JSON_DEPTH);
+    if (t->nul) {
+        sl_free(t->copy);
+        return sl_json_fail(&top, e, "is not valid JSON: it has a NUL byte");
+    }
     if (t->cost > t->most)
         return sl_fail(e, SL_TOO_LONG, "%s%stoo many values: reading them may take %" PRIu64 " bytes, at most %" PRIu64 " are allowed",
                        *origin ? origin : "the body has", *origin ? ": " : " ", t->cost, t->most);

@@ -162,6 +162,7 @@ typedef struct walk {
     size_t longest; /* bytes of a token, which jansson gathers in a buffer that doubles */
     int depth;
     bool deep; /* nests deeper than SL_JSON_DEPTH: the walk stopped there */
+    bool nul;  /* a NUL outside strings, which jansson passes over after a number */
     bool odd;  /* something has to be replaced, or may have to be */
 } walk;
 
@@ -193,16 +194,22 @@ static size_t walk_number(walk *w, const char *text, size_t len, char *out) {
     return n;
 }
 
-/* true, false, null, and what Python has beside them; or something that is no JSON. */
-static size_t walk_word(walk *w, const char *text, size_t len, bool python, char *out) {
+/* true, false, null, and (number) what Python has beside them; or something that is no JSON. */
+static size_t walk_word(walk *w, const char *text, size_t len, bool number, char *out) {
     size_t n = text[0] == '-';
     while (n < len && ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z'))) n++;
     longest(w, n);
-    if (!python || !is_number_word(text, n) || before_colon(text + n, len - n)) return n;
+    if (!number || !is_number_word(text, n) || before_colon(text + n, len - n)) return n;
     w->cost += STRING_COST + block(4);
     w->odd = true;
     if (out) replace_word(out, n);
     return n;
+}
+
+/* Does the byte before a number or word belong to it, so that this is not where it begins? "1.Infinity" is nothing. */
+static bool joined(const char *text, size_t i) {
+    char c = i ? text[i - 1] : ' ';
+    return digit(c) || c == '.' || c == '-' || c == '+' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* Walks over the text once; with `out`, a copy of it, replaces there what jansson refuses. */
@@ -213,13 +220,14 @@ static walk walk_text(const char *text, size_t len, bool python, char *out) {
         if (c == '"') {
             i += 1 + walk_string(&w, text + i + 1, len - i - 1, at ? at + 1 : NULL);
         } else if (digit(c) || (c == '-' && i + 1 < len && digit(text[i + 1]))) {
-            i += walk_number(&w, text + i, len - i, at);
+            i += walk_number(&w, text + i, len - i, joined(text, i) ? NULL : at);
         } else if (c == '-' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) {
-            i += walk_word(&w, text + i, len - i, python, at);
+            i += walk_word(&w, text + i, len - i, python && !joined(text, i), at);
         } else {
             if (c == ',') w.cost += SLOT_COST;
             else if (c == '{') w.cost += OBJECT_COST;
             else if (c == '[') w.cost += ARRAY_COST;
+            w.nul = w.nul || c == 0;
             w.depth += (c == '{' || c == '[') - (c == '}' || c == ']');
             if (w.depth > SL_JSON_DEPTH) {
                 w.deep = true;
@@ -238,6 +246,7 @@ sl_status sl__json_prepare(sl__json_text *t, bool python) {
     walk w = walk_text(t->text, t->len, python, NULL);
     t->cost = w.cost;
     t->deep = w.deep;
+    t->nul = w.nul;
     t->copy = NULL;
     if (w.deep || !w.odd || w.cost > t->most) return SL_OK;
     t->copy = sl_malloc(t->len);

@@ -100,6 +100,9 @@ START_TEST(test_malformed) {
     refuse("{\"a\":1,\"a\":2}", 13, "duplicate");
     refuse("{} x", 4, "end of file");
     refuse("{\"a\":\"\xff\"}", 9, "unable to decode byte");
+    refuse("[1\0]", 4, "NUL byte");
+    refuse("[\"\\ud800\",1e400\0]", 17, "NUL byte");
+    refuse("[\"a\0\"]", 6, "control character");
     refuse("\"text\"", 6, "the body");
     const char *const numbers[] = {"01", "-", "-a", "1.", ".5", "1e", "1e+", "+1", "0x10", "1e400x", "99999999999999999999.", "1 2",
                                    "NaN", "Infinity", "-Infinity", "nan", "00000000000000000000000", "9e308.5"};
@@ -210,7 +213,8 @@ START_TEST(test_python) {
     json_decref(top.v);
     top = parse("\xEF\xBB\xBF[1]", ""); /* as PowerShell saves a body */
     json_decref(top.v);
-    const char *const bad[] = {"{\"a\":nan}", "{\"a\":NaNs}", "{\"a\":-NaN}", "{\"a\":+Infinity}", "{\"a\":Infinit}", "{NaN:1}", "NaN"};
+    const char *const bad[] = {"{\"a\":nan}", "{\"a\":NaNs}", "{\"a\":-NaN}", "{\"a\":+Infinity}", "{\"a\":Infinit}", "{NaN:1}", "NaN",
+                               "[1.5Infinity]", "[1.Infinity]", "[1Infinity]", "[+Infinity]", "[1e-Infinity]", "[-1e400-1e400]"};
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         ck_assert_int_ne(sl_json_parse_python(bad[k], strlen(bad[k]), "config.json", &top, &e), SL_OK);
 }

@@ -146,7 +146,7 @@ START_TEST(test_folders) {
     json_t *folders = reference_json("folders.json"), *f;
     size_t i;
     json_array_foreach(folders, i, f) {
-        char *file[3], name[24];
+        char *file[3], name[32];
         sl_error e = {0};
         sl_tokenizer *t = NULL;
         for (size_t k = 0; k < 3; k++) file[k] = json_dumps(json_array_get(json_object_get(f, "files"), k), JSON_COMPACT);

@@ -1,29 +1,13 @@
 #include "api/completion.h"
 
-#include "base/utf8.h"
-
 #include <string.h>
 
 static void comma(sl_buffer *b) {
     if (b->len) sl_buffer_append(b, ",", 1);
 }
 
-/* The echoed prompt, as it was sent or, given as tokens, as text. */
-static void begin(sl__completion *c, sl__choice *ch, int prompt) {
-    if (ch->begun) return;
-    ch->begun = true;
-    if (!c->fields.echo) return;
-    if (c->prompt_text[prompt]) sl_buffer_append(&ch->text, c->prompt_text[prompt], c->prompt_text_len[prompt]);
-    else
-        sl_tokenizer_decode(c->api->config.tokenizer, c->prompt[prompt].id, c->prompt[prompt].count, c->fields.skip_special,
-                            &ch->text);
-    ch->prompt_characters = sl_utf8_count(ch->text.data, ch->text.len);
-}
-
 void sl__answer_collect(sl__completion *c, const sl_event *ev) {
     sl__choice *ch = &c->choice[ev->choice];
-    int prompt = ev->choice / (int)c->fields.n;
-    begin(c, ch, prompt);
     if (ev->kind == SL_EVENT_FINISH) {
         ch->ended = true;
         ch->finish = ev->finish;
@@ -32,7 +16,7 @@ void sl__answer_collect(sl__completion *c, const sl_event *ev) {
         c->ended++;
         c->broken = c->broken || ev->finish > SL_FINISH_LENGTH;
     } else {
-        if (c->fields.logprobs >= 0) sl__logprobs_collect(c, ch, prompt, ev);
+        if (c->fields.logprobs >= 0) sl__logprobs_collect(c, ch, ev);
         if (ev->kind == SL_EVENT_TOKEN) {
             c->generated++;
             if (c->fields.return_ids) {
@@ -41,33 +25,49 @@ void sl__answer_collect(sl__completion *c, const sl_event *ev) {
             }
         }
     }
-    ch->fresh = ch->fresh || ev->kind != SL_EVENT_PROMPT_TOKEN;
     sl_buffer_append(&ch->text, ev->text, ev->text_len);
 }
 
-static void put_array(sl_buffer *out, const char *name, const sl_buffer *inside) {
-    sl_buffer_printf(out, "\"%s\":[", name);
-    sl_buffer_append(out, inside->data, inside->len);
-    sl_buffer_append(out, "]", 1);
+/* --- one choice, in pieces ---
+ *
+ * A choice's JSON is a list of parts, each written in slices, so that neither a long echoed prompt nor many log probabilities
+ * hold the loop: the prompt's text and the arrays are not copied anywhere before they are written. */
+
+#define SLICE 16384 /* bytes that one call appends, more or less */
+
+enum { PART_ECHO, PART_TEXT, PART_OFFSETS, PART_LOGPROBS, PART_TOKENS, PART_TOPS, PART_FINISH, PART_IDS, PART_PROMPT_IDS, PART_END, PART_COUNT };
+
+/* The next slice of a text inside a JSON string; false: that was the last. */
+static bool put_text(const char *text, size_t len, size_t *at, sl_buffer *out) {
+    size_t n = len - *at;
+    if (n > SLICE) { /* cut between characters */
+        n = SLICE;
+        while (n && ((unsigned char)text[*at + n] & 0xC0) == 0x80) n--;
+    }
+    if (n) sl_buffer_json_inside(out, text + *at, n);
+    *at += n;
+    return *at < len;
 }
 
-static void put_choice(sl__completion *c, int i, bool first, sl_buffer *out) {
-    sl__choice *ch = &c->choice[i];
-    sl_buffer_printf(out, "{\"index\":%d,\"text\":", i);
-    sl_buffer_json(out, ch->text.data ? ch->text.data : "", ch->text.len);
-    if (c->fields.logprobs >= 0) {
-        sl_buffer_puts(out, ",\"logprobs\":{");
-        put_array(out, "text_offset", &ch->offsets);
-        sl_buffer_append(out, ",", 1);
-        put_array(out, "token_logprobs", &ch->logprobs);
-        sl_buffer_append(out, ",", 1);
-        put_array(out, "tokens", &ch->tokens);
-        sl_buffer_append(out, ",", 1);
-        put_array(out, "top_logprobs", &ch->tops);
-        sl_buffer_append(out, "}", 1);
-    } else {
-        sl_buffer_puts(out, ",\"logprobs\":null");
-    }
+static bool put_array(const char *name, const sl_buffer *inside, size_t *at, sl_buffer *out) {
+    if (*at == 0) sl_buffer_printf(out, "%s\":[", name);
+    size_t n = inside->len - *at < SLICE ? inside->len - *at : SLICE;
+    if (n) sl_buffer_append(out, inside->data + *at, n);
+    *at += n;
+    if (*at < inside->len) return true;
+    sl_buffer_append(out, "]", 1);
+    return false;
+}
+
+static bool put_ids(const sl_ids *ids, size_t *at, sl_buffer *out) {
+    if (*at == 0) sl_buffer_puts(out, ",\"prompt_token_ids\":[");
+    for (size_t end = *at + SLICE / 8; *at < ids->count && *at < end; ++*at) sl_buffer_printf(out, "%s%d", *at ? "," : "", ids->id[*at]);
+    if (*at < ids->count) return true;
+    sl_buffer_append(out, "]", 1);
+    return false;
+}
+
+static void put_finish(const sl__completion *c, const sl__choice *ch, sl_buffer *out) {
     const char *finish = !ch->ended ? "null" : ch->finish == SL_FINISH_STOP ? "\"stop\"" : "\"length\"";
     sl_buffer_printf(out, ",\"finish_reason\":%s,\"stop_reason\":", finish);
     if (ch->ended && ch->stop >= 0 && ch->stop < c->fields.stops)
@@ -76,17 +76,33 @@ static void put_choice(sl__completion *c, int i, bool first, sl_buffer *out) {
         sl_buffer_printf(out, "%d", ch->stop_token);
     else
         sl_buffer_puts(out, "null");
-    if (c->fields.return_ids) {
-        sl_buffer_append(out, ",", 1);
-        put_array(out, "token_ids", &ch->ids);
-        if (first) {
-            const sl_ids *p = &c->prompt[i / (int)c->fields.n];
-            sl_buffer_puts(out, ",\"prompt_token_ids\":[");
-            for (size_t k = 0; k < p->count; k++) sl_buffer_printf(out, "%s%d", k ? "," : "", p->id[k]);
-            sl_buffer_append(out, "]", 1);
-        }
+}
+
+/* A slice of a part of choice i; false: the part is complete. first: the prompt has not been shown yet. */
+static bool put_part(const sl__completion *c, int i, int part, bool first, size_t *at, sl_buffer *out) {
+    const sl__choice *ch = &c->choice[i];
+    const sl__prompt *p = &c->prompt[i / (int)c->fields.n];
+    bool logprobs = c->fields.logprobs >= 0;
+    switch (part) {
+    case PART_ECHO:
+        if (*at == 0) sl_buffer_printf(out, "{\"index\":%d,\"text\":\"", i);
+        return first && c->fields.echo && put_text(p->text, p->len, at, out);
+    case PART_TEXT:
+        if (put_text(ch->text.data, ch->text.len, at, out)) return true;
+        sl_buffer_puts(out, logprobs ? "\",\"logprobs\":{" : "\",\"logprobs\":null");
+        return false;
+    case PART_OFFSETS: return logprobs && put_array("\"text_offset", &ch->offsets, at, out);
+    case PART_LOGPROBS: return logprobs && put_array(",\"token_logprobs", &ch->logprobs, at, out);
+    case PART_TOKENS: return logprobs && put_array(",\"tokens", &ch->tokens, at, out);
+    case PART_TOPS: return logprobs && put_array(",\"top_logprobs", &ch->tops, at, out);
+    case PART_FINISH:
+        if (logprobs) sl_buffer_append(out, "}", 1);
+        put_finish(c, ch, out);
+        return false;
+    case PART_IDS: return c->fields.return_ids && put_array(",\"token_ids", &ch->ids, at, out);
+    case PART_PROMPT_IDS: return c->fields.return_ids && first && put_ids(&p->ids, at, out);
+    default: sl_buffer_append(out, "}", 1); return false;
     }
-    sl_buffer_append(out, "}", 1);
 }
 
 static void put_head(const sl__completion *c, sl_buffer *out) {
@@ -105,19 +121,29 @@ static void put_usage(const sl__completion *c, sl_buffer *out) {
                      (long long)u.cached_tokens);
 }
 
-static void clear(sl__choice *ch) {
-    sl_buffer_clear(&ch->text);
-    sl_buffer_clear(&ch->tokens);
-    sl_buffer_clear(&ch->logprobs);
-    sl_buffer_clear(&ch->tops);
-    sl_buffer_clear(&ch->offsets);
-    sl_buffer_clear(&ch->ids);
-    ch->fresh = false;
+/* The buffers of a choice, to do the same to each. */
+static int buffers_of(sl__choice *ch, sl_buffer *ret[6]) {
+    sl_buffer *all[6] = {&ch->text, &ch->tokens, &ch->logprobs, &ch->tops, &ch->offsets, &ch->ids};
+    memcpy(ret, all, sizeof all);
+    return 6;
+}
+
+static void drop(sl__choice *ch) {
+    sl_buffer *b[6];
+    for (int i = 0, n = buffers_of(ch, b); i < n; i++) sl_buffer_done(b[i]);
 }
 
 static bool failed(const sl__choice *ch) {
     return ch->text.failed || ch->tokens.failed || ch->logprobs.failed || ch->tops.failed || ch->offsets.failed || ch->ids.failed;
 }
+
+size_t sl__answer_bytes(const sl__choice *ch) {
+    return ch->text.cap + ch->tokens.cap + ch->logprobs.cap + ch->tops.cap + ch->offsets.cap + ch->ids.cap;
+}
+
+/* --- events of a stream --- */
+
+#define KEPT 4096 /* bytes of a buffer that is used again for the next event */
 
 void sl__answer_chunk(sl__completion *c, int choice, sl_buffer *out) {
     sl__choice *ch = &c->choice[choice];
@@ -127,11 +153,16 @@ void sl__answer_chunk(sl__completion *c, int choice, sl_buffer *out) {
     sl_buffer_puts(out, "data: ");
     put_head(c, out);
     sl_buffer_puts(out, ",\"choices\":[");
-    put_choice(c, choice, first, out);
+    for (int part = 0; part < PART_COUNT; part++)
+        for (size_t at = 0; put_part(c, choice, part, first, &at, out) && !out->failed;) continue;
     sl_buffer_append(out, "]", 1);
     if (c->fields.continuous_usage) put_usage(c, out);
     sl_buffer_puts(out, "}\n\n");
-    clear(ch);
+    sl_buffer *b[6];
+    for (int i = 0, n = buffers_of(ch, b); i < n; i++) {
+        if (b[i]->cap > KEPT) sl_buffer_done(b[i]);
+        sl_buffer_clear(b[i]);
+    }
 }
 
 void sl__answer_usage_chunk(sl__completion *c, sl_buffer *out) {
@@ -148,29 +179,50 @@ void sl__answer_error_chunk(int status, const char *message, sl_buffer *out) {
     sl_buffer_puts(out, "\n\n");
 }
 
-void sl__answer_whole(sl__completion *c, sl_buffer *out) {
-    put_head(c, out);
-    sl_buffer_puts(out, ",\"choices\":[");
+/* --- the whole answer --- */
+
+bool sl__answer_failed(const sl__completion *c) {
+    for (int i = 0; i < c->choices; i++)
+        if (failed(&c->choice[i])) return true;
+    return false;
+}
+
+size_t sl__answer_size(const sl__completion *c) {
+    size_t size = 1024;
     for (int i = 0; i < c->choices; i++) {
-        if (failed(&c->choice[i])) out->failed = true;
-        if (i) sl_buffer_append(out, ",", 1);
-        put_choice(c, i, true, out);
+        const sl__choice *ch = &c->choice[i];
+        const sl__prompt *p = &c->prompt[i / (int)c->fields.n];
+        size += 256 + ch->text.len + ch->tokens.len + ch->logprobs.len + ch->tops.len + ch->offsets.len + ch->ids.len;
+        size += (c->fields.echo ? p->len : 0) + (c->fields.return_ids ? 6 * p->ids.count : 0);
     }
+    return size;
+}
+
+bool sl__answer_more(sl__completion *c, sl_buffer *out) {
+    sl__writing *w = &c->writing;
+    size_t before = out->len;
+    if (!w->begun) {
+        w->begun = true;
+        put_head(c, out);
+        sl_buffer_puts(out, ",\"choices\":[");
+    }
+    while (w->choice < c->choices && out->len - before < SLICE && !out->failed) {
+        if (w->part == 0 && w->at == 0 && w->choice) sl_buffer_append(out, ",", 1);
+        if (put_part(c, w->choice, w->part, true, &w->at, out)) continue;
+        w->at = 0;
+        if (++w->part < PART_COUNT) continue;
+        w->part = 0;
+        drop(&c->choice[w->choice++]);
+    }
+    if (w->choice < c->choices) return true;
     sl_buffer_append(out, "]", 1);
     put_usage(c, out);
     sl_buffer_append(out, "}", 1);
+    return false;
 }
 
-void sl__answer_done(sl__completion *c) {
-    for (int i = 0; i < c->choices; i++) {
-        sl__choice *ch = &c->choice[i];
-        sl_buffer_done(&ch->text);
-        sl_buffer_done(&ch->tokens);
-        sl_buffer_done(&ch->logprobs);
-        sl_buffer_done(&ch->tops);
-        sl_buffer_done(&ch->offsets);
-        sl_buffer_done(&ch->ids);
-    }
+void sl__answer_free(sl__completion *c) {
+    for (int i = 0; i < c->choices; i++) drop(&c->choice[i]);
     sl_buffer_done(&c->piece);
     sl_buffer_done(&c->key);
 }

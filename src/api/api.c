@@ -109,6 +109,8 @@ void sl_api_free(sl_api *a) {
     sl_free(a);
 }
 
+sl_api_plan sl_api_plan_for(void) { return (sl_api_plan){SL_TEXT_BYTES, 2 * SL_DOCUMENT_BYTES, SL_ANSWER_BYTES}; }
+
 const char *sl_api_model_name(const sl_api *a) { return a->name[0]; }
 
 bool sl__model_known(const sl_api *a, const char *name) {

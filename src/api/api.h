@@ -35,6 +35,14 @@ typedef struct sl_api_config {
     sl_metrics *metrics;
 } sl_api_config;
 
+/* The most memory that the API takes beside http's, in bytes: for the plan. Every bound is kept by refusing (429, 413). */
+typedef struct sl_api_plan {
+    uint64_t texts;     /* bodies and prompts that the text thread has */
+    uint64_t documents; /* JSON while it is read: one in the text thread, one that interrupts it */
+    uint64_t answers;   /* that are put together, with the prompts that they show */
+} sl_api_plan;
+sl_api_plan sl_api_plan_for(void);
+
 /* The endpoints, for http's and the metrics' configuration; handlers take the sl_api as their argument. */
 const sl_http_endpoint *sl_api_endpoints(int *ret_count);
 

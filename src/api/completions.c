@@ -13,10 +13,10 @@
  *
  *   sl__completions_post ──small──► parse, tokenise ──────────────► submit ──► held until news from the engine
  *                        └─large──► text thread ─► prepared ─► submit ─┘
- *   news [sl__completions_news] ──plain──► collect … all ended ──► sl_http_reply
+ *   news [sl__completions_news] ──plain──► collect … all ended ──► sl_http_reply, or, large, sl_http_stream piece by piece
  *                               └─stream─► sl_http_stream at the first event; http pulls with `fill`
  *   client gone [on_gone] ──► the engine's request is cancelled
- *   http done [on_done], engine over, text thread done ──► retire frees it and writes the log line */
+ *   exchange over [on_over], request over, text job back ──► retire frees it and writes the log line */
 
 static void unlink_completion(sl__completion *c) {
     if (c->prev) c->prev->next = c->next;
@@ -45,16 +45,26 @@ static void write_log(const sl__completion *c) {
     sl_log_event(SL_LOG_INFO, "completion", fields, (int)(sizeof fields / sizeof fields[0]));
 }
 
+/* What the completion keeps for its answer, counted in the api's total. */
+static void hold(sl__completion *c, size_t more, size_t less) {
+    c->held += more - less;
+    c->api->answer_bytes += more - less;
+}
+
+static void free_answer(sl__completion *c) {
+    sl__answer_free(c);
+    sl__completion_drop_prompts(c, true);
+    hold(c, 0, c->held);
+}
+
 /* Frees it once nobody holds it. */
 static void retire(sl__completion *c) {
-    if (c->x || c->in_text || (c->request && !sl_request_over(c->request))) return;
+    if (c->x || c->in_text || c->unread || (c->request && !sl_request_over(c->request))) return;
     write_log(c);
     unlink_completion(c);
     c->api->live--;
     sl_request_free(c->request);
-    for (int i = 0; i < c->prompts; i++) sl_free(c->prompt[i].id);
-    sl__answer_done(c);
-    if (c->doc.v) json_decref(c->doc.v);
+    free_answer(c);
     sl_free(c->body);
     sl_arena_free(c->arena);
     sl_free(c);
@@ -71,7 +81,7 @@ static void on_gone(void *ctx) {
     cancel(c, SL_CANCEL_CLIENT);
 }
 
-static void on_done(void *ctx) {
+static void on_over(void *ctx) {
     sl__completion *c = ctx;
     c->x = NULL;
     cancel(c, SL_CANCEL_CLIENT);
@@ -118,10 +128,11 @@ static void fill_tokens(sl__completion *c, sl_buffer *out) {
     if (open >= 0) sl__answer_chunk(c, open, out);
 }
 
-/* What stands between two looks at a stream; false: the stream is complete. */
+/* The next piece of a stream, or of a large whole answer; false: the answer has ended. */
 static bool fill(void *ctx, sl_buffer *out) {
     sl__completion *c = ctx;
     const char *why;
+    if (!c->fields.stream) return sl__answer_more(c, out);
     size_t before = out->len;
     fill_tokens(c, out);
     bool over = sl_request_over(c->request);
@@ -144,7 +155,7 @@ static bool fill(void *ctx, sl_buffer *out) {
     return false;
 }
 
-static const sl_http_hooks hooks = {on_gone, fill, on_done};
+static const sl_http_hooks hooks = {on_gone, fill, on_over};
 
 static void add_ignored(sl__completion *c) {
     if (c->fields.ignored[0]) sl_http_add_header(c->x, "x-sluice-ignored", c->fields.ignored);
@@ -168,17 +179,61 @@ static void fail(sl__completion *c) {
                     why);
 }
 
+#define ONE_PIECE 65536 /* bytes of an answer that is put together at once, and has a Content-Length */
+#define TURN 16384      /* bytes that are collected in one turn of the loop */
+
+static void answer_whole(sl__completion *c) {
+    sl_buffer body = {0};
+    c->answered = true;
+    c->http_status = 200;
+    add_ignored(c);
+    if (!sl__answer_failed(c) && sl__answer_size(c) > ONE_PIECE) {
+        sl_http_stream(c->x, 200, "application/json");
+        return;
+    }
+    body.failed = sl__answer_failed(c);
+    while (!body.failed && sl__answer_more(c, &body)) continue;
+    sl__reply_json(c->x, 200, &body);
+    free_answer(c);
+}
+
+/* The answers that are being put together take all the memory that they may have. */
+static void refuse_answer(sl__completion *c) {
+    sl_error err;
+    if (c->held > SL_ANSWER_BYTES)
+        sl_fail(&err, SL_TOO_MUCH, "the answer takes more than %zu MiB; ask for less, or stream", SL_ANSWER_BYTES >> 20);
+    else sl_fail(&err, SL_FULL, "the answers that are being put together take all memory that there is for them; stream, or try again");
+    if (err.code == SL_FULL) sl_metrics_add(c->api->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+    cancel(c, SL_CANCEL_CLIENT);
+    refuse(c, &err);
+    free_answer(c);
+}
+
+/* Some of the events; the rest in the next turn of the loop: each may be kilobytes of log probabilities. */
 static void news_plain(sl__completion *c) {
     sl_event ev;
-    while (sl_request_next(c->request, &ev)) sl__answer_collect(c, &ev);
+    size_t bytes = 0;
+    bool more = true;
+    while (bytes < TURN && (more = sl_request_next(c->request, &ev))) {
+        if (c->answered || !c->x || c->gone) continue; /* nobody will read it */
+        sl__choice *ch = &c->choice[ev.choice];
+        size_t before = sl__answer_bytes(ch);
+        sl__answer_collect(c, &ev);
+        hold(c, sl__answer_bytes(ch), before);
+        bytes += 64 + ev.text_len + 32 * (size_t)ev.top_count;
+    }
     if (c->answered || !c->x || c->gone) return;
-    if (c->ended == c->choices && !c->broken && !c->timed_out) {
-        sl_buffer body = {0};
-        sl__answer_whole(c, &body);
-        c->answered = true;
-        c->http_status = 200;
-        add_ignored(c);
-        sl__reply_json(c->x, 200, &body);
+    if (c->api->answer_bytes > SL_ANSWER_BYTES) {
+        refuse_answer(c);
+    } else if (more) {
+        if (!c->unread) {
+            c->unread = true;
+            c->next_unread = c->api->unread;
+            c->api->unread = c;
+        }
+        sl_api_wake(c->api);
+    } else if (c->ended == c->choices && !c->broken && !c->timed_out) {
+        answer_whole(c);
     } else if (sl_request_over(c->request)) {
         fail(c);
     }
@@ -198,6 +253,14 @@ static void news_stream(sl__completion *c) {
 void sl__completions_news(sl_api *a) {
     SL_ON_THREAD(LOOP);
     if (!a->engine) return;
+    sl__completion *unread = a->unread;
+    a->unread = NULL;
+    for (sl__completion *c = unread, *next; c; c = next) {
+        next = c->next_unread;
+        c->unread = false;
+        news_plain(c);
+        retire(c);
+    }
     for (sl_request *r = sl_engine_take_ready(a->engine), *next; r; r = next) {
         next = sl_request_ready_next(r);
         sl__completion *c = sl_request_user(r);
@@ -218,8 +281,8 @@ static bool submit(sl__completion *c) {
         return false;
     }
     for (int i = 0; i < c->prompts; i++) {
-        prompt[i] = c->prompt[i].id;
-        prompt_len[i] = c->prompt[i].count;
+        prompt[i] = c->prompt[i].ids.id;
+        prompt_len[i] = c->prompt[i].ids.count;
     }
     const sl__fields *f = &c->fields;
     sl_request_spec spec = {
@@ -264,6 +327,17 @@ static bool submit(sl__completion *c) {
         return false;
     }
     c->request = r;
+    sl__completion_drop_prompts(c, false);
+    hold(c, sl__completion_prompt_bytes(c), 0);
+    return true;
+}
+
+/* A place in the queue is looked for before anything is done for a request. Those that the text thread still has will want
+ * theirs too. */
+static bool queue_full(sl_api *a, sl_error *e) {
+    if (!sl_engine_full(a->engine, a->preparing)) return false;
+    sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+    sl_fail(e, SL_FULL, "the queue is full: %d requests are waiting", sl_engine_waiting(a->engine) + a->preparing);
     return true;
 }
 
@@ -271,12 +345,13 @@ static void text_run(sl__job *job) {
     SL_ON_THREAD(TEXT);
     sl__completion *c = (sl__completion *)job;
     if (c->body) sl__completion_parse(c);
-    sl__completion_tokenize(c);
+    sl__completion_tokenize(c, sl__text_pause, c->api);
 }
 
 static void text_back(sl__job *job) {
     sl__completion *c = (sl__completion *)job;
     c->in_text = false;
+    c->api->preparing--;
     if (c->x && !c->answered && !c->gone) {
         if (atomic_load(&job->cancelled)) fail(c);
         else if (c->status || !submit(c)) refuse(c, &c->error);
@@ -312,13 +387,31 @@ static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
     return c;
 }
 
+/* false: it was refused. */
+static bool prepare_elsewhere(sl__completion *c) {
+    c->in_text = true;
+    sl_error err;
+    sl_status refused = sl__text_submit(c->api, &c->job, &err); /* once it is taken, c is the text thread's */
+    if (!refused) {
+        c->api->preparing++;
+        return true;
+    }
+    c->in_text = false;
+    c->status = refused;
+    c->error = err;
+    return false;
+}
+
 void sl__completions_post(void *api, sl_http_exchange *x) {
     SL_ON_THREAD(LOOP);
     sl_api *a = api;
     sl_error err;
-    if (a->draining) {
+    bool draining = a->draining;
+    if (draining) {
         sl_fail(&err, SL_CANCELLED, "the server is draining; try another one");
         sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_DRAINING, 1);
+    }
+    if (draining || queue_full(a, &err)) {
         sl__refuse(a, x, &err);
         return;
     }
@@ -333,20 +426,8 @@ void sl__completions_post(void *api, sl_http_exchange *x) {
         sl__completion_parse(c);
         large = !c->status && c->text_bytes > SL_INLINE_TEXT;
     }
-    if (large) {
-        c->in_text = true;
-        sl_status refused = sl__text_submit(a, &c->job, &err); /* once it is taken, c is the text thread's */
-        if (!refused) {
-            sl_http_hold(x, &hooks, c);
-            return;
-        }
-        c->in_text = false;
-        c->status = refused;
-        c->error = err;
-    } else {
-        sl__completion_tokenize(c);
-    }
-    if (!c->status && submit(c)) {
+    if (!large) sl__completion_tokenize(c, NULL, NULL);
+    if (!c->status && (large ? prepare_elsewhere(c) : submit(c))) {
         sl_http_hold(x, &hooks, c);
         return;
     }

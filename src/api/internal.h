@@ -14,12 +14,15 @@
 #define SL_MAX_NAMES 16
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
-#define SL_TEXT_QUEUE 256    /* jobs that may wait for the text thread */
-#define SL_TEXT_BYTES ((size_t)64 << 20) /* of their bodies together; one alone may be larger */
+#define SL_TEXT_QUEUE 256    /* jobs that the text thread may have */
+#define SL_TEXT_BYTES ((size_t)32 << 20)   /* of their bodies and texts together; one alone may be larger */
+#define SL_DOCUMENT_BYTES ((size_t)48 << 20) /* that one body may take as a JSON document; more is a 413 */
+#define SL_ANSWER_BYTES ((size_t)96 << 20)   /* of all answers that are put together, and the prompts kept for them; then 429 */
 
 /* Work for the text thread; comes back to the loop. A job belongs to the text thread between run and back. */
 typedef struct sl__job {
     sl_mail mail;                        /* first: the job is the mail */
+    uint64_t due;                        /* sl_clock_ns; the job that is due first comes next */
     void (*run)(struct sl__job *job);    /* text thread */
     void (*back)(struct sl__job *job);   /* loop */
     size_t bytes;                        /* of its body */
@@ -49,9 +52,15 @@ struct sl_api {
     atomic_bool text_stop;
     sl_mailbox *jobs; /* loop → text thread */
     sl_mailbox *back; /* text thread → loop */
-    size_t text_bytes; /* of the jobs that are not back */
+    int text_jobs;     /* that are not back */
+    size_t text_bytes; /* of them */
+    sl__job *text_queue, *text_job; /* text thread: what waits, due first; what runs */
+    bool text_nested;               /* text thread: it runs inside another */
     int live;
+    int preparing;       /* completions that the text thread has: they will want a place in the queue */
+    size_t answer_bytes; /* of answers that are put together and of prompts that are kept */
     sl__completion *completions; /* doubly linked, all that are not freed */
+    sl__completion *unread;      /* linked by next_unread: their requests may have more events */
 };
 
 /* text_thread.c */
@@ -59,6 +68,10 @@ sl_status sl__text_start(sl_api *a, sl_error *e);
 void sl__text_stop(sl_api *a);
 sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e); /* SL_FULL: refuse with 429; counted as rejected */
 void sl__text_collect(sl_api *a);
+bool sl__text_pause(void *api); /* text thread, from inside a long job: lets shorter ones pass; false: its client is gone */
+
+/* A body as a document of at most SL_DOCUMENT_BYTES; SL_TOO_LARGE beyond. */
+sl_status sl__body_parse(const char *body, size_t len, sl_json *ret, sl_error *e);
 
 /* handlers */
 void sl__completions_post(void *api, sl_http_exchange *x);

@@ -131,13 +131,13 @@ static size_t place_in_tokens(sl__completion *c, sl__place *p, int32_t token) {
     return at;
 }
 
-static size_t place(sl__completion *c, sl__choice *ch, int prompt, int32_t token) {
+static size_t place(sl__completion *c, sl__choice *ch, const sl__prompt *prompt, int32_t token) {
     const sl_tokenizer *t = c->api->config.tokenizer;
-    if (!c->prompt_text[prompt]) return place_in_tokens(c, &ch->place, token);
+    if (prompt->tokens) return place_in_tokens(c, &ch->place, token);
     bool added = c->fields.add_special && ch->place.token++ < (size_t)sl_tokenizer_prefix(t);
     sl_buffer_clear(&c->piece);
     sl_tokenizer_piece(t, token, &c->piece);
-    return place_in_text(t, &ch->place, token, added, &c->piece, c->prompt_text[prompt], c->prompt_text_len[prompt]);
+    return place_in_text(t, &ch->place, token, added, &c->piece, prompt->text, prompt->len);
 }
 
 /* --- an event --- */
@@ -146,13 +146,14 @@ static void comma(sl_buffer *b) {
     if (b->len) sl_buffer_append(b, ",", 1);
 }
 
-void sl__logprobs_collect(sl__completion *c, sl__choice *ch, int prompt, const sl_event *ev) {
+void sl__logprobs_collect(sl__completion *c, sl__choice *ch, const sl_event *ev) {
+    const sl__prompt *prompt = &c->prompt[ev->choice / (int)c->fields.n];
     bool echoed = ev->kind == SL_EVENT_PROMPT_TOKEN;
     comma(&ch->tokens);
     comma(&ch->logprobs);
     comma(&ch->tops);
     comma(&ch->offsets);
-    sl_buffer_printf(&ch->offsets, "%zu", echoed ? place(c, ch, prompt, ev->token) : ch->prompt_characters + ev->begin);
+    sl_buffer_printf(&ch->offsets, "%zu", echoed ? place(c, ch, prompt, ev->token) : (c->fields.echo ? prompt->characters : 0) + ev->begin);
     if (c->piece.failed) ch->offsets.failed = true;
     put_token(c, ev->token, &ch->tokens);
     if (ev->has_logprob) {

@@ -10,13 +10,13 @@ typedef struct scrape {
 
 static bool fill(void *ctx, sl_buffer *out) { return sl_scrape_more(((scrape *)ctx)->pages, out); }
 
-static void done(void *ctx) {
+static void on_over(void *ctx) {
     scrape *s = ctx;
     sl_scrape_free(s->pages);
     sl_free(s);
 }
 
-static const sl_http_hooks hooks = {NULL, fill, done};
+static const sl_http_hooks hooks = {NULL, fill, on_over};
 
 static void serve(sl_api *a, sl_http_exchange *x, sl_scrape_page page) {
     scrape *s = sl_calloc(1, sizeof *s);

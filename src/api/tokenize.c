@@ -11,7 +11,7 @@
 typedef struct text_job {
     sl__job job; /* first */
     sl_api *api;
-    sl_http_exchange *x; /* NULL: http is through with it */
+    sl_http_exchange *x; /* NULL: over */
     bool back_to_text;   /* detokenize */
     bool in_text;
     char *body;
@@ -53,7 +53,8 @@ static void tokenize(text_job *t, const sl_json *body) {
     if (!t->status) t->status = sl_json_opt_bool(body, "parse_special", &parse_special, e);
     if (!t->status) t->status = sl_json_opt_bool(body, llama ? "with_pieces" : "return_token_strs", &strings, e);
     if (!t->status)
-        t->status = sl_tokenizer_encode(tok, text, len, parse_special ? SL_MARKUP : SL_CONTENT, add_special, len + 16, &ids, e);
+        t->status = sl_tokenizer_encode_pausing(tok, text, len, parse_special ? SL_MARKUP : SL_CONTENT, add_special, len + 16,
+                                                t->in_text ? sl__text_pause : NULL, t->api, &ids, e);
     if (t->status) {
         sl_free(ids.id);
         return;
@@ -131,7 +132,7 @@ static void detokenize(text_job *t, const sl_json *body) {
 static void run(sl__job *job) {
     text_job *t = (text_job *)job;
     sl_json body = {0};
-    t->status = sl_json_parse(t->body, t->body_len, "", &body, &t->error);
+    t->status = sl__body_parse(t->body, t->body_len, &body, &t->error);
     if (!t->status) t->status = sl_json_object(&body, &t->error);
     if (!t->status && t->back_to_text) detokenize(t, &body);
     else if (!t->status) tokenize(t, &body);
@@ -159,14 +160,14 @@ static void back(sl__job *job) {
 
 static void on_gone(void *ctx) { atomic_store(&((text_job *)ctx)->job.cancelled, true); }
 
-static void on_done(void *ctx) {
+static void on_over(void *ctx) {
     text_job *t = ctx;
     t->x = NULL;
     on_gone(t);
     retire(t);
 }
 
-static const sl_http_hooks hooks = {on_gone, NULL, on_done};
+static const sl_http_hooks hooks = {on_gone, NULL, on_over};
 
 static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     text_job *t = sl_calloc(1, sizeof *t);

@@ -55,6 +55,11 @@ void sl_buffer_printf(sl_buffer *b, const char *fmt, ...) {
 
 void sl_buffer_json(sl_buffer *b, const char *text, size_t len) {
     sl_buffer_append(b, "\"", 1);
+    sl_buffer_json_inside(b, text, len);
+    sl_buffer_append(b, "\"", 1);
+}
+
+void sl_buffer_json_inside(sl_buffer *b, const char *text, size_t len) {
     size_t i = 0;
     while (i < len && !b->failed) {
         size_t plain = i;
@@ -69,7 +74,6 @@ void sl_buffer_json(sl_buffer *b, const char *text, size_t len) {
         i += sl__json_escape(text + i, len - i, out, &n);
         sl_buffer_append(b, out, n);
     }
-    sl_buffer_append(b, "\"", 1);
 }
 
 void sl_buffer_utf8(sl_buffer *b, const char *text, size_t len) {

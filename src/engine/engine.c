@@ -38,6 +38,7 @@
 
 #define DEFAULT_STEP_ROWS 512
 #define LEAST_LOGIT_ROWS 32
+#define DEFAULT_REQUEST_MEMORY (UINT64_C(128) << 20)
 
 /* --- a turn --- */
 
@@ -138,6 +139,11 @@ static void *engine_main(void *arg) {
 
 /* --- from the other thread --- */
 
+bool sl_engine_full(const sl_engine *g, int more) {
+    int places = g->config.max_sequences - atomic_load(&g->batched);
+    return atomic_load(&g->waiting) + more >= g->config.queue + (places > 0 ? places : 0);
+}
+
 sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
     SL_ON_THREAD(LOOP);
     const sl_engine_config *c = &g->config;
@@ -145,10 +151,9 @@ sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
         sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_DRAINING, 1);
         return sl_fail(e, SL_CANCELLED, "the server is draining; try another one");
     }
-    int places = c->max_sequences - atomic_load(&g->batched), waiting = atomic_load(&g->waiting);
-    if (waiting >= c->queue + (places > 0 ? places : 0)) {
+    if (sl_engine_full(g, 0)) {
         sl_metrics_add(c->metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
-        return sl_fail(e, SL_FULL, "the queue is full: %d requests are waiting", waiting);
+        return sl_fail(e, SL_FULL, "the queue is full: %d requests are waiting", sl_engine_waiting(g));
     }
     if (!r->arrived) r->arrived = sl_clock_ns();
     atomic_fetch_add(&g->waiting, 1);
@@ -200,6 +205,8 @@ static int step_rows(const sl_engine_config *c) {
     return rows < c->max_sequences + SL__LEAST_CHUNK ? c->max_sequences + SL__LEAST_CHUNK : rows;
 }
 
+static uint64_t request_memory(const sl_engine_config *c) { return c->request_memory ? c->request_memory : DEFAULT_REQUEST_MEMORY; }
+
 static sl_forward_config forward_config(const sl_engine_config *c) {
     int rows = step_rows(c), logits = c->max_sequences < LEAST_LOGIT_ROWS ? LEAST_LOGIT_ROWS : c->max_sequences + SL__LEAST_CHUNK;
     return (sl_forward_config){.model = c->model,
@@ -225,7 +232,8 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
     return (sl_engine_plan){.kv_bytes = (uint64_t)sl_kv_cost_of(&c->model->hp, c->kv_type).page_bytes * (uint64_t)c->kv_pages,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
-                            .sequence_bytes = tables};
+                            .sequence_bytes = tables,
+                            .request_bytes = request_memory(c)};
 }
 
 static bool list_tokens(sl_engine *g) {
@@ -274,6 +282,7 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
     sl_engine *g = sl_calloc(1, sizeof *g);
     if (!g) return sl_fail(e, SL_NOMEM, "no memory for the engine");
     g->config = *c;
+    g->config.request_memory = request_memory(c);
     sl_forward_config f = forward_config(c);
     g->max_rows = f.max_rows;
     g->max_logit_rows = f.max_logit_rows;

@@ -33,6 +33,7 @@ typedef struct sl_engine_config {
     sl_kv_type kv_type;
     int kv_pages;
     int max_step_rows;       /* rows of a step; 0: chosen */
+    uint64_t request_memory; /* bytes of all requests together: prompts, output rings, penalty counts; 0: 128 MiB */
     void (*wake)(void *arg); /* called on the engine thread after the ready list got entries */
     void *wake_arg;
 } sl_engine_config;
@@ -40,6 +41,7 @@ typedef struct sl_engine_config {
 /* Memory that an engine with this config will take: for the plan, before anything is allocated. */
 typedef struct sl_engine_plan {
     uint64_t kv_bytes, workspace_bytes, sequence_bytes;
+    uint64_t request_bytes; /* the most that requests take; kept by refusing more */
 } sl_engine_plan;
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c);
 
@@ -48,6 +50,9 @@ sl_engine *sl_engine_free(sl_engine *g); /* cancels what is left, joins; every r
 
 /* SL_OK: accepted, it will end in exactly one way. SL_FULL: the queue is full. SL_CANCELLED: draining. */
 sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e);
+
+/* With `more` others that will come, would one more request be refused because the queue is full? Any thread. */
+bool sl_engine_full(const sl_engine *g, int more);
 
 /* Requests with news since the last call, linked by sl_request_ready_next; each at most once. NULL: none. */
 sl_request *sl_engine_take_ready(sl_engine *g);

@@ -30,6 +30,7 @@ struct sl_request {
     bool stream;
 
     /* constant after sl_request_new */
+    uint64_t bytes; /* of all that belongs to it, counted in the engine's request_bytes */
     int prompts, n, choices, max_tokens, min_tokens, prompt_logprobs;
     const int32_t *stop_token;
     int stop_tokens;
@@ -85,6 +86,7 @@ struct sl_engine {
     bool runs;
     sl_mailbox *inbox;
     atomic_bool stop, draining;
+    _Atomic uint64_t request_bytes; /* of all requests that are not freed; the loop writes */
     _Atomic int live, waiting; /* requests that were accepted and did not end; of them those without a first step */
     _Atomic int batched;       /* sequences in the batch */
 

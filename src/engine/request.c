@@ -153,6 +153,9 @@ static bool has_text(const sl_request *r, const sl_tokenizer *t, const int32_t *
     return false;
 }
 
+/* Text that a sequence may hold back, with the token that comes to it. */
+static size_t text_room(const sl_engine *g) { return (size_t)SL_MAX_STOP_BYTES + 4 * sl_tokenizer_longest(g->config.tokenizer) + 64; }
+
 static bool reserve_held(sl__sequence *q, size_t text) {
     return sl_buffer_reserve(&q->held.text, text) && (!q->request->stops.hidden || sl_buffer_reserve(&q->held.hidden, text));
 }
@@ -162,7 +165,7 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
     p.bias = copied(r->arena, s->sampling.bias, (size_t)s->sampling.bias_count, sizeof *p.bias);
     r->sequence = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)r->choices, sizeof *r->sequence);
     if (!p.bias || !r->sequence) return false;
-    size_t text = (size_t)SL_MAX_STOP_BYTES + 4 * sl_tokenizer_longest(g->config.tokenizer) + 64;
+    size_t text = text_room(g);
     for (int i = 0; i < s->prompts; i++) {
         const int32_t *prompt = copied(r->arena, s->prompt[i], s->prompt_len[i], sizeof *prompt);
         if (!prompt) return false;
@@ -188,31 +191,57 @@ static size_t record_bytes(int tops, size_t text) {
     return sizeof(sl__record) + (size_t)tops * sizeof(sl_logprob) + text + 16; /* 16: the ring's head and rounding */
 }
 
-static sl_status make_ring(sl_request *r, const sl_engine *g, const sl_request_spec *s, sl_error *e) {
-    size_t longest = 3 * sl_tokenizer_longest(g->config.tokenizer) + SL_MAX_STOP_BYTES + 16; /* a bad byte becomes three */
+/* The most bytes of records that may be unread, and the largest record. SIZE_MAX / 4: more than can be counted. */
+static size_t output_bytes(const sl_engine *g, const sl_request_spec *s, size_t *ret_largest) {
+    size_t longest = 3 * sl_tokenizer_longest(g->config.tokenizer); /* a bad byte becomes three */
     int tops = s->sampling.logprobs > 0 ? s->sampling.logprobs : 0, prompt_tops = s->prompt_logprobs > 0 ? s->prompt_logprobs : 0;
-    size_t largest = record_bytes(tops > prompt_tops ? tops : prompt_tops, longest), total = 0, part;
+    size_t total = 0, part;
+    *ret_largest = record_bytes(tops > prompt_tops ? tops : prompt_tops, longest + SL_MAX_STOP_BYTES + 16);
     for (int i = 0; i < s->prompts; i++) {
         size_t one = record_bytes(0, SL_MAX_STOP_BYTES + 16);
-        if (!sl_mul((size_t)s->max_tokens, record_bytes(tops, 3 * sl_tokenizer_longest(g->config.tokenizer)), &part) ||
-            !sl_add(one, part, &one) ||
+        if (!sl_mul((size_t)s->max_tokens, record_bytes(tops, longest), &part) || !sl_add(one, part, &one) ||
             (s->prompt_logprobs >= 0 && (!sl_mul(s->prompt_len[i], record_bytes(prompt_tops, 0), &part) || !sl_add(one, part, &one))) ||
             !sl_mul(one, (size_t)s->n, &part) || !sl_add(total, part, &total))
-            total = SIZE_MAX / 4;
+            return SIZE_MAX / 4;
     }
-    size_t most = OUTPUT_MOST;
-    if (s->stream) {
-        size_t waiting = (size_t)r->choices * STREAM_EVENTS * record_bytes(tops, 0);
-        if (waiting < STREAM_RING) waiting = STREAM_RING;
-        if (total > waiting) total = waiting;
-    } else if (total > most) {
+    size_t waiting = (size_t)(s->prompts * s->n) * STREAM_EVENTS * record_bytes(tops, 0);
+    if (waiting < STREAM_RING) waiting = STREAM_RING;
+    return s->stream && total > waiting ? waiting : total;
+}
+
+/* What is made for each choice, and for each prompt once. check() has bounded every factor. */
+static size_t sequence_bytes(const sl_engine *g, const sl_request_spec *s) {
+    size_t vocab = (size_t)g->config.model->hp.vocab, each = sizeof(sl__sequence) + 4 * text_room(g) + 512, total = 0;
+    const sl_sampling_params *p = &s->sampling;
+    each += ((size_t)s->max_tokens + 1) * sizeof(int32_t);
+    if (p->presence != 0 || p->frequency != 0) each += vocab * sizeof(uint16_t);
+    if (p->repetition != 1) each += vocab / 8 + 1;
+    for (int i = 0; i < s->prompts; i++) {
+        size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens) / SL_PAGE + 1;
+        total += s->prompt_len[i] * sizeof(int32_t) + (size_t)s->n * (each + pages * sizeof(int32_t));
+    }
+    total += (size_t)p->bias_count * sizeof(sl_logit_bias) + (size_t)s->stops * SL_MAX_STOP_BYTES;
+    total += (size_t)(g->hidden_count + g->end_count) * sizeof(int32_t);
+    return total + total / 3 + 131072; /* ends of the arena's chunks stay unused */
+}
+
+/* Memory is counted before it is taken. */
+static sl_status reserve(sl_request *r, sl_engine *g, const sl_request_spec *s, size_t *ret_ring, sl_error *e) {
+    size_t largest, output = output_bytes(g, s, &largest);
+    size_t ring = sl__ring_size(output, largest), sequences = sequence_bytes(g, s);
+    uint64_t most = g->config.request_memory, ring_most = OUTPUT_MOST < most ? OUTPUT_MOST : most;
+    if ((!s->stream && output > ring_most) || !ring || sequences + ring > most)
         return sl_fail_param(e, SL_TOO_MUCH, "max_tokens",
-                             "max_tokens: the answers could take %zu MiB, more than the %zu MiB of one request; ask for fewer choices "
-                             "or tokens, or stream", total >> 20, most >> 20);
+                             "max_tokens: the answers could take %zu MiB of memory, more than the %zu MiB of one request; ask for "
+                             "fewer choices or tokens, or stream", (output + sequences) >> 20, (size_t)ring_most >> 20);
+    if (atomic_load(&g->request_bytes) + sequences + ring > most) {
+        sl_metrics_add(g->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+        return sl_fail(e, SL_FULL, "the requests that are there take all memory that there is for them");
     }
-    r->ring.size = sl__ring_size(total, largest);
-    r->ring.data = r->ring.size ? sl_aligned(64, r->ring.size) : NULL;
-    return r->ring.data ? SL_OK : no_memory(e);
+    r->bytes = sequences + ring;
+    atomic_fetch_add(&g->request_bytes, r->bytes);
+    *ret_ring = ring;
+    return SL_OK;
 }
 
 sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e) {
@@ -236,12 +265,19 @@ sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_r
     for (int i = 0; i < s->prompts; i++) r->prompt_tokens += (int64_t)s->prompt_len[i];
     snprintf(r->id, sizeof r->id, "%s", s->id ? s->id : "");
     r->arena = sl_arena_new();
-    if (!r->arena || !copy_stops(r, s) || !find_special(r, engine->config.tokenizer) || !ban(r, engine) || !make_sequences(r, engine, s)) {
+    size_t ring;
+    st = r->arena ? reserve(r, r->engine, s, &ring, e) : no_memory(e);
+    if (st) goto fail;
+    if (!copy_stops(r, s) || !find_special(r, engine->config.tokenizer) || !ban(r, engine) || !make_sequences(r, engine, s)) {
         st = no_memory(e);
         goto fail;
     }
-    st = make_ring(r, engine, s, e);
-    if (st) goto fail;
+    r->ring.size = ring;
+    r->ring.data = sl_aligned(64, ring);
+    if (!r->ring.data) {
+        st = no_memory(e);
+        goto fail;
+    }
     *ret = r;
     return SL_OK;
 fail:
@@ -255,6 +291,7 @@ void sl_request_free(sl_request *r) {
     for (int i = 0; r->sequence && i < r->choices; i++) sl__held_done(&r->sequence[i].held);
     sl_free(r->ring.data);
     sl_arena_free(r->arena);
+    atomic_fetch_sub(&r->engine->request_bytes, r->bytes);
     sl_free(r);
 }
 

@@ -65,7 +65,8 @@ typedef struct sl_request_spec {
 sl_status sl_context_fits(int ctx, size_t prompt, int64_t max_tokens, sl_error *e);
 
 /* SL_TOO_LONG: a prompt and what it asks for can never fit (ctx, pages). SL_TOO_MUCH: an unstreamed answer could take more
- * memory than one request may have. SL_NOMEM; SL_INVALID for the rest. e->param names the field. */
+ * memory than one request may have. SL_FULL: the other requests leave no memory for it now (counted as rejected). SL_NOMEM;
+ * SL_INVALID for the rest. e->param names the field. */
 sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_request **ret, sl_error *e);
 void sl_request_free(sl_request *r); /* loop; NEW or OVER; NULL is fine */
 

@@ -27,8 +27,9 @@ void sl__ring_commit(sl__ring *r, size_t n);
 /* The next record, or NULL; gives back the one before. */
 const void *sl__ring_next(sl__ring *r);
 
-/* Ring size that surely takes `total` bytes in records of at most `largest` unread, and when empty a record of that size
- * wherever it stands; 0: more than can be addressed. */
+/* The size of a ring that has room for `total` bytes of unread records, each of at most `largest` bytes, whatever is skipped
+ * at its end; an empty one takes a record of `largest` bytes wherever its writer stands. Heads and rounding are added here.
+ * 0: more than can be addressed. */
 size_t sl__ring_size(size_t total, size_t largest);
 
 #endif

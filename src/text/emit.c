@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 
+#define PAUSE_IDS 1024 /* ids between two looks at what else there is to do: some milliseconds */
+
 /* The model has nothing to look up for the token: the reference fails in the embedding. */
 static sl_status no_row(const sl__encoder *en, int id) {
     const sl__vocabulary *v = &en->t->vocabulary;
@@ -14,6 +16,8 @@ static sl_status no_row(const sl__encoder *en, int id) {
 sl_status sl__emit(sl__encoder *en, int id) {
     sl_ids *ids = en->ids;
     if (id >= en->t->rows) return no_row(en, id);
+    if (en->pause && ids->count % PAUSE_IDS == PAUSE_IDS - 1 && !en->pause(en->pause_arg))
+        return sl_fail(en->e, SL_CANCELLED, "nobody waits for these tokens any more");
     if (ids->count == en->most) return sl_fail(en->e, SL_TOO_LONG, "the text has more tokens than there may be");
     if (ids->count == ids->cap) {
         size_t cap = ids->cap ? ids->cap * 2 : 64;

@@ -302,6 +302,8 @@ typedef struct sl__encoder {
     sl_markup markup;
     sl_ids *ids;
     size_t most; /* ids->count may not pass it */
+    bool (*pause)(void *); /* called now and then; NULL: never */
+    void *pause_arg;
     sl_buffer normal[2], rewritten[2];
     sl__words words[2];
     sl__symbol *symbols;

@@ -44,9 +44,14 @@ static void finish(sl__encoder *en) {
 
 sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
                               size_t most, sl_ids *ids, sl_error *e) {
+    return sl_tokenizer_encode_pausing(t, text, len, markup, add_special, most, NULL, NULL, ids, e);
+}
+
+sl_status sl_tokenizer_encode_pausing(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
+                                      size_t most, bool (*pause)(void *), void *arg, sl_ids *ids, sl_error *e) {
     size_t before = ids->count;
     sl_buffer repaired = {0};
-    sl__encoder en = {.t = t, .markup = markup, .ids = ids, .most = before + most, .e = e};
+    sl__encoder en = {.t = t, .markup = markup, .ids = ids, .most = before + most, .pause = pause, .pause_arg = arg, .e = e};
     sl_status s = SL_OK;
     if (en.most < before) en.most = SIZE_MAX;
     if (len > LONGEST_TEXT) return sl_fail(e, SL_TOO_LONG, "a text of %zu bytes is longer than the %u that can be tokenised", len, LONGEST_TEXT);

@@ -48,6 +48,13 @@ typedef struct sl_ids {
 sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
                               size_t most, sl_ids *ids, sl_error *e);
 
+/* The same for a long text, calling pause(arg) every thousand ids or so; when that returns false: SL_CANCELLED. */
+sl_status sl_tokenizer_encode_pausing(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
+                                      size_t most, bool (*pause)(void *), void *arg, sl_ids *ids, sl_error *e);
+/* A lower bound of the ids that encode would give, without tokenising: bytes over the longest token's. 0 where none can be
+ * proven, because this tokenizer may drop or compose what is in the text. */
+size_t sl_tokenizer_least(const sl_tokenizer *t, const char *text, size_t len);
+
 int sl_tokenizer_count(const sl_tokenizer *t);          /* ids are 0 … count-1 */
 int sl_tokenizer_bos(const sl_tokenizer *t);            /* -1: none */
 int sl_tokenizer_eos(const sl_tokenizer *t);            /* the main one; -1: none */

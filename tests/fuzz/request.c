@@ -17,20 +17,20 @@ static void parse(const uint8_t *data, size_t size, bool strict) {
         if (c.prompts < 1 || c.choices != c.prompts * (int)f->n || c.choices > SL_MAX_CHOICES) abort();
         if (f->stops > SL_MAX_STOPS || f->stop_tokens > SL_MAX_STOP_TOKENS || f->max_tokens < -1 || f->min_tokens < 0) abort();
         for (int i = 0; i < c.prompts; i++)
-            for (size_t k = 0; k < c.prompt[i].count; k++)
-                if (c.prompt[i].id[k] < 0 || c.prompt[i].id[k] >= 300) abort();
+            for (size_t k = 0; k < c.prompt[i].ids.count; k++)
+                if (c.prompt[i].ids.id[k] < 0 || c.prompt[i].ids.id[k] >= 300) abort();
         for (int i = 0; i < f->bias_count; i++)
             if (f->bias[i].token < 0 || f->bias[i].token >= 300 || !(f->bias[i].bias >= -100 && f->bias[i].bias <= 100)) abort();
     } else if (!c.error.message[0]) {
         abort();
     }
     for (int i = 0; i < c.prompts; i++) {
-        if (c.prompt_text[i]) c.status = SL_INVALID; /* there is no tokenizer here */
+        if (!c.prompt[i].tokens || f->echo) c.status = SL_INVALID; /* there is no tokenizer here */
     }
-    sl__completion_tokenize(&c);
+    sl__completion_tokenize(&c, NULL, NULL);
     if (c.status == SL_OK && f->max_tokens > 256) abort();
-    for (int i = 0; i < c.prompts; i++) sl_free(c.prompt[i].id);
-    sl__answer_done(&c);
+    sl__completion_drop_prompts(&c, true);
+    sl__answer_free(&c);
     sl_free(c.body);
     sl_arena_free(c.arena);
 }

@@ -4,7 +4,7 @@ import math
 import random
 import time
 
-from harness import Server, checkpoint, stretched
+from harness import Server, checkpoint, stretched, together
 
 MODEL = checkpoint("qwen3moe-gqa")
 
@@ -340,6 +340,67 @@ def test_an_output_too_large_for_memory_is_no_matter_of_context():
         status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 64, "logprobs": 20})
         assert status == 400 and answer["error"]["code"] == "output_too_large" and answer["error"]["param"] == "max_tokens", answer
         assert s.value("sluice_requests_rejected_total", reason="too_long") == 0
+
+
+def test_a_large_answer_comes_in_pieces_and_is_the_same():
+    """Small answers have a Content-Length; a large one is put together piece by piece, and says what the stream says."""
+    with Server(stretched("qwen3moe-gqa")) as s:
+        status, headers, _ = s.request("POST", "/v1/completions", {"prompt": "a", "max_tokens": 2})
+        assert status == 200 and "content-length" in headers
+        text = "héllo 🙂 <|im_start|>\u2028" * 1500
+        ask = {"prompt": [text, [104, 230, 105] * 3000], "n": 2, "max_tokens": 30, "echo": True, "seed": 3, "ignore_eos": True,
+               "return_token_ids": True}
+        status, headers, data = s.request("POST", "/v1/completions", ask, timeout=300)
+        assert status == 200 and "content-length" not in headers and headers["content-type"] == "application/json"
+        whole = json.loads(data)["choices"]
+        assert len(data) > 100000 and [c["index"] for c in whole] == [0, 1, 2, 3]
+        assert all(c["text"].startswith(text) for c in whole[:2])
+        streamed = [""] * 4
+        ids = [[], [], [], []]
+        for e in s.stream(**ask):
+            c = e["choices"][0]
+            streamed[c["index"]] += c["text"]
+            ids[c["index"]] += c["token_ids"]
+        assert streamed == [c["text"] for c in whole] and ids == [c["token_ids"] for c in whole]
+        assert whole[2]["prompt_token_ids"] == [104, 230, 105] * 3000
+        scored = s.complete(prompt=[7] * 3000, max_tokens=0, echo=True, logprobs=20)["choices"][0]["logprobs"]
+        assert all(len(scored[k]) == 3000 for k in ("tokens", "token_logprobs", "top_logprobs", "text_offset"))
+
+
+def test_a_hopeless_prompt_holds_nobody():
+    """Promise 3: twelve prompts of four megabytes that can never fit, and another client's of six kilobytes."""
+    with Server(MODEL, "--queue", 100) as s:
+        hopeless = json.dumps({"prompt": "word " * 800000, "max_tokens": 1})
+        began = time.monotonic()
+        answers = together([lambda: s.post("/v1/completions", hopeless)] * 12 +
+                           [lambda: (time.sleep(0.05), s.post("/v1/completions", {"prompt": "x" * 200, "max_tokens": 1}))[1]])
+        assert all(status in (400, 429) for status, _ in answers[:12]), answers
+        refused = [a["error"] for status, a in answers[:12] if status == 400]
+        assert refused and all(e["code"] == "context_length_exceeded" and "maximum context length is 256" in e["message"] for e in refused)
+        assert answers[12][0] == 200
+        assert time.monotonic() - began < 30
+
+
+def test_a_full_queue_is_said_before_anything_is_read():
+    """Promise 3: a body that is not even JSON gets the 429."""
+    with Server(stretched("qwen3moe-gqa"), "--max-sequences", 1, "--queue", 1) as s:
+        streams = [s.open_stream(prompt=[1], max_tokens=20000, ignore_eos=True) for _ in range(2)]
+        s.until(lambda: s.value("sluice_requests_waiting") == 1, what="a full queue")
+        for body in (b"{", json.dumps({"prompt": "a " * 40000}).encode()):
+            status, headers, data = s.request("POST", "/v1/completions", body)
+            assert status == 429 and int(headers["retry-after"]) >= 1 and json.loads(data)["error"]["code"] == "queue_full"
+        for c in streams:
+            c.close()
+
+
+def test_many_values_in_a_small_body_are_refused():
+    """Promise 4: one body of 4 MiB of [{},{},…] would take hundreds of megabytes."""
+    with Server(MODEL) as s:
+        body = b'{"prompt": "a", "metadata": [' + b"{}," * 1300000 + b"{}]}"
+        status, _, data = s.request("POST", "/v1/completions", body)
+        assert status == 413 and json.loads(data)["error"]["code"] == "request_too_large"
+        assert s.value("process_resident_memory_bytes") < 400e6
+        assert s.complete(prompt=[[1] * 100] * 100, max_tokens=1)["usage"]["prompt_tokens"] == 10000
 
 
 def test_times_begin_when_the_request_arrives():

@@ -42,7 +42,7 @@ START_TEST(whole) {
     feed(finish(0, SL_FINISH_LENGTH));
     ck_assert_int_eq(m.c.ended, 2);
     ck_assert(!m.c.broken);
-    sl__answer_whole(&m.c, &out);
+    answer_whole(&m.c, &out);
     json_t *doc = parsed(&out, "", "");
     ck_assert_str_eq(json_string_value(json_object_get(doc, "object")), "text_completion");
     ck_assert_str_eq(json_string_value(json_object_get(doc, "model")), "model");
@@ -79,9 +79,9 @@ START_TEST(chunks) {
     sl_buffer out = {0};
     make(&m, "{\"prompt\":\"ab\",\"echo\":true,\"stream\":true,\"logprobs\":0,\"stream_options\":{\"include_usage\":true}}");
     ck_assert_int_eq(m.c.status, SL_OK);
-    int prompt_tokens = (int)m.c.prompt[0].count;
+    int prompt_tokens = (int)m.c.prompt[0].ids.count;
     for (int i = 0; i < prompt_tokens; i++)
-        feed((sl_event){.kind = SL_EVENT_PROMPT_TOKEN, .token = m.c.prompt[0].id[i], .has_logprob = i > 0, .text = "", .finish = -1,
+        feed((sl_event){.kind = SL_EVENT_PROMPT_TOKEN, .token = m.c.prompt[0].ids.id[i], .has_logprob = i > 0, .text = "", .finish = -1,
                         .stop = -1, .stop_token = -1});
     feed(token(0, 66, "c"));
     sl__answer_chunk(&m.c, 0, &out);
@@ -117,7 +117,7 @@ START_TEST(token_ids_for_tokens) { /* two ids with the same text stay apart */
     make(&m, "{\"prompt\":[1],\"logprobs\":2,\"return_tokens_as_token_ids\":true}");
     feed(token(0, 4, "x"));
     feed(finish(0, SL_FINISH_LENGTH));
-    sl__answer_whole(&m.c, &out);
+    answer_whole(&m.c, &out);
     json_t *doc = parsed(&out, "", ""), *l = json_object_get(choice_of(doc, 0), "logprobs");
     ck_assert_str_eq(json_string_value(json_array_get(json_object_get(l, "tokens"), 0)), "token_id:4");
     ck_assert_ptr_nonnull(json_object_get(json_array_get(json_object_get(l, "top_logprobs"), 0), "token_id:6"));
@@ -149,11 +149,11 @@ START_TEST(memory_runs_out) { /* is seen by whoever writes the answer */
         sl_alloc_fail_at(n);
         feed(token(0, 4, "x"));
         feed(finish(0, SL_FINISH_LENGTH));
-        sl__answer_whole(&m.c, &out);
+        answer_whole(&m.c, &out);
         long made_before = sl_alloc_fail_at(0);
         ck_assert(out.failed == (made_before >= n));
         sl_buffer_done(&out);
-        sl__answer_done(&m.c);
+        sl__answer_free(&m.c);
     }
     m.c.choices = 0;
     unmake(&m);

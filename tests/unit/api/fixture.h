@@ -21,16 +21,22 @@ static inline void make(made *m, const char *body) {
                             .created = 7};
     ck_assert(m->c.arena && m->c.body);
     sl__completion_parse(&m->c);
-    sl__completion_tokenize(&m->c);
-    ck_assert_ptr_null(m->c.doc.v); /* not kept for the life of the request */
+    sl__completion_tokenize(&m->c, NULL, NULL);
+    ck_assert_ptr_null(m->c.body); /* not kept for the life of the request */
 }
 
 static inline void unmake(made *m) {
-    for (int i = 0; i < m->c.prompts; i++) sl_free(m->c.prompt[i].id);
-    sl__answer_done(&m->c);
+    sl__completion_drop_prompts(&m->c, true);
+    sl__answer_free(&m->c);
     sl_free(m->c.body);
     sl_arena_free(m->c.arena);
     m->c = (sl__completion){0};
+}
+
+/* The whole answer at once. */
+static inline void answer_whole(sl__completion *c, sl_buffer *out) {
+    if (sl__answer_failed(c)) out->failed = true;
+    while (!out->failed && sl__answer_more(c, out)) continue;
 }
 
 static inline void drop(made *m) { m->tokenizer = sl_tokenizer_free(m->tokenizer); }

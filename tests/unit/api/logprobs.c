@@ -22,7 +22,7 @@ static json_t *whole(void) {
     json_error_t e;
     sl_event end = {.kind = SL_EVENT_FINISH, .token = -1, .text = "", .finish = SL_FINISH_LENGTH, .stop = -1, .stop_token = -1};
     sl__answer_collect(&m.c, &end);
-    sl__answer_whole(&m.c, &out);
+    answer_whole(&m.c, &out);
     json_t *doc = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, &e);
     ck_assert_msg(doc != NULL, "%s in %s", e.text, sl_buffer_text(&out));
     sl_buffer_done(&out);
@@ -73,7 +73,7 @@ END_TEST
 /* Feeds the whole prompt and compares the offsets, -1 at their end. */
 static void offsets(const char *tokenizer, const char *body, ...) {
     open_with(tokenizer, body);
-    const sl_ids *p = &m.c.prompt[0];
+    const sl_ids *p = &m.c.prompt[0].ids;
     for (size_t i = 0; i < p->count; i++) {
         sl_event ev = {.kind = SL_EVENT_PROMPT_TOKEN, .token = p->id[i], .logprob = -1, .has_logprob = i > 0, .text = "", .finish = -1,
                        .stop = -1, .stop_token = -1};

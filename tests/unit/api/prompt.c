@@ -78,7 +78,7 @@ START_TEST(memory_runs_out) {
         m.c = (sl__completion){.api = &m.api, .arena = sl_arena_new(), .body = sl_strdup(body), .body_len = strlen(body)};
         sl_alloc_fail_at(n);
         sl__completion_parse(&m.c);
-        sl__completion_tokenize(&m.c);
+        sl__completion_tokenize(&m.c, NULL, NULL);
         long made_before = sl_alloc_fail_at(0);
         ck_assert_msg(m.c.status == SL_OK || m.c.status == SL_NOMEM, "%ld: %s", n, m.c.error.message);
         bool end = m.c.status == SL_OK && made_before < n;

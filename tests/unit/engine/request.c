@@ -219,8 +219,53 @@ START_TEST(a_request_says_how_it_went) {
 }
 END_TEST
 
+/* Promise 4: what is reserved for a request is at least what it takes. */
+START_TEST(memory_is_counted_before_it_is_taken) {
+    rig_load(&g, "mixtral-gqa");
+    rig_start(&g);
+    static asked a;
+    for (unsigned i = 0; i < 300; i++) {
+        ask_any(&a, i, g.l.model->hp.vocab);
+        if (i % 3 == 0) a.spec.n = 1 + (int)(i % 60);
+        sl_request *r;
+        ck_assert_int_eq(sl_request_new(g.g, &a.spec, &r, &e), SL_OK);
+        size_t taken = r->ring.size + sl_arena_used(r->arena, SL_MEM_REQUEST);
+        for (int k = 0; k < r->choices; k++) taken += r->sequence[k].held.text.cap + r->sequence[k].held.hidden.cap;
+        ck_assert_uint_le(taken, r->bytes);
+        ck_assert_uint_eq(atomic_load(&g.g->request_bytes), r->bytes);
+        sl_request_free(r);
+    }
+    ck_assert_uint_eq(atomic_load(&g.g->request_bytes), 0);
+    close_rig();
+}
+END_TEST
+
+START_TEST(requests_that_memory_cannot_hold_wait_outside) {
+    rig_load(&g, "mixtral-gqa");
+    g.config.request_memory = 3 << 20;
+    rig_start(&g);
+    static asked a;
+    ask(&a, 20, 100);
+    a.spec.n = 16;
+    sl_request *r[64];
+    int made = 0;
+    sl_status st = SL_OK;
+    while (made < 64 && !(st = sl_request_new(g.g, &a.spec, &r[made], &e))) made++;
+    ck_assert_int_eq(st, SL_FULL);
+    ck_assert_int_gt(made, 0);
+    ck_assert_uint_le(atomic_load(&g.g->request_bytes), 3 << 20);
+    sl_request_free(r[--made]);
+    ck_assert_int_eq(sl_request_new(g.g, &a.spec, &r[made], &e), SL_OK); /* a place is free again */
+    for (int i = 0; i <= made; i++) sl_request_free(r[i]);
+    a.spec.n = 256;
+    ck_assert_int_eq(make(&a.spec), SL_TOO_MUCH); /* alone it is too much */
+    close_rig();
+}
+END_TEST
+
 int main(void) {
     return RUN_TESTS("engine/request", 60, what_cannot_be_done_is_refused_by_name, what_needs_more_pages_than_there_are_is_refused,
                      everything_is_copied, every_allocation_may_fail, an_unstreamed_answer_always_fits,
-                     too_large_an_unstreamed_answer_is_refused_streamed_it_is_bounded, a_request_says_how_it_went);
+                     too_large_an_unstreamed_answer_is_refused_streamed_it_is_bounded, memory_is_counted_before_it_is_taken,
+                     requests_that_memory_cannot_hold_wait_outside, a_request_says_how_it_went);
 }

@@ -112,8 +112,10 @@ static void put_head(const sl__completion *c, sl_buffer *out) {
     sl_buffer_json(out, name, strlen(name));
 }
 
+sl_usage sl__answer_usage(const sl__completion *c) { return c->request ? sl_request_usage(c->request) : (sl_usage){0}; }
+
 static void put_usage(const sl__completion *c, sl_buffer *out) {
-    sl_usage u = sl__completion_usage(c);
+    sl_usage u = sl__answer_usage(c);
     sl_buffer_printf(out,
                      ",\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
                      "\"prompt_tokens_details\":{\"cached_tokens\":%lld}}",

@@ -15,27 +15,7 @@ static void on_news(uv_async_t *h) {
 
 static void on_tick(uv_timer_t *h) { sl__completions_tick(h->data); }
 
-void sl_api_wake(void *api) { uv_async_send(&((sl_api *)api)->news); }
-
-/* "name,alias,alias" into a->name. */
-static sl_status take_names(sl_api *a, sl_error *e) {
-    const char *names = a->config.model_names[0] ? a->config.model_names : a->config.model.name;
-    a->names = sl_strdup(names);
-    if (!a->names) return sl_fail(e, SL_NOMEM, "out of memory");
-    for (char *p = a->names; p;) {
-        char *end = strchr(p, ',');
-        if (end && a->config.model_names[0]) *end++ = 0;
-        else end = NULL;
-        if (*p) {
-            if (a->name_count == SL_MAX_NAMES)
-                return sl_fail_param(e, SL_MISUSE, "model-name", "--model-name: more than %d names", SL_MAX_NAMES);
-            a->name[a->name_count++] = p;
-        }
-        p = end;
-    }
-    if (!a->name_count) a->name[a->name_count++] = "model";
-    return SL_OK;
-}
+void sl_api_wake(void *api) { sl__wake(api); }
 
 sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_error *e) {
     sl_api *a = sl_calloc(1, sizeof *a);
@@ -74,7 +54,7 @@ void sl_api_loading(sl_api *a, const char *doing) { a->doing = doing; }
 
 sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e) {
     a->config = *c;
-    sl_status st = take_names(a, e);
+    sl_status st = sl__names_take(a, e);
     if (st) return st;
     a->ctx = sl_engine_config_of(g)->ctx;
     a->engine = g;
@@ -107,59 +87,6 @@ void sl_api_free(sl_api *a) {
     if (!a) return;
     sl_free(a->names);
     sl_free(a);
-}
-
-sl_api_plan sl_api_plan_for(void) { return (sl_api_plan){SL_TEXT_BYTES, 2 * SL_DOCUMENT_BYTES, SL_ANSWER_BYTES}; }
-
-const char *sl_api_model_name(const sl_api *a) { return a->name[0]; }
-
-bool sl__model_known(const sl_api *a, const char *name) {
-    if (!name || !*name) return true;
-    for (int i = 0; i < a->name_count; i++)
-        if (!strcmp(a->name[i], name)) return true;
-    return false;
-}
-
-void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body) {
-    if (body->failed) {
-        sl_http_add_header(x, "Retry-After", "1");
-        sl_http_reply(x, 503, "application/json", body); /* http says that memory is out */
-        return;
-    }
-    sl_http_reply(x, status, "application/json", body);
-}
-
-void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message) {
-    char after[16];
-    if (status == 429 || status == 503) {
-        snprintf(after, sizeof after, "%d", a->engine ? sl_engine_retry_after(a->engine) : 1);
-        sl_http_add_header(x, "Retry-After", after);
-    } else if (status >= 500) {
-        sl_http_add_header(x, "x-should-retry", "false");
-    }
-    sl_http_reply_error(x, status, param, code, message);
-}
-
-int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err) {
-    int status = 500, reject = -1;
-    const char *code = NULL;
-    switch (err->code) {
-    case SL_INVALID:
-    case SL_FORMAT:
-    case SL_UNSUPPORTED:
-    case SL_MISUSE: status = 400, reject = SL_REJECT_BAD_REQUEST; break;
-    case SL_TOO_LONG: status = 400, reject = SL_REJECT_TOO_LONG, code = "context_length_exceeded"; break;
-    case SL_TOO_MUCH: status = 400, reject = SL_REJECT_BAD_REQUEST, code = "output_too_large"; break;
-    case SL_TOO_LARGE: status = 413, reject = SL_REJECT_BAD_REQUEST, code = "request_too_large"; break;
-    case SL_NOT_FOUND: status = 404, reject = SL_REJECT_BAD_REQUEST, code = "model_not_found"; break;
-    case SL_FULL: status = 429, code = "queue_full"; break;
-    case SL_CANCELLED: status = 503, code = "draining"; break;
-    case SL_NOMEM: status = 503; break;
-    default: break;
-    }
-    if (reject >= 0) sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, reject, 1);
-    sl__reply_error(a, x, status, err->param, code, err->message);
-    return status;
 }
 
 void sl_api_answered(void *api, const sl_http_exchange *x, int status, double seconds) {

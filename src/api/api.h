@@ -29,19 +29,21 @@ typedef struct sl_api_config {
     bool strict;             /* unknown request fields are a 400 */
     int request_timeout;     /* seconds; 0: none */
     int stuck_seconds;       /* /livez fails after so long without progress while there is work */
+    uint64_t memory;         /* bytes that texts, documents and answers may take together; 0: 224 MiB */
     int ping_seconds;        /* silence before a stream gets a comment; 0: never */
     sl_api_model model;
     const sl_tokenizer *tokenizer;
     sl_metrics *metrics;
 } sl_api_config;
 
-/* The most memory that the API takes beside http's, in bytes: for the plan. Every bound is kept by refusing (429, 413). */
+/* The most that the API takes beside http's bodies, in bytes, as parts of config.memory: for the plan. Kept by refusing. */
 typedef struct sl_api_plan {
-    uint64_t texts;     /* bodies and prompts that the text thread has */
-    uint64_t documents; /* JSON while it is read: one in the text thread, one that interrupts it */
-    uint64_t answers;   /* that are put together, with the prompts that they show */
+    uint64_t texts;     /* bodies and prompts that the text thread has; 429 beyond, but one alone may be larger */
+    uint64_t document;  /* one body as JSON, while it is read; 413 beyond */
+    uint64_t answers;   /* that are put together, with the prompts that they show; 429 beyond */
+    uint64_t total;     /* with two documents: the text thread's, and one that interrupts it */
 } sl_api_plan;
-sl_api_plan sl_api_plan_for(void);
+sl_api_plan sl_api_plan_for(uint64_t memory);
 
 /* The endpoints, for http's and the metrics' configuration; handlers take the sl_api as their argument. */
 const sl_http_endpoint *sl_api_endpoints(int *ret_count);

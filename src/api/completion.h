@@ -83,12 +83,11 @@ void sl__completion_tokenize(sl__completion *c, bool (*pause)(void *), void *arg
 void sl__completion_drop_prompts(sl__completion *c, bool all); /* those that the answer does not show, or all */
 size_t sl__completion_prompt_bytes(const sl__completion *c);
 
-sl_usage sl__completion_usage(const sl__completion *c); /* completions.c; zeros before it was accepted */
-
 /* logprobs.c: the event's token at the end of its choice's four parallel arrays. */
 void sl__logprobs_collect(sl__completion *c, sl__choice *ch, const sl_event *ev);
 
 /* answer.c: events → JSON. */
+sl_usage sl__answer_usage(const sl__completion *c);               /* zeros before it was accepted */
 size_t sl__answer_bytes(const sl__choice *ch);                    /* memory that is collected */
 void sl__answer_collect(sl__completion *c, const sl_event *ev);   /* adds the event to its choice */
 void sl__answer_chunk(sl__completion *c, int choice, sl_buffer *out); /* one streamed event with what was collected; clears it */

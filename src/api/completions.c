@@ -24,10 +24,8 @@ static void unlink_completion(sl__completion *c) {
     if (c->next) c->next->prev = c->prev;
 }
 
-sl_usage sl__completion_usage(const sl__completion *c) { return c->request ? sl_request_usage(c->request) : (sl_usage){0}; }
-
 static void write_log(const sl__completion *c) {
-    sl_usage u = sl__completion_usage(c);
+    sl_usage u = sl__answer_usage(c);
     int finish = c->request ? sl_request_finish(c->request) : -1;
     const sl_log_field fields[] = {
         {.key = "id", .kind = SL_LOG_STRING, .s = c->id},
@@ -200,8 +198,8 @@ static void answer_whole(sl__completion *c) {
 /* The answers that are being put together take all the memory that they may have. */
 static void refuse_answer(sl__completion *c) {
     sl_error err;
-    if (c->held > SL_ANSWER_BYTES)
-        sl_fail(&err, SL_TOO_MUCH, "the answer takes more than %zu MiB; ask for less, or stream", SL_ANSWER_BYTES >> 20);
+    size_t most = sl__api_bounds(c->api).answers;
+    if (c->held > most) sl_fail(&err, SL_TOO_MUCH, "the answer takes more than %zu MiB; ask for less, or stream", most >> 20);
     else sl_fail(&err, SL_FULL, "the answers that are being put together take all memory that there is for them; stream, or try again");
     if (err.code == SL_FULL) sl_metrics_add(c->api->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
     cancel(c, SL_CANCEL_CLIENT);
@@ -223,7 +221,7 @@ static void news_plain(sl__completion *c) {
         bytes += 64 + ev.text_len + 32 * (size_t)ev.top_count;
     }
     if (c->answered || !c->x || c->gone) return;
-    if (c->api->answer_bytes > SL_ANSWER_BYTES) {
+    if (c->api->answer_bytes > sl__api_bounds(c->api).answers) {
         refuse_answer(c);
     } else if (more) {
         if (!c->unread) {
@@ -231,7 +229,7 @@ static void news_plain(sl__completion *c) {
             c->next_unread = c->api->unread;
             c->api->unread = c;
         }
-        sl_api_wake(c->api);
+        sl__wake(c->api);
     } else if (c->ended == c->choices && !c->broken && !c->timed_out) {
         answer_whole(c);
     } else if (sl_request_over(c->request)) {

@@ -15,10 +15,6 @@
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
 #define SL_TEXT_QUEUE 256    /* jobs that the text thread may have */
-#define SL_TEXT_BYTES ((size_t)32 << 20)   /* of their bodies and texts together; one alone may be larger */
-#define SL_DOCUMENT_BYTES ((size_t)48 << 20) /* that one body may take as a JSON document; more is a 413 */
-#define SL_ANSWER_BYTES ((size_t)96 << 20)   /* of all answers that are put together, and the prompts kept for them; then 429 */
-
 /* Work for the text thread; comes back to the loop. A job belongs to the text thread between run and back. */
 typedef struct sl__job {
     sl_mail mail;                        /* first: the job is the mail */
@@ -63,6 +59,12 @@ struct sl_api {
     sl__completion *unread;      /* linked by next_unread: their requests may have more events */
 };
 
+/* The engine, the text thread or the loop itself has something for the next turn of the loop. Any thread. */
+static inline void sl__wake(sl_api *a) { uv_async_send(&a->news); }
+
+/* reply.c: the bounds of the API's memory, from config.memory. */
+sl_api_plan sl__api_bounds(const sl_api *a);
+
 /* text_thread.c */
 sl_status sl__text_start(sl_api *a, sl_error *e);
 void sl__text_stop(sl_api *a);
@@ -70,8 +72,8 @@ sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e); /* SL_FULL: ref
 void sl__text_collect(sl_api *a);
 bool sl__text_pause(void *api); /* text thread, from inside a long job: lets shorter ones pass; false: its client is gone */
 
-/* A body as a document of at most SL_DOCUMENT_BYTES; SL_TOO_LARGE beyond. */
-sl_status sl__body_parse(const char *body, size_t len, sl_json *ret, sl_error *e);
+/* A body as a document of bounded size; SL_TOO_LARGE beyond. */
+sl_status sl__body_parse(const sl_api *a, const char *body, size_t len, sl_json *ret, sl_error *e);
 
 /* handlers */
 void sl__completions_post(void *api, sl_http_exchange *x);
@@ -96,6 +98,10 @@ void sl__completions_news(sl_api *a);
 void sl__completions_tick(sl_api *a);
 void sl__completions_cancel(sl_api *a);
 
+/* models.c */
+sl_status sl__names_take(sl_api *a, sl_error *e); /* config.model_names into a->name */
+
+/* reply.c */
 /* Answers with the error: status by its code; counts the rejection. */
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
 /* With Retry-After where trying again may help, x-should-retry where it does not. */

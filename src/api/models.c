@@ -1,6 +1,37 @@
 #include "api/internal.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
+
+/* "name,alias,alias" into a->name. */
+sl_status sl__names_take(sl_api *a, sl_error *e) {
+    const char *names = a->config.model_names[0] ? a->config.model_names : a->config.model.name;
+    a->names = sl_strdup(names);
+    if (!a->names) return sl_fail(e, SL_NOMEM, "out of memory");
+    for (char *p = a->names; p;) {
+        char *end = strchr(p, ',');
+        if (end && a->config.model_names[0]) *end++ = 0;
+        else end = NULL;
+        if (*p) {
+            if (a->name_count == SL_MAX_NAMES)
+                return sl_fail_param(e, SL_MISUSE, "model-name", "--model-name: more than %d names", SL_MAX_NAMES);
+            a->name[a->name_count++] = p;
+        }
+        p = end;
+    }
+    if (!a->name_count) a->name[a->name_count++] = "model";
+    return SL_OK;
+}
+
+const char *sl_api_model_name(const sl_api *a) { return a->name[0]; }
+
+bool sl__model_known(const sl_api *a, const char *name) {
+    if (!name || !*name) return true;
+    for (int i = 0; i < a->name_count; i++)
+        if (!strcmp(a->name[i], name)) return true;
+    return false;
+}
 
 static void put_model(const sl_api *a, const char *name, sl_buffer *out) {
     const sl_api_model *m = &a->config.model;

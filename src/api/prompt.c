@@ -80,8 +80,8 @@ static sl_status read_prompts(sl__completion *c, const sl_json *body, sl_error *
     return st;
 }
 
-sl_status sl__body_parse(const char *body, size_t len, sl_json *ret, sl_error *e) {
-    sl_status st = sl_json_parse_within(body, len, "", SL_DOCUMENT_BYTES, ret, e);
+sl_status sl__body_parse(const sl_api *a, const char *body, size_t len, sl_json *ret, sl_error *e) {
+    sl_status st = sl_json_parse_within(body, len, "", sl__api_bounds(a).document, ret, e);
     return st == SL_TOO_LONG ? (e->code = SL_TOO_LARGE) : st; /* too many values for so few bytes: no matter of the context */
 }
 
@@ -98,7 +98,7 @@ static sl_status read_body(sl__completion *c, const sl_json *body, sl_error *e) 
 
 void sl__completion_parse(sl__completion *c) {
     sl_json body = {0};
-    c->status = sl__body_parse(c->body, c->body_len, &body, &c->error);
+    c->status = sl__body_parse(c->api, c->body, c->body_len, &body, &c->error);
     sl_free(c->body); /* jansson copied what it needs */
     c->body = NULL;
     if (!c->status) c->status = read_body(c, &body, &c->error);

@@ -63,9 +63,11 @@ static void *text_main(void *arg) {
     }
 }
 
+static void wake(void *api) { sl__wake(api); }
+
 sl_status sl__text_start(sl_api *a, sl_error *e) {
     a->jobs = sl_mailbox_new(SL_TEXT_QUEUE, NULL, NULL);
-    a->back = sl_mailbox_new(0, sl_api_wake, a);
+    a->back = sl_mailbox_new(0, wake, a);
     if (!a->jobs || !a->back) return sl_fail(e, SL_NOMEM, "out of memory");
     if (!sl_thread_start(&a->text, text_main, a)) return sl_fail(e, SL_IO, "no thread for text could be started");
     a->text_runs = true;
@@ -86,7 +88,8 @@ void sl__text_stop(sl_api *a) {
 
 sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e) {
     SL_ON_THREAD(LOOP);
-    bool room = a->text_bytes == 0 || (a->text_bytes < SL_TEXT_BYTES && job->bytes <= SL_TEXT_BYTES - a->text_bytes);
+    size_t most = sl__api_bounds(a).texts;
+    bool room = a->text_bytes == 0 || (a->text_bytes < most && job->bytes <= most - a->text_bytes);
     job->due = sl_clock_ns() + (uint64_t)job->bytes * DUE_PER_BYTE;
     if (!room || a->text_jobs == SL_TEXT_QUEUE || sl_mailbox_put(a->jobs, &job->mail) != SL_OK) {
         sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);

@@ -132,7 +132,7 @@ static void detokenize(text_job *t, const sl_json *body) {
 static void run(sl__job *job) {
     text_job *t = (text_job *)job;
     sl_json body = {0};
-    t->status = sl__body_parse(t->body, t->body_len, &body, &t->error);
+    t->status = sl__body_parse(t->api, t->body, t->body_len, &body, &t->error);
     if (!t->status) t->status = sl_json_object(&body, &t->error);
     if (!t->status && t->back_to_text) detokenize(t, &body);
     else if (!t->status) tokenize(t, &body);

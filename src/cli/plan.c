@@ -20,12 +20,28 @@ const char *sl_kv_type_text(sl_kv_type t) { return t == SL_KV_F32 ? "float32" : 
 
 static int pages_for(int positions) { return (positions + SL_PAGE - 1) / SL_PAGE; }
 
+static uint64_t total(const sl_plan *p) { return p->kv + p->workspace + p->sequences + p->requests + SL_PLAN_FIXED; }
+
 static void measure(const sl_engine_config *g, sl_plan *p) {
     sl_engine_plan cost = sl_engine_plan_for(g);
     p->kv = cost.kv_bytes;
     p->workspace = cost.workspace_bytes;
     p->sequences = cost.sequence_bytes;
-    p->total_private = p->kv + p->workspace + p->sequences + SL_PLAN_FIXED;
+    p->requests = cost.request_bytes + p->api;
+    p->total_private = total(p);
+}
+
+/* What requests may take grows with the limit, up to the defaults: a small container keeps most of it for the model. */
+static uint64_t share(uint64_t limit, uint64_t part, uint64_t least, uint64_t most) {
+    uint64_t bytes = limit / part;
+    return bytes < least ? least : bytes > most ? most : bytes;
+}
+
+static void choose_budgets(sl_settings *s, sl_plan *p) {
+    uint64_t limit = p->machine.memory_limit;
+    if (!s->engine.request_memory) s->engine.request_memory = share(limit, 16, UINT64_C(16) << 20, UINT64_C(128) << 20);
+    if (!s->api.memory) s->api.memory = share(limit, 8, UINT64_C(28) << 20, UINT64_C(224) << 20);
+    p->api = sl_api_plan_for(s->api.memory).total;
 }
 
 /* KV pages: as asked; otherwise the lesser of ctx * max-sequences and half of what the limit leaves. */
@@ -37,7 +53,7 @@ static int choose_pages(const sl_settings *s, const sl_plan *p) {
         allowed = (uint64_t)s->kv_memory / p->page_bytes;
         wanted = allowed; /* exactly what was asked for */
     } else {
-        uint64_t other = p->workspace + p->sequences + SL_PLAN_FIXED;
+        uint64_t other = p->workspace + p->sequences + p->requests + SL_PLAN_FIXED;
         uint64_t limit = p->machine.memory_limit;
         uint64_t taken = p->weights_fit ? p->weights + other : other; /* weights that do not fit are read from disk anyway */
         allowed = limit > taken ? (limit - taken) / 2 / p->page_bytes : 0;
@@ -74,26 +90,27 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     sl_status chosen = choose_ctx(g, m, e); /* what the most positions cost is worked out in any case */
     p.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes;
     g->kv_pages = 1;
+    choose_budgets(s, &p);
     measure(g, &p);
     uint64_t limit = p.machine.memory_limit;
     p.weights_fit = p.weights + p.total_private <= limit;
     g->kv_pages = choose_pages(s, &p);
     if (g->kv_pages < pages_for(g->ctx) && !ctx_given) g->ctx = g->kv_pages * SL_PAGE; /* the context shrinks with the memory */
     measure(g, &p);
-    char kv[24], work[24], fixed[24], total[24], most[24];
+    char kv[24], work[24], asked[24], fixed[24], sum[24], most[24];
     if (g->kv_pages < 1 || g->kv_pages < pages_for(g->ctx) || p.total_private > limit) {
         uint64_t one = (uint64_t)pages_for(ctx_given ? g->ctx : SL_PAGE) * p.page_bytes;
         if (p.kv < one) p.kv = one;
-        p.total_private = p.kv + p.workspace + p.sequences + SL_PLAN_FIXED;
+        p.total_private = total(&p);
         *ret = p;
         if (chosen) return chosen;
         return sl_fail_param(e, SL_TOO_LONG, "kv-memory",
                              "does not fit: keys and values %s (one sequence of %d positions at least) + workspace and "
-                             "sequences %s + program %s = %s, the limit is %s; lower --ctx or --max-sequences, set "
+                             "sequences %s + requests %s + program %s = %s, the limit is %s; lower --ctx or --max-sequences, set "
                              "--kv-memory, or give more memory",
                              sl_bytes_text(p.kv, kv), g->ctx > 0 ? g->ctx : SL_PAGE,
-                             sl_bytes_text(p.workspace + p.sequences, work), sl_bytes_text(SL_PLAN_FIXED, fixed),
-                             sl_bytes_text(p.total_private, total), sl_bytes_text(limit, most));
+                             sl_bytes_text(p.workspace + p.sequences, work), sl_bytes_text(p.requests, asked),
+                             sl_bytes_text(SL_PLAN_FIXED, fixed), sl_bytes_text(p.total_private, sum), sl_bytes_text(limit, most));
     }
     p.weights_fit = p.weights + p.total_private <= limit;
     *ret = p;
@@ -114,7 +131,7 @@ static void print_model(const sl_model *m, sl_buffer *out) {
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out) {
     const sl_engine_config *g = &s->engine;
     const sl_machine *h = &p->machine;
-    char a[24], b[24], c[24], d[24], e[24];
+    char a[24], b[24], c[24], d[24], e[24], f[24];
     sl_buffer_printf(out, "sluice   %s, kernels %s (--tier)\n", SL_VERSION, sl_kernels()->tier);
     sl_buffer_printf(out, "cpu      %s: %d online, %d in the affinity mask, ", h->cpu_model[0] ? h->cpu_model : "unknown",
                      h->cpus_online, h->cpus_affinity);
@@ -122,9 +139,9 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
     else sl_buffer_puts(out, "no quota");
     sl_buffer_printf(out, "; %d thread%s (--threads)\n", g->threads, g->threads == 1 ? "" : "s");
     print_model(m, out);
-    sl_buffer_printf(out, "memory   weights %s (page cache) + keys and values %s + workspace %s + program %s, of %s (%s)\n",
+    sl_buffer_printf(out, "memory   weights %s (page cache) + keys and values %s + workspace %s + requests at most %s + program %s, of %s (%s)\n",
                      sl_bytes_text(p->weights, a), sl_bytes_text(p->kv, b), sl_bytes_text(p->workspace + p->sequences, c),
-                     sl_bytes_text(SL_PLAN_FIXED, d), sl_bytes_text(h->memory_limit, e),
+                     sl_bytes_text(p->requests, f), sl_bytes_text(SL_PLAN_FIXED, d), sl_bytes_text(h->memory_limit, e),
                      h->memory_limited ? "cgroup limit" : "the machine's");
     if (m->hp.window && m->hp.window < m->hp.context)
         sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",

@@ -12,6 +12,8 @@ typedef struct sl_plan {
     sl_machine machine;
     uint64_t weights;                       /* mapped, shared with the page cache */
     uint64_t kv, workspace, sequences;      /* private */
+    uint64_t requests;                      /* private, at most: prompts, output, JSON; more requests are refused */
+    uint64_t api;                           /* of them: texts, documents and answers, sl_api_plan_for */
     uint64_t total_private;
     uint64_t page_bytes;                    /* of one KV page, all layers */
     bool weights_fit;                       /* weights and private memory together are below the limit */

@@ -55,6 +55,7 @@ static void setup(void) {
 }
 
 #define MB ((size_t)1 << 20)
+#define TEXT_BYTES (sl__api_bounds(s.api).texts)
 
 /* While the first runs, a long one and short ones come: the short ones pass, the long one is not forgotten. */
 START_TEST(short_texts_pass_long_ones) {
@@ -114,7 +115,7 @@ START_TEST(bytes_and_jobs_are_bounded) {
     setup();
     static note many[SL_TEXT_QUEUE + 1];
     sl_error e;
-    note first = make_note(0, 1, 1), large = make_note(1, SL_TEXT_BYTES, 0), small = make_note(2, SL_TEXT_BYTES - 2, 0);
+    note first = make_note(0, 1, 1), large = make_note(1, TEXT_BYTES, 0), small = make_note(2, TEXT_BYTES - 2, 0);
     submit(&first);
     sem_wait(&begun);
     ck_assert_int_eq(sl__text_submit(s.api, &large.job, &e), SL_FULL);

@@ -121,8 +121,10 @@ START_TEST(the_lines_say_what_was_chosen) {
     sl_plan p;
     sl_buffer out = {0};
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_uint_eq(p.requests, s.engine.request_memory + sl_api_plan_for(s.api.memory).total); /* Promise 4 */
+    ck_assert_uint_eq(p.total_private, p.kv + p.workspace + p.sequences + p.requests + SL_PLAN_FIXED);
     sl_plan_print(&s, m, &p, &out);
-    for (const char **w = (const char *[]){"--threads", "--tier", "--ctx", "--kv-memory", "8 experts", "qwen3_moe", NULL}; *w; w++)
+    for (const char **w = (const char *[]){"--threads", "--tier", "--ctx", "--kv-memory", "8 experts", "qwen3_moe", "requests at most", NULL}; *w; w++)
         ck_assert_msg(strstr(sl_buffer_text(&out), *w), "%s", *w);
     char text[24];
     ck_assert_str_eq(sl_bytes_text(1536, text), "1.5 KiB");

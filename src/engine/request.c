@@ -265,7 +265,7 @@ sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_r
     for (int i = 0; i < s->prompts; i++) r->prompt_tokens += (int64_t)s->prompt_len[i];
     snprintf(r->id, sizeof r->id, "%s", s->id ? s->id : "");
     r->arena = sl_arena_new();
-    size_t ring;
+    size_t ring = 0;
     st = r->arena ? reserve(r, r->engine, s, &ring, e) : no_memory(e);
     if (st) goto fail;
     if (!copy_stops(r, s) || !find_special(r, engine->config.tokenizer) || !ban(r, engine) || !make_sequences(r, engine, s)) {

@@ -17,6 +17,7 @@ static const struct command {
     {"run", SL_CMD_RUN, sl_run, "MODEL PROMPT [options]", "one completion to the terminal"},
     {"bench", SL_CMD_BENCH, sl_bench, "MODEL [options]", "how fast, and how near to what the machine allows"},
     {"inspect", SL_CMD_INSPECT, sl_inspect, "MODEL [options]", "say what a model is and what it will cost"},
+    {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -11,5 +11,6 @@ int sl_serve(sl_settings *s);
 int sl_run(sl_settings *s);
 int sl_bench(sl_settings *s);
 int sl_inspect(sl_settings *s);
+int sl_convert_command(sl_settings *s);
 
 #endif

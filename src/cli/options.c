@@ -43,6 +43,7 @@ typedef struct option {
 #define R SL_CMD_RUN
 #define B SL_CMD_BENCH
 #define I SL_CMD_INSPECT
+#define C SL_CMD_CONVERT
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
@@ -70,7 +71,7 @@ static const option options[] = {
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
-    {"threads", S | R | B, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
+    {"threads", S | R | B | C, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
     {"worker-nice", S | R | B, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
@@ -86,6 +87,10 @@ static const option options[] = {
     {"min-p", R, REAL, AT(min_p), 0, 1, "0", "X", NULL, "drop tokens below this share of the likeliest"},
     {"seed", R, LONG, AT(seed), -9.2e18, 9.2e18, "0", "N", NULL, "seed of the random choice"},
     {"stats", R, FLAG, AT(stats), 0, 1, "", "", NULL, "say afterwards how fast it was and which experts ran"},
+    {"type", C, TEXT, AT(type), 0, 0, "", "TYPE", NULL, "of the new file: f32, f16, bf16, q8_0, q4_0, q4_1, q4_k_s, q4_k_m, q6_k"},
+    {"split-size", C, SIZE, AT(split_size), 0, 1e15, "", "SIZE", NULL, "weights in a file at most: DST-00001-of-0000N.gguf, ..."},
+    {"imatrix", C, TEXT, AT(imatrix), 0, 0, "", "FILE", NULL, "importance of each column, as llama-imatrix writes it"},
+    {"force", C, FLAG, AT(force), 0, 1, "", "", NULL, "replace a file that is there"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
@@ -93,6 +98,7 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef R
 #undef B
 #undef I
+#undef C
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {
@@ -335,12 +341,12 @@ fail:
     return st;
 }
 
-/* Takes the options of the command line and its positional arguments (MODEL, for `run` PROMPT too). only_config: takes
+/* Takes the options of the command line and its positional arguments (MODEL, for `run` PROMPT and for `convert` DST too). only_config: takes
  * --config alone, since the file is read before the other options win over it. */
 static sl_status from_arguments(unsigned command, int argc, char **argv, bool only_config, sl_settings *s, bool *ret_help,
                                 sl_error *e) {
     const char *positional[2] = {NULL, NULL};
-    int most = command == SL_CMD_RUN ? 2 : 1, count = 0;
+    int most = command == SL_CMD_RUN || command == SL_CMD_CONVERT ? 2 : 1, count = 0;
     bool plain = false;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
@@ -379,7 +385,7 @@ static sl_status from_arguments(unsigned command, int argc, char **argv, bool on
     }
     if (only_config) return SL_OK;
     if (positional[0]) s->model = positional[0];
-    s->prompt = positional[1];
+    *(command == SL_CMD_CONVERT ? &s->destination : &s->prompt) = positional[1];
     return SL_OK;
 }
 

@@ -17,12 +17,13 @@
 #include <stdint.h>
 
 /* Which subcommands know an option. */
-enum { SL_CMD_SERVE = 1, SL_CMD_RUN = 2, SL_CMD_BENCH = 4, SL_CMD_INSPECT = 8 };
+enum { SL_CMD_SERVE = 1, SL_CMD_RUN = 2, SL_CMD_BENCH = 4, SL_CMD_INSPECT = 8, SL_CMD_CONVERT = 16 };
 
 /* What the options fill: each folder's own configuration, and what only the wiring needs. */
 typedef struct sl_settings {
     const char *model;  /* first positional argument, or the key "model" */
     const char *prompt; /* second positional argument of `run` */
+    const char *destination; /* … of `convert` */
     const char *config_file;
     sl_engine_config engine; /* threads 0: as the machine allows; ctx 0 and kv_pages 0: planned */
     sl_http_config http;
@@ -40,6 +41,10 @@ typedef struct sl_settings {
     int64_t max_tokens, top_k, seed;
     double temperature, top_p, min_p;
     bool stats;
+    /* convert */
+    const char *type, *imatrix;
+    int64_t split_size;
+    bool force;
     sl_arena *arena; /* owns the strings */
 } sl_settings;
 

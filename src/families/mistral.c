@@ -4,6 +4,7 @@
 
 const sl_family sl__family_mistral = {
     .name = "mistral",
+    .gguf_as = "llama",
     .hf_type = "mistral",
     .rope_style = SL_ROPE_HALF,
     .default_window = 4096,

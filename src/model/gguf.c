@@ -115,6 +115,7 @@ static sl_status read_keys(reader *r, uint64_t count, sl__gguf *g, sl_arena *are
         sl_status s = read_string(r, "a key", MAX_KEY, &key, e);
         if (s == SL_OK && key.len == 0) s = sl_fail(e, SL_FORMAT, "the key is empty");
         if (s == SL_OK) s = read_value(r, &value, e);
+        value.end = r->data + r->pos;
         if (s != SL_OK) return sl_error_prefix(e, "key-value %" PRIu64 " of %" PRIu64, i + 1, count);
         if (g->keys.count == cap) {
             cap = cap ? cap * 2 : 64;

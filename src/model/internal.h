@@ -80,6 +80,7 @@ typedef struct sl__gguf_value {
     uint8_t element; /* of an array */
     uint64_t count;  /* elements of an array, else 1 */
     const uint8_t *data; /* the value, or the first element; a string begins with its length */
+    const uint8_t *end;
 } sl__gguf_value;
 
 typedef struct sl__gguf {
@@ -144,6 +145,7 @@ typedef struct sl__open {
     sl__tensors tensors;
     sl__declared declared;
     sl_vocab_source vocab;
+    sl__gguf gguf; /* no keys: a folder */
     sl_notes notes;
     sl_layer *layer; /* model.layer, writable */
 } sl__open;

@@ -77,9 +77,19 @@ typedef struct sl_tensor_entry {
     uint64_t shape[4];       /* output features first (row-major) */
     uint64_t bytes;
     const char *file;
+    const uint8_t *data;
     bool used;               /* bound to something that the forward pass reads */
 } sl_tensor_entry;
 bool sl_model_tensor(const sl_model *m, int i, sl_tensor_entry *ret);
+
+/* Key-values of a GGUF file as they stand in it, for convert: entry i, false past the last; a folder has none. */
+typedef struct sl_key_entry {
+    const char *key;
+    size_t key_len;
+    const uint8_t *bytes; /* [size] u32 type, then the value */
+    size_t size;
+} sl_key_entry;
+bool sl_model_key(const sl_model *m, int i, sl_key_entry *ret);
 
 /* The vocabulary, for text/. What it points to lies in the mapping or the model's arena. */
 const sl_vocab_source *sl_model_vocab(const sl_model *m);

@@ -61,6 +61,7 @@ static sl_status open_gguf(sl__open *o, const char *path, sl_error *e) {
     sl_status s = sl__gguf_open(o, path, &g, e);
     if (s != SL_OK) return s;
     o->model.container = "gguf";
+    o->gguf = g;
     s = sl__gguf_hparams(&g, o, e);
     if (s == SL_OK) s = sl__gguf_vocab(&g, o->arena, &o->vocab, &o->notes, e);
     if (s == SL_OK) s = sl__bind(o, true, e);

@@ -192,6 +192,9 @@ typedef struct sl__pre {
 } sl__pre;
 const sl__pre *sl__pre_find(const char *name); /* NULL: unknown */
 void sl__pre_names(sl_buffer *out);
+/* A name that stands for what the tokenizer does, in the arena; NULL: there is none. *ret_space: it would be that but for a
+ * space that is put before each text. */
+const char *sl__pre_name(const sl_tokenizer *t, sl_arena *arena, bool *ret_space);
 
 /* bpe.c */
 sl_status sl__word(struct sl__encoder *en, const char *word, size_t len);

@@ -130,3 +130,28 @@ void sl__pre_names(sl_buffer *out) {
         sl_buffer_puts(out, table[i].names);
     }
 }
+
+/* Does the row stand for what the tokenizer does? ret_space: but for a space that is put before the text. */
+static bool stands_for(const sl__pre *pre, const sl_tokenizer *t, bool *ret_space) {
+    size_t patterns = 0, most = sizeof pre->pattern / sizeof *pre->pattern;
+    *ret_space = false;
+    if (t->normalizers != (pre->nfc ? 1 : 0) || (pre->nfc && t->normalizer[0].kind != SL__NFC) || t->ignore_merges != pre->ignore_merges)
+        return false;
+    for (int i = 0; i < t->splitters; i++) {
+        const sl__splitter *sp = &t->splitter[i];
+        if (sp->kind == SL__PREFIX_SPACE && i == 0) {
+            *ret_space = true;
+            continue;
+        }
+        if (sp->kind != SL__SPLIT || !sp->keep_gaps || !sp->keep_matches) return false;
+        if (patterns == most || !pre->pattern[patterns] || strcmp(pre->pattern[patterns], sp->pattern) != 0) return false;
+        patterns++;
+    }
+    return patterns == most || !pre->pattern[patterns];
+}
+
+const char *sl__pre_name(const sl_tokenizer *t, sl_arena *arena, bool *ret_space) {
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (stands_for(&table[i], t, ret_space)) return sl_arena_copy(arena, SL_MEM_VOCABULARY, table[i].names, strcspn(table[i].names, " "));
+    return NULL;
+}

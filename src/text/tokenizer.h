@@ -14,6 +14,7 @@
 #ifndef SL_TEXT_TOKENIZER_H
 #define SL_TEXT_TOKENIZER_H
 
+#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/notes.h"
@@ -30,6 +31,11 @@ sl_tokenizer *sl_tokenizer_free(sl_tokenizer *t);
 
 /* What was odd about the vocabulary and was passed over, for the user to read. The tokenizer owns it. */
 const sl_notes *sl_tokenizer_notes(const sl_tokenizer *t);
+
+/* The vocabulary of a folder, from which t was opened, in GGUF's form (a source for sl_tokenizer_open): what it points to lies
+ * in the arena. SL_UNSUPPORTED says what GGUF has no form for; smaller things are noted. */
+sl_status sl_tokenizer_to_gguf(const sl_tokenizer *t, const sl_vocab_source *folder, sl_arena *arena, sl_vocab_source *ret,
+                               sl_notes *notes, sl_error *e);
 
 /* What encode does with text that spells a special token. */
 typedef enum sl_markup {

@@ -1,0 +1,193 @@
+/* The key-values of a new file. Of a GGUF file they are taken over byte by byte, but for those that speak of its types and
+ * parts; of a folder they are made from the hyperparameters, in the spelling and with the value types that llama.cpp wants
+ * (it refuses others: counts are u32, factors f32). */
+#include "convert/internal.h"
+
+#include "base/fmath.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { U16 = 2, U32 = 4, I32 = 5, F32 = 6, BOOL = 7, STRING = 8, ARRAY = 9 }; /* GGUF's value types */
+
+void sl__put_bytes(sl__keys *k, const void *data, size_t len) { sl_buffer_append(&k->bytes, data, len); }
+
+void sl__put_text(sl__keys *k, const char *text, size_t len) {
+    uint64_t n = len;
+    sl__put_bytes(k, &n, sizeof n);
+    sl__put_bytes(k, text, len);
+}
+
+static void put_key(sl__keys *k, const char *key, uint32_t type) {
+    sl__put_text(k, key, strlen(key));
+    sl__put_bytes(k, &type, sizeof type);
+    k->count++;
+}
+
+static void put(sl__keys *k, const char *key, uint32_t type, const void *value, size_t size) {
+    put_key(k, key, type);
+    sl__put_bytes(k, value, size);
+}
+
+void sl__put_u16(sl__keys *k, const char *key, uint16_t x) { put(k, key, U16, &x, sizeof x); }
+void sl__put_u32(sl__keys *k, const char *key, uint32_t x) { put(k, key, U32, &x, sizeof x); }
+void sl__put_i32(sl__keys *k, const char *key, int32_t x) { put(k, key, I32, &x, sizeof x); }
+void sl__put_float(sl__keys *k, const char *key, float x) { put(k, key, F32, &x, sizeof x); }
+void sl__put_bool(sl__keys *k, const char *key, bool x) { put(k, key, BOOL, &(uint8_t){x}, 1); }
+
+void sl__put_string(sl__keys *k, const char *key, const char *text) {
+    put_key(k, key, STRING);
+    sl__put_text(k, text, strlen(text));
+}
+
+void sl__put_array(sl__keys *k, const char *key, uint32_t element_type, uint64_t count) {
+    put_key(k, key, ARRAY);
+    sl__put_bytes(k, &element_type, sizeof element_type);
+    sl__put_bytes(k, &count, sizeof count);
+}
+
+/* Is it `exact`, or does it begin with `prefix` (which ends with a dot)? */
+static bool key_is(const sl_key_entry *x, const char *name) {
+    size_t n = strlen(name);
+    return name[n - 1] == '.' ? x->key_len > n && memcmp(x->key, name, n) == 0 : x->key_len == n && memcmp(x->key, name, n) == 0;
+}
+
+/* Everything but what the new file says for itself: its types, alignment and parts, and what its codes were weighted by. */
+static void take_over(const sl_model *m, sl__keys *k) {
+    static const char *const own[] = {"general.file_type", "general.quantization_version", "general.alignment", "split.", "quantize."};
+    sl_key_entry x;
+    for (int i = 0; sl_model_key(m, i, &x); i++) {
+        bool skip = false;
+        for (size_t j = 0; j < sizeof own / sizeof *own; j++) skip = skip || key_is(&x, own[j]);
+        if (skip) continue;
+        sl__put_text(k, x.key, x.key_len);
+        sl__put_bytes(k, x.bytes, x.size);
+        k->count++;
+    }
+}
+
+/* "ARCH.name" */
+static const char *below(char buf[128], const char *arch, const char *name) {
+    snprintf(buf, 128, "%s.%s", arch, name);
+    return buf;
+}
+
+const char *sl__architecture(const sl_family *f) { return f->gguf_arch ? f->gguf_arch : f->gguf_as; }
+
+static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
+    const sl_hparams *hp = &m->hp;
+    char b[128];
+    sl__put_u32(k, below(b, arch, "vocab_size"), (uint32_t)hp->vocab);
+    sl__put_u32(k, below(b, arch, "context_length"), (uint32_t)hp->context);
+    sl__put_u32(k, below(b, arch, "embedding_length"), (uint32_t)hp->width);
+    sl__put_u32(k, below(b, arch, "block_count"), (uint32_t)hp->layers);
+    sl__put_u32(k, below(b, arch, "feed_forward_length"), (uint32_t)(hp->ff ? hp->ff : hp->expert_ff));
+    sl__put_u32(k, below(b, arch, "attention.head_count"), (uint32_t)hp->heads);
+    sl__put_u32(k, below(b, arch, "attention.head_count_kv"), (uint32_t)hp->kv_heads);
+    sl__put_u32(k, below(b, arch, "attention.key_length"), (uint32_t)hp->head_dim);
+    sl__put_u32(k, below(b, arch, "attention.value_length"), (uint32_t)hp->head_dim);
+    sl__put_float(k, below(b, arch, "attention.layer_norm_rms_epsilon"), hp->norm_eps);
+    if (hp->window) sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)hp->window);
+    if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
+}
+
+static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
+    const sl_hparams *hp = &m->hp;
+    const sl_family *f = m->family;
+    char b[128];
+    sl__put_u32(k, below(b, arch, "expert_count"), (uint32_t)hp->experts);
+    sl__put_u32(k, below(b, arch, "expert_used_count"), (uint32_t)hp->experts_used);
+    /* Where a family's config has one width for both, so has its architecture. */
+    if (strcmp(f->hf_expert_ff_key, "intermediate_size") != 0)
+        sl__put_u32(k, below(b, arch, "expert_feed_forward_length"), (uint32_t)hp->expert_ff);
+    if (hp->shared_ff) sl__put_u32(k, below(b, arch, "expert_shared_feed_forward_length"), (uint32_t)hp->shared_ff);
+    if (hp->router_norm == f->router_norm) return;
+    sl__put_bool(k, below(b, arch, "expert_weights_norm"), hp->router_norm == SL_ROUTER_SUM);
+    sl_notes_add(notes, "%s: the experts' weights are %s, which llama.cpp does not expect of \"%s\": it will answer otherwise", m->path,
+                 hp->router_norm == SL_ROUTER_SUM ? "divided by their sum" : "not divided by their sum", arch);
+}
+
+/* yarn's own factor on cosine and sine is 1 + 0.1 ln(factor); a file says what to multiply that by. */
+static void put_attention_factor(const sl_hparams *hp, const char *arch, sl__keys *k) {
+    double own = hp->rope_scaling == SL_ROPE_YARN ? 1 + 0.1 * (hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0) : 1;
+    char b[128];
+    float factor = (float)((double)hp->rope_attention / own), best = factor;
+    if (hp->rope_attention == (float)own) return;
+    for (int i = -4; i <= 4; i++) { /* the float that a reader multiplies to exactly this one, if there is one */
+        uint32_t bits;
+        float near;
+        memcpy(&bits, &factor, sizeof bits);
+        bits += (uint32_t)i;
+        memcpy(&near, &bits, sizeof near);
+        if ((float)((double)near * own) == hp->rope_attention) best = near;
+    }
+    sl__put_float(k, below(b, arch, "rope.scaling.attn_factor"), best);
+}
+
+static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_error *e) {
+    const sl_hparams *hp = &m->hp;
+    char b[128];
+    sl__put_u32(k, below(b, arch, "rope.dimension_count"), (uint32_t)hp->rope_dims);
+    sl__put_float(k, below(b, arch, "rope.freq_base"), hp->rope_theta);
+    put_attention_factor(hp, arch, k);
+    if (hp->rope_scaling == SL_ROPE_LINEAR || hp->rope_scaling == SL_ROPE_YARN) {
+        sl__put_string(k, below(b, arch, "rope.scaling.type"), hp->rope_scaling == SL_ROPE_YARN ? "yarn" : "linear");
+        sl__put_float(k, below(b, arch, "rope.scaling.factor"), hp->rope_factor);
+    }
+    if (hp->rope_scaling != SL_ROPE_YARN) return SL_OK; /* llama3 is in the tensor rope_freqs */
+    if (!hp->rope_truncate)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: yarn without rounded corners (truncate: false) is nothing that GGUF can say", m->path);
+    sl__put_u32(k, below(b, arch, "rope.scaling.original_context_length"), (uint32_t)hp->rope_original);
+    if (hp->rope_high != 32) sl__put_float(k, below(b, arch, "rope.scaling.yarn_beta_fast"), hp->rope_high);
+    if (hp->rope_low != 1) sl__put_float(k, below(b, arch, "rope.scaling.yarn_beta_slow"), hp->rope_low);
+    return SL_OK;
+}
+
+/* generation_config.json's defaults, which peers carry as well. */
+static sl_status put_sampling(const sl_vocab_source *v, sl__keys *k, sl_error *e) {
+    static const struct {
+        const char *from, *to;
+    } floats[] = {{"temperature", "general.sampling.temp"}, {"top_p", "general.sampling.top_p"}, {"min_p", "general.sampling.min_p"},
+                  {"repetition_penalty", "general.sampling.penalty_repeat"}};
+    sl_json top, at;
+    if (!v->generation_config_json) return SL_OK;
+    sl_status s = sl_json_parse_python(v->generation_config_json, v->generation_config_json_len, "generation_config.json", &top, e);
+    if (s != SL_OK) return s;
+    int64_t top_k = -1;
+    s = sl_json_opt_int(&top, "top_k", 0, INT32_MAX, &top_k, e);
+    if (s == SL_OK && top_k >= 0) sl__put_i32(k, "general.sampling.top_k", (int32_t)top_k);
+    for (size_t i = 0; i < sizeof floats / sizeof *floats && s == SL_OK; i++) {
+        double x = 0;
+        if (!sl_json_get(&top, floats[i].from, &at)) continue;
+        s = sl_json_float(&at, -1e30, 1e30, &x, e);
+        if (s == SL_OK) sl__put_float(k, floats[i].to, (float)x);
+    }
+    json_decref(top.v);
+    return s;
+}
+
+static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error *e) {
+    const char *arch = sl__architecture(m->family);
+    if (!arch) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
+    sl__put_string(k, "general.architecture", arch);
+    sl__put_string(k, "general.type", "model");
+    sl__put_string(k, "general.name", m->name);
+    sl_status s = put_sampling(sl_model_vocab(m), k, e);
+    put_sizes(m, arch, k);
+    if (m->hp.experts) put_experts(m, arch, k, notes);
+    if (m->hp.qkv_clip != 0) sl_notes_add(notes, "%s: q, k and v are clipped, which llama.cpp does not do for \"%s\"", m->path, arch);
+    return s == SL_OK ? put_rope(m, arch, k, e) : s;
+}
+
+sl_status sl__keys_model(const sl__plan *p, const sl__mix *mix, sl__keys *k, sl_notes *notes, sl_error *e) {
+    bool quantised = false;
+    sl_status s = SL_OK;
+    if (strcmp(p->model->container, "gguf") == 0) take_over(p->model, k);
+    else s = make(p->model, k, notes, e);
+    if (s != SL_OK) return s;
+    for (int i = 0; i < p->count; i++) quantised = quantised || sl_types[p->out[i].type].quantised;
+    sl__put_u32(k, "general.file_type", (uint32_t)mix->file_type);
+    if (quantised) sl__put_u32(k, "general.quantization_version", 2);
+    return SL_OK;
+}

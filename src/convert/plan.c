@@ -1,0 +1,189 @@
+/* From an open model to the tensors of a new file. The model is bound already: both containers, every spelling of experts
+ * (one tensor each, stacked, gate and up in one) come out as the same list, in the names that llama.cpp reads. */
+#include "convert/internal.h"
+
+#include "base/checked.h"
+#include "base/fmath.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static sl__out *add(sl__plan *p, sl__part part, int layer, const char *name, const char *suffix) {
+    sl__out *o = &p->out[p->count++];
+    *o = (sl__out){.part = part, .layer = layer, .slices = 1};
+    if (layer >= 0) snprintf(o->name, sizeof o->name, "blk.%d.%s.%s", layer, name, suffix);
+    else snprintf(o->name, sizeof o->name, "%s.%s", name, suffix);
+    return o;
+}
+
+static void add_matrix(sl__plan *p, sl__part part, int layer, const char *name, const sl_matrix *m, int heads) {
+    sl__out *o = add(p, part, layer, name, "weight");
+    o->slice = m;
+    o->dims = 2;
+    o->heads = heads;
+}
+
+/* The rows of a head in GGUF's order for the llama architecture: file row 2j + s is row s * d/2 + j of the checkpoint. */
+int sl__permuted_row(int row, int head_dim) {
+    int head = row / head_dim, i = row % head_dim;
+    return head * head_dim + i % 2 * (head_dim / 2) + i / 2;
+}
+
+/* n floats, as a matrix of one row; heads: reordered like the rows of the matrix whose bias they are. */
+static sl_status add_vector(sl__plan *p, int layer, const char *name, const char *suffix, const float *x, int n, int heads, sl_error *e) {
+    if (!x) return SL_OK;
+    sl_matrix *m = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *m);
+    float *copy = heads ? sl_arena_array(p->arena, SL_MEM_METADATA, (size_t)n, sizeof *copy) : NULL;
+    if (!m || (heads && !copy)) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    for (int i = 0; heads && i < n; i++) copy[i] = x[sl__permuted_row(i, n / heads)];
+    *m = (sl_matrix){.data = (const uint8_t *)(heads ? copy : x), .stride = (size_t)n * sizeof *x, .rows = 1, .cols = n, .type = SL_TYPE_F32};
+    sl__out *o = add(p, SL__PART_VECTOR, layer, name, suffix);
+    o->slice = m;
+    o->dims = 1;
+    return SL_OK;
+}
+
+/* What the base frequencies are divided by, so that they become those of llama3 scaling, where the file has the scaling's
+ * parameters. The divisor is the one of which this server makes the same frequency, to the bit, if there is one. */
+static sl_status rope_divisors(sl__plan *p, const float **ret, sl_error *e) {
+    const sl_hparams *hp = &p->model->hp;
+    *ret = p->model->rope_divisors;
+    if (*ret || hp->rope_scaling != SL_ROPE_LLAMA3) return SL_OK;
+    float *divisor = sl_arena_array(p->arena, SL_MEM_METADATA, (size_t)hp->rope_dims / 2, sizeof *divisor);
+    if (!divisor) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    for (int j = 0; j < hp->rope_dims / 2; j++) {
+        float f = 1 / sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims);
+        float original = (float)hp->rope_original, wavelength = 6.283185307179586f / f;
+        float smooth = (original / wavelength - hp->rope_low) / (hp->rope_high - hp->rope_low);
+        float scaled = (1 - smooth) * f / hp->rope_factor + smooth * f;
+        divisor[j] = wavelength < original / hp->rope_high ? 1 : wavelength > original / hp->rope_low ? hp->rope_factor : f / scaled;
+        if (divisor[j] == 1 || divisor[j] == hp->rope_factor) continue;
+        const float middle = divisor[j];
+        for (int ulp = -4; ulp <= 4 && f / divisor[j] != scaled; ulp++) {
+            uint32_t bits;
+            memcpy(&bits, &middle, sizeof bits);
+            bits += (uint32_t)ulp;
+            memcpy(&divisor[j], &bits, sizeof bits);
+        }
+        if (f / divisor[j] != scaled) divisor[j] = middle;
+    }
+    *ret = divisor;
+    return SL_OK;
+}
+
+static void add_experts(sl__plan *p, int i) {
+    const sl_layer *l = &p->model->layer[i];
+    const struct {
+        const char *name;
+        sl__part part;
+        const sl_matrix *first;
+    } all[] = {{"ffn_gate_exps", SL__PART_GATE, &l->experts[0].gate}, {"ffn_up_exps", SL__PART_UP, &l->experts[0].up},
+               {"ffn_down_exps", SL__PART_DOWN, &l->experts[0].down}};
+    for (int j = 0; j < 3; j++) {
+        add_matrix(p, all[j].part, i, all[j].name, all[j].first, 0);
+        p->out[p->count - 1].dims = 3;
+        p->out[p->count - 1].slices = p->model->hp.experts;
+        p->out[p->count - 1].step = sizeof(sl_ffn_weights);
+    }
+}
+
+static void add_dense(sl__plan *p, int i, const sl_ffn_weights *f, const char *gate, const char *up, const char *down) {
+    add_matrix(p, SL__PART_GATE, i, gate, &f->gate, 0);
+    add_matrix(p, SL__PART_UP, i, up, &f->up, 0);
+    add_matrix(p, SL__PART_DOWN, i, down, &f->down, 0);
+}
+
+static sl_status add_layer(sl__plan *p, int i, bool permute, sl_error *e) {
+    const sl_hparams *hp = &p->model->hp;
+    const sl_layer *l = &p->model->layer[i];
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim, q_heads = permute ? hp->heads : 0, kv_heads = permute ? hp->kv_heads : 0;
+    bool full = hp->qk_norm == SL_QK_NORM_FULL;
+    sl_status s = add_vector(p, i, "attn_norm", "weight", l->attn_norm, hp->width, 0, e);
+    add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
+    if (s == SL_OK) s = add_vector(p, i, "attn_q", "bias", l->q_bias, q, q_heads, e);
+    add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
+    if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
+    add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
+    if (s == SL_OK) s = add_vector(p, i, "attn_v", "bias", l->v_bias, kv, 0, e);
+    add_matrix(p, SL__PART_O, i, "attn_output", &l->o, 0);
+    if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "ffn_norm", "weight", l->ffn_norm, hp->width, 0, e);
+    if (s != SL_OK || !hp->sparse[i]) {
+        add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
+        return s;
+    }
+    add_matrix(p, SL__PART_ROUTER, i, "ffn_gate_inp", &l->router, 0);
+    add_experts(p, i);
+    if (l->shared.gate.data) {
+        add_dense(p, i, &l->shared, "ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp");
+        s = add_vector(p, i, "ffn_gate_inp_shexp", "weight", l->shared_gate, hp->width, 0, e);
+    }
+    return s;
+}
+
+sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
+    enum { MOST_IN_LAYER = 24, MOST_OUTSIDE = 4 };
+    sl__plan p = {.model = m, .arena = arena};
+    const float *divisors = NULL;
+    p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
+    if (!p.out) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    const char *arch = sl__architecture(m->family);
+    const sl_family *target = arch ? sl_family_by_gguf(arch, m->family->routed) : NULL;
+    if (!target) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
+    /* In a GGUF file of that architecture the rows stand reordered already. */
+    bool permute = target->gguf_qk_permuted && strcmp(m->container, "gguf") != 0;
+    add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);
+    sl_status s = rope_divisors(&p, &divisors, e);
+    if (s == SL_OK) s = add_vector(&p, -1, "rope_freqs", "weight", divisors, m->hp.rope_dims / 2, 0, e);
+    for (int i = 0; i < m->hp.layers && s == SL_OK; i++) s = add_layer(&p, i, permute, e);
+    if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "weight", m->output_norm, m->hp.width, 0, e);
+    if (!m->hp.tied) add_matrix(&p, SL__PART_OUTPUT, -1, "output", &m->output, 0);
+    if (s == SL_OK) *ret = p;
+    return s;
+}
+
+/* Vectors are float32. A router stays what it is, but out of a folder becomes float32, as peers' converter makes it. */
+static sl_type type_of(const sl__plan *p, const sl__out *o, const sl__mix *mix, bool important, const char **ret_wanted) {
+    *ret_wanted = NULL;
+    if (o->part == SL__PART_VECTOR) return SL_TYPE_F32;
+    if (o->part == SL__PART_ROUTER) return strcmp(p->model->container, "gguf") == 0 ? o->slice->type : SL_TYPE_F32;
+    return sl__mix_type(mix, &p->model->hp, o->part, o->layer, o->slice->cols, important, ret_wanted);
+}
+
+static sl_status measure(sl__plan *p, sl__out *o, sl_error *e) {
+    const sl_type_info *t = &sl_types[o->type];
+    size_t bytes;
+    if (!sl_mul((size_t)(o->slice->cols / t->block_values), (size_t)t->block_bytes, &bytes) || !sl_mul(bytes, (size_t)o->slice->rows, &bytes) ||
+        !sl_mul(bytes, (size_t)o->slices, &bytes) || !sl_add((size_t)p->bytes, bytes, &(size_t){0}))
+        return sl_fail(e, SL_TOO_LARGE, "tensor \"%s\" would have more bytes than can be counted", o->name);
+    o->bytes = bytes;
+    p->bytes += bytes;
+    for (int i = 0; i < o->slices; i++) {
+        sl_type from = sl__out_slice(o, i)->type;
+        if (sl_types[from].quantised && from != o->type) o->requantised = true;
+    }
+    return SL_OK;
+}
+
+sl_status sl__plan_types(sl__plan *p, const sl__mix *mix, bool important, uint64_t split_size, sl_error *e) {
+    uint64_t offset = 0, padded;
+    p->bytes = 0;
+    p->files = 1;
+    for (int i = 0; i < p->count; i++) {
+        sl__out *o = &p->out[i];
+        o->type = type_of(p, o, mix, important, &o->wanted);
+        sl_status s = measure(p, o, e);
+        if (s != SL_OK) return s;
+        padded = (o->bytes + SL__ALIGNMENT - 1) / SL__ALIGNMENT * SL__ALIGNMENT;
+        if (split_size && offset && offset + padded > split_size) {
+            p->files++;
+            offset = 0;
+        }
+        o->file = p->files - 1;
+        o->offset = offset;
+        offset += padded;
+    }
+    return SL_OK;
+}

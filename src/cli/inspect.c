@@ -64,6 +64,17 @@ static void put_text_or_null(const char *key, const char *value, sl_buffer *out)
     else sl_buffer_printf(out, "\"%s\":null,", key);
 }
 
+/* "private":{"keys_and_values":123,…}, */
+static void put_private(const sl_plan *p, sl_buffer *out) {
+    sl_buffer_puts(out, "\"private\":{");
+    for (int i = 0; i < SL_PLAN_LINES; i++) {
+        sl_buffer_puts(out, i ? ",\"" : "\"");
+        for (const char *c = sl_plan_names[i]; *c; c++) sl_buffer_append(out, *c == ' ' ? "_" : c, 1);
+        sl_buffer_printf(out, "\":%llu", (unsigned long long)p->bytes[i]);
+    }
+    sl_buffer_puts(out, "},");
+}
+
 static void print_json_plan(const inspected *x, sl_buffer *out) {
     const sl_settings *s = x->s;
     const sl_plan *p = &x->plan;
@@ -74,11 +85,14 @@ static void print_json_plan(const inspected *x, sl_buffer *out) {
     sl_buffer_printf(out,
                      "\"plan\":{\"threads\":%d,\"tier\":\"%s\",\"ctx\":%d,\"kv_type\":\"%s\",\"kv_pages\":%d,\"page_positions\":%d,"
                      "\"weights_bytes\":%llu,\"kv_bytes\":%llu,\"workspace_bytes\":%llu,\"sequences_bytes\":%llu,"
-                     "\"limit_bytes\":%llu,\"weights_fit\":%s,\"refused\":",
+                     "\"private_bytes\":%llu,\"limit_bytes\":%llu,\"weights_fit\":%s,",
                      s->engine.threads, sl_kernels()->tier, s->engine.ctx, s->kv_type, s->engine.kv_pages, SL_PAGE,
-                     (unsigned long long)p->weights, (unsigned long long)p->kv, (unsigned long long)p->workspace,
-                     (unsigned long long)p->sequences, (unsigned long long)p->machine.memory_limit,
+                     (unsigned long long)p->weights, (unsigned long long)p->bytes[SL_PLAN_KV],
+                     (unsigned long long)p->bytes[SL_PLAN_WORKSPACE], (unsigned long long)p->bytes[SL_PLAN_SEQUENCES],
+                     (unsigned long long)p->total_private, (unsigned long long)p->machine.memory_limit,
                      p->weights_fit ? "true" : "false");
+    put_private(p, out);
+    sl_buffer_puts(out, "\"refused\":");
     if (x->refused) sl_buffer_json(out, x->refused, strlen(x->refused));
     else sl_buffer_puts(out, "null");
     sl_buffer_puts(out, "},");
@@ -158,6 +172,7 @@ int sl_inspect(sl_settings *s) {
     x.whole = st == SL_OK;
     if (x.whole) {
         st = sl_tokenizer_open(sl_model_vocab(x.l.model), &x.l.tokenizer, &err);
+        s->engine.tokenizer = x.l.tokenizer;
         sl_status planned = sl_plan_make(s, x.l.model, &x.plan, &plan_err);
         if (!st && planned) st = planned, err = plan_err;
     }

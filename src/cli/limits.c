@@ -44,11 +44,11 @@ static void read_region(void *ctx, int self) {
                 sum ^= sl_kernels()->limit_read(w->data + at, n & ~(size_t)127);
                 bytes += n;
                 mine = sl_workers_take(r->w, self);
-                if ((uint64_t)piece * PIECE > r->most) goto done;
+                if ((uint64_t)piece * PIECE > r->most) goto enough;
             }
         }
     }
-done:
+enough:
     atomic_fetch_add(&r->bytes, bytes);
     atomic_fetch_add(&r->sum, sum);
 }

@@ -56,8 +56,8 @@ static const option options[] = {
     {"no-auth", S, FLAG, AT(http.no_auth), 0, 1, "", "", NULL, "listen on other addresses than loopback without keys"},
     {"cors-origin", S, TEXT, AT(http.cors_origin), 0, 0, "", "ORIGIN", NULL, "pages that may ask, by origin, with commas (\"*\": any)"},
     {"allowed-hosts", S, TEXT, AT(http.allowed_hosts), 0, 0, "", "NAMES", NULL, "names beside localhost that clients use, with commas"},
-    {"body-limit", S, BYTES, AT(http.body_limit), 1024, 1073741824, "4M", "SIZE", NULL, "largest request body"},
-    {"connections", S, INT, AT(http.connections), 1, 65536, "4096", "N", NULL, "open connections at most"},
+    {"body-limit", S | I, BYTES, AT(http.body_limit), 1024, 1073741824, "4M", "SIZE", NULL, "largest request body"},
+    {"connections", S | I, INT, AT(http.connections), 1, 65536, "4096", "N", NULL, "open connections at most"},
     {"header-seconds", S, INT, AT(http.header_seconds), 1, 3600, "30", "S", NULL, "time for a client to send a request"},
     {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "120", "S", NULL, "time that an idle connection is kept"},
     {"model-name", S, TEXT, AT(api.model_names), 0, 0, "", "NAME[,ALIAS...]", NULL, "name in the API; default: the model's own"},
@@ -399,6 +399,7 @@ sl_status sl_options_parse(unsigned command, int argc, char **argv, char **envir
         if (options[i].value[0] || options[i].kind == TEXT) st = set(s, &options[i], options[i].value, options[i].name, e);
     /* The file's name first: it stands below the rest, but only the rest says which file. */
     const char *file = getenv("SLUICE_CONFIG");
+    s->serves = command & (SL_CMD_SERVE | SL_CMD_INSPECT);
     if (!st) st = from_arguments(command, argc, argv, true, s, ret_help, e);
     if (st || *ret_help) return st;
     if (!s->config_file[0] && file && command == SL_CMD_SERVE) s->config_file = file;

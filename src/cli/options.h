@@ -35,6 +35,7 @@ typedef struct sl_settings {
     const char *metrics_experts; /* auto, on, off */
     int64_t drain_seconds;
     const char *log_level, *log_format;
+    bool serves; /* the command serves, or says what serving costs */
     bool json;
     bool limits; /* bench: these alone */
     /* run */

@@ -20,15 +20,46 @@ const char *sl_kv_type_text(sl_kv_type t) { return t == SL_KV_F32 ? "float32" : 
 
 static int pages_for(int positions) { return (positions + SL_PAGE - 1) / SL_PAGE; }
 
-static uint64_t total(const sl_plan *p) { return p->kv + p->workspace + p->sequences + p->requests + SL_PLAN_FIXED; }
+const char *const sl_plan_names[SL_PLAN_LINES] = {
+#define X(symbol, name, option) [SL_PLAN_##symbol] = name,
+    SL_PLAN_LIST(X)
+#undef X
+};
+static const char *const option_of[SL_PLAN_LINES] = {
+#define X(symbol, name, option) [SL_PLAN_##symbol] = option,
+    SL_PLAN_LIST(X)
+#undef X
+};
 
-static void measure(const sl_engine_config *g, sl_plan *p) {
-    sl_engine_plan cost = sl_engine_plan_for(g);
-    p->kv = cost.kv_bytes;
-    p->workspace = cost.workspace_bytes;
-    p->sequences = cost.sequence_bytes;
-    p->requests = cost.request_bytes + p->api;
-    p->total_private = total(p);
+#define PROGRAM (UINT64_C(48) << 20)
+static uint64_t sum(const sl_plan *p) {
+    uint64_t total = 0;
+    for (int i = 0; i < SL_PLAN_LINES; i++) total += p->bytes[i];
+    return total;
+}
+
+static void measure(const sl_settings *s, const sl_model *m, sl_plan *p) {
+    const sl_engine_config *g = &s->engine;
+    sl_engine_plan engine = sl_engine_plan_for(g);
+    p->bytes[SL_PLAN_KV] = engine.kv_bytes;
+    p->bytes[SL_PLAN_WORKSPACE] = engine.workspace_bytes;
+    p->bytes[SL_PLAN_SEQUENCES] = engine.sequence_bytes;
+    p->bytes[SL_PLAN_REQUESTS] = engine.request_bytes;
+    p->bytes[SL_PLAN_TOKENIZER] = g->tokenizer ? sl_tokenizer_memory(g->tokenizer) : 0;
+    p->bytes[SL_PLAN_PROGRAM] = PROGRAM;
+    if (s->serves) {
+        sl_api_plan api = sl_api_plan_for(s->api.memory);
+        sl_http_plan http = sl_http_plan_for(&s->http);
+        int endpoints;
+        sl_api_endpoints(&endpoints);
+        p->bytes[SL_PLAN_METRICS] = sl_metrics_bytes(m->hp.layers, m->hp.experts, endpoints);
+        p->bytes[SL_PLAN_ANSWERS] = api.answers;
+        p->bytes[SL_PLAN_TEXTS] = api.texts;
+        p->bytes[SL_PLAN_DOCUMENTS] = api.total - api.texts - api.answers; /* two documents */
+        p->bytes[SL_PLAN_BODIES] = http.bodies;
+        p->bytes[SL_PLAN_CONNECTIONS] = http.connections;
+    }
+    p->total_private = sum(p);
 }
 
 /* What requests may take grows with the limit, up to the defaults: a small container keeps most of it for the model. */
@@ -37,11 +68,21 @@ static uint64_t share(uint64_t limit, uint64_t part, uint64_t least, uint64_t mo
     return bytes < least ? least : bytes > most ? most : bytes;
 }
 
-static void choose_budgets(sl_settings *s, sl_plan *p) {
+static void choose_budgets(sl_settings *s, const sl_plan *p) {
     uint64_t limit = p->machine.memory_limit;
     if (!s->engine.request_memory) s->engine.request_memory = share(limit, 16, UINT64_C(16) << 20, UINT64_C(128) << 20);
     if (!s->api.memory) s->api.memory = share(limit, 8, UINT64_C(28) << 20, UINT64_C(224) << 20);
-    p->api = sl_api_plan_for(s->api.memory).total;
+}
+
+/* "keys and values 1.5 GiB (--kv-memory) + …", the lines that are not 0 */
+static void put_lines(const sl_plan *p, bool options, sl_buffer *out) {
+    char text[24];
+    for (int i = 0, first = 1; i < SL_PLAN_LINES; i++) {
+        if (!p->bytes[i]) continue;
+        sl_buffer_printf(out, "%s%s %s", first ? "" : " + ", sl_plan_names[i], sl_bytes_text(p->bytes[i], text));
+        if (options && option_of[i]) sl_buffer_printf(out, " (%s)", option_of[i]);
+        first = 0;
+    }
 }
 
 /* KV pages: as asked; otherwise the lesser of ctx * max-sequences and half of what the limit leaves. */
@@ -53,7 +94,7 @@ static int choose_pages(const sl_settings *s, const sl_plan *p) {
         allowed = (uint64_t)s->kv_memory / p->page_bytes;
         wanted = allowed; /* exactly what was asked for */
     } else {
-        uint64_t other = p->workspace + p->sequences + p->requests + SL_PLAN_FIXED;
+        uint64_t other = p->total_private - p->bytes[SL_PLAN_KV];
         uint64_t limit = p->machine.memory_limit;
         uint64_t taken = p->weights_fit ? p->weights + other : other; /* weights that do not fit are read from disk anyway */
         allowed = limit > taken ? (limit - taken) / 2 / p->page_bytes : 0;
@@ -79,6 +120,19 @@ static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e)
                          "are not supported: --ctx %d is the most", asked, most, most);
 }
 
+static sl_status refuse(const sl_engine_config *g, const sl_plan *p, sl_error *e) {
+    sl_buffer lines = {0};
+    char total[24], most[24];
+    put_lines(p, true, &lines);
+    sl_status st = sl_fail_param(e, SL_TOO_LONG, "kv-memory",
+                                 "does not fit: %s = %s, the limit is %s; one sequence of %d positions (--ctx) needs keys and values "
+                                 "at least: lower one of these options or give more memory",
+                                 sl_buffer_text(&lines), sl_bytes_text(p->total_private, total),
+                                 sl_bytes_text(p->machine.memory_limit, most), g->ctx > 0 ? g->ctx : SL_PAGE);
+    sl_buffer_done(&lines);
+    return st;
+}
+
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e) {
     sl_plan p = {.weights = m->mapped_bytes};
     sl_engine_config *g = &s->engine;
@@ -87,30 +141,22 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_I16;
     if (!g->threads) g->threads = p.machine.threads;
     bool ctx_given = g->ctx > 0;
+    choose_budgets(s, &p);
     sl_status chosen = choose_ctx(g, m, e); /* what the most positions cost is worked out in any case */
     p.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes;
     g->kv_pages = 1;
-    choose_budgets(s, &p);
-    measure(g, &p);
+    measure(s, m, &p);
     uint64_t limit = p.machine.memory_limit;
     p.weights_fit = p.weights + p.total_private <= limit;
     g->kv_pages = choose_pages(s, &p);
     if (g->kv_pages < pages_for(g->ctx) && !ctx_given) g->ctx = g->kv_pages * SL_PAGE; /* the context shrinks with the memory */
-    measure(g, &p);
-    char kv[24], work[24], asked[24], fixed[24], sum[24], most[24];
+    measure(s, m, &p);
     if (g->kv_pages < 1 || g->kv_pages < pages_for(g->ctx) || p.total_private > limit) {
         uint64_t one = (uint64_t)pages_for(ctx_given ? g->ctx : SL_PAGE) * p.page_bytes;
-        if (p.kv < one) p.kv = one;
-        p.total_private = total(&p);
+        if (p.bytes[SL_PLAN_KV] < one) p.bytes[SL_PLAN_KV] = one;
+        p.total_private = sum(&p);
         *ret = p;
-        if (chosen) return chosen;
-        return sl_fail_param(e, SL_TOO_LONG, "kv-memory",
-                             "does not fit: keys and values %s (one sequence of %d positions at least) + workspace and "
-                             "sequences %s + requests %s + program %s = %s, the limit is %s; lower --ctx or --max-sequences, set "
-                             "--kv-memory, or give more memory",
-                             sl_bytes_text(p.kv, kv), g->ctx > 0 ? g->ctx : SL_PAGE,
-                             sl_bytes_text(p.workspace + p.sequences, work), sl_bytes_text(p.requests, asked),
-                             sl_bytes_text(SL_PLAN_FIXED, fixed), sl_bytes_text(p.total_private, sum), sl_bytes_text(limit, most));
+        return chosen ? chosen : refuse(g, &p, e);
     }
     p.weights_fit = p.weights + p.total_private <= limit;
     *ret = p;
@@ -131,7 +177,7 @@ static void print_model(const sl_model *m, sl_buffer *out) {
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out) {
     const sl_engine_config *g = &s->engine;
     const sl_machine *h = &p->machine;
-    char a[24], b[24], c[24], d[24], e[24], f[24];
+    char a[24], b[24], c[24];
     sl_buffer_printf(out, "sluice   %s, kernels %s (--tier)\n", SL_VERSION, sl_kernels()->tier);
     sl_buffer_printf(out, "cpu      %s: %d online, %d in the affinity mask, ", h->cpu_model[0] ? h->cpu_model : "unknown",
                      h->cpus_online, h->cpus_affinity);
@@ -139,10 +185,11 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
     else sl_buffer_puts(out, "no quota");
     sl_buffer_printf(out, "; %d thread%s (--threads)\n", g->threads, g->threads == 1 ? "" : "s");
     print_model(m, out);
-    sl_buffer_printf(out, "memory   weights %s (page cache) + keys and values %s + workspace %s + requests at most %s + program %s, of %s (%s)\n",
-                     sl_bytes_text(p->weights, a), sl_bytes_text(p->kv, b), sl_bytes_text(p->workspace + p->sequences, c),
-                     sl_bytes_text(p->requests, f), sl_bytes_text(SL_PLAN_FIXED, d), sl_bytes_text(h->memory_limit, e),
+    sl_buffer_printf(out, "memory   weights %s (page cache) + private memory %s at most, of %s (%s)\nprivate  ",
+                     sl_bytes_text(p->weights, a), sl_bytes_text(p->total_private, b), sl_bytes_text(h->memory_limit, c),
                      h->memory_limited ? "cgroup limit" : "the machine's");
+    put_lines(p, true, out);
+    sl_buffer_puts(out, "\n");
     if (m->hp.window && m->hp.window < m->hp.context)
         sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",
                          m->hp.window);

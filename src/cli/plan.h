@@ -8,21 +8,40 @@
 #include "cli/options.h"
 #include "model/model.h"
 
+/* Private memory, line by line. Each line is what is taken at start, or a bound that the server keeps. */
+#define SL_PLAN_LIST(X)                                                                                        \
+    X(KV, "keys and values", "--kv-memory")                                                                    \
+    X(WORKSPACE, "workspace", "--ctx, --max-sequences")                                                        \
+    X(SEQUENCES, "sequences", "--max-sequences")       /* tables of the engine, experts' statistics */         \
+    X(TOKENIZER, "tokenizer", NULL)                                                                            \
+    X(METRICS, "metrics", NULL)                                                                                \
+    X(REQUESTS, "requests", NULL)       /* prompts, rings, penalty counts, scores: 429 beyond */               \
+    X(ANSWERS, "answers", NULL)         /* put together, echoed prompts: 429 beyond */                         \
+    X(TEXTS, "texts", NULL)             /* jobs of the text thread: 429 beyond */                              \
+    X(DOCUMENTS, "JSON", NULL)          /* 413 beyond */                                                       \
+    X(BODIES, "bodies", "--body-limit") /* being received: 503 beyond */                                       \
+    X(CONNECTIONS, "connections", "--connections")                                                             \
+    X(PROGRAM, "program", NULL)         /* code, threads' stacks, log, what streams have to send, the allocator */
+
+enum {
+#define X(symbol, name, option) SL_PLAN_##symbol,
+    SL_PLAN_LIST(X)
+#undef X
+        SL_PLAN_LINES
+};
+
 typedef struct sl_plan {
     sl_machine machine;
-    uint64_t weights;                       /* mapped, shared with the page cache */
-    uint64_t kv, workspace, sequences;      /* private */
-    uint64_t requests;                      /* private, at most: prompts, output, JSON; more requests are refused */
-    uint64_t api;                           /* of them: texts, documents and answers, sl_api_plan_for */
-    uint64_t total_private;
-    uint64_t page_bytes;                    /* of one KV page, all layers */
-    bool weights_fit;                       /* weights and private memory together are below the limit */
+    uint64_t weights;               /* mapped, shared with the page cache */
+    uint64_t bytes[SL_PLAN_LINES];  /* private */
+    uint64_t total_private;         /* their sum */
+    uint64_t page_bytes;            /* of one KV page, all layers */
+    bool weights_fit;               /* weights and private memory together are below the limit */
 } sl_plan;
 
-/* Room for the program itself, the vocabulary and the connections. */
-#define SL_PLAN_FIXED (UINT64_C(64) << 20)
+extern const char *const sl_plan_names[SL_PLAN_LINES];
 
-/* Completes s->engine (model, threads, ctx, kv_type, kv_pages) from the settings and the machine. SL_TOO_LONG when private
+/* s->engine.tokenizer: NULL where there is none. Completes s->engine (model, threads, ctx, kv_type, kv_pages) from the settings and the machine. SL_TOO_LONG when private
  * memory cannot fit the limit, with the arithmetic and the options that change it; SL_MISUSE for a --ctx that the model
  * cannot have. *ret is filled in any case, as `inspect` shows the plan that it refuses. */
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);

@@ -161,6 +161,7 @@ int sl_run(sl_settings *s) {
     s->engine.wake_arg = &t;
     if (st || (st = sl_load(s->model, &loaded, &err))) goto fail;
     sl_loaded_warn(&loaded, "run");
+    s->engine.tokenizer = loaded.tokenizer;
     if ((st = sl_plan_make(s, loaded.model, &plan, &err)) ||
         (st = sl_tokenizer_encode(loaded.tokenizer, s->prompt, strlen(s->prompt), SL_MARKUP, true, strlen(s->prompt) + 16, &ids,
                                   &err)))
@@ -169,7 +170,6 @@ int sl_run(sl_settings *s) {
         st = sl_fail(&err, SL_MISUSE, "the prompt is empty");
         goto fail;
     }
-    s->engine.tokenizer = loaded.tokenizer;
     if ((st = sl_engine_new(&s->engine, &g, &err)) || (st = make_request(s, g, &ids, &r, &err)) ||
         (st = sl_engine_submit(g, r, &err)))
         goto fail;

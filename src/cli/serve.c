@@ -271,6 +271,7 @@ static sl_status load(server *v, sl_error *e) {
     if (st || atomic_load(&v->stop)) return st;
     sl_loaded_notes(&v->loaded, warn, NULL);
     tell(v, "planning memory");
+    s->engine.tokenizer = v->loaded.tokenizer;
     if ((st = sl_plan_make(s, v->loaded.model, &v->plan, e)) || (st = open_metrics(v, e))) return st;
     const sl_model *m = v->loaded.model;
     s->api.model = (sl_api_model){m->name,           m->family->name, m->type,       m->hp.layers,
@@ -278,7 +279,6 @@ static sl_status load(server *v, sl_error *e) {
                                   m->active_parameters};
     s->api.tokenizer = v->loaded.tokenizer;
     s->api.metrics = v->metrics;
-    s->engine.tokenizer = v->loaded.tokenizer;
     s->engine.metrics = v->metrics;
     s->engine.wake = sl_api_wake;
     s->engine.wake_arg = v->api;

@@ -46,7 +46,7 @@ enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
 
 /* Memory at most, for a plan. */
 #define SL_HTTP_POOL ((size_t)32 << 10)    /* bytes of a connection, from its first request on */
-#define SL_HTTP_BODIES ((size_t)256 << 20) /* bytes of all bodies that are received at a time, or body_limit; more get a 503 */
+#define SL_HTTP_BODIES ((size_t)64 << 20)  /* bytes of all bodies that are received at a time, or body_limit; more get a 503 */
 
 typedef struct sl_http_endpoint {
     const char *method; /* "GET" (serves HEAD too), "POST" */
@@ -81,6 +81,13 @@ typedef struct sl_http_config {
      * client was gone before there was one, 408 when its body did not come in time. Method, path and id can be read. */
     void (*answered)(void *arg, const sl_http_exchange *x, int status, double seconds);
 } sl_http_config;
+
+/* The most memory that a server with this config takes, in bytes: for the plan. Bodies beyond get a 503. */
+typedef struct sl_http_plan {
+    uint64_t bodies;      /* that are being received */
+    uint64_t connections; /* heads of requests, state; without what a stream has to send (SL__HTTP_PENDING) */
+} sl_http_plan;
+sl_http_plan sl_http_plan_for(const sl_http_config *c);
 
 sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e);
 /* Until then only public endpoints are served, so that /readyz can say what is being loaded; others are a 503. m may be NULL:

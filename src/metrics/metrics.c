@@ -2,6 +2,7 @@
 #include "metrics/internal.h"
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <math.h>
@@ -194,6 +195,16 @@ fail:
     return sl_fail(e, SL_NOMEM, "metrics: out of memory");
 }
 
+size_t sl_metrics_bytes(int layers, int experts, int endpoints) {
+    sl_metrics m = {.layers = experts > 0 ? layers : 0, .experts = experts, .endpoints = endpoints + 1, .finishes = 64};
+    size_t cells = place(&m, SL__WRITER_ENGINE, false, 0);
+    cells = place(&m, SL__WRITER_LOOP, false, cells);
+    cells = place(&m, SL__WRITER_ANY, false, cells);
+    cells = place(&m, SL__WRITER_READ, false, cells);
+    cells = place(&m, SL__WRITER_ENGINE, true, cells);
+    return 4 * cells * sizeof(double) + ((size_t)192 << 10); /* cells and copies; labels, ends of chunks */
+}
+
 sl_metrics *sl_metrics_free(sl_metrics *m) {
     if (!m) return NULL;
     sl_arena_free(m->arena);
@@ -203,10 +214,12 @@ sl_metrics *sl_metrics_free(sl_metrics *m) {
 /* --- the engine's cells and their copies --- */
 
 void sl_metrics_begin(sl_metrics *m) {
+    SL_ON_THREAD(ENGINE);
     if (m) m->shadow.counting = true;
 }
 
 void sl_metrics_end(sl_metrics *m) {
+    SL_ON_THREAD(ENGINE);
     if (!m) return;
     sl__shadow *s = &m->shadow;
     s->counting = false;

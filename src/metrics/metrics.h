@@ -45,6 +45,7 @@ typedef struct sl_metrics_config {
 
 sl_status sl_metrics_new(const sl_metrics_config *c, sl_metrics **ret, sl_error *e);
 sl_metrics *sl_metrics_free(sl_metrics *m);
+size_t sl_metrics_bytes(int layers, int experts, int endpoints); /* what it takes at most: for the plan */
 
 /* Engine thread. What is counted between the two is seen together, after _end, or not at all. */
 void sl_metrics_begin(sl_metrics *m);

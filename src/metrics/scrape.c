@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ static void read_system(sl_metrics *m, double *cells) {
 }
 
 sl_scrape *sl_scrape_begin(sl_metrics *m, sl_scrape_page page) {
+    SL_ON_THREAD(LOOP);
     bool experts = page == SL_SCRAPE_EXPERTS || m->experts_in_metrics;
     size_t count = experts ? m->cell_count : m->expert_first;
     sl_scrape *s = sl_malloc(sizeof *s + count * sizeof(double));

@@ -4,10 +4,11 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 
 import harness
-from harness import Server, checkpoint, temporary
+from harness import Server, checkpoint, temporary, together
 
 MODEL = checkpoint("qwen3moe-gqa")
 
@@ -203,3 +204,54 @@ def test_a_model_file_that_is_cut_while_it_is_served():
             pass
         assert s.process.wait(20) == 70, s.text()
         assert f.name in s.text().split("ready ")[1], s.text()
+
+
+def anonymous(process):
+    with open(f"/proc/{process.pid}/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("RssAnon"))
+
+
+def test_private_memory_stays_within_the_plan_under_a_flood():
+    """/* Promise 4 */ The dearest requests there are, many at once: each is answered or refused, and the lines hold."""
+    model = harness.stretched("qwen3moe-gqa")
+    options = ["--kv-memory", "16M", "--ctx", "20000", "--connections", "512", "--max-sequences", "4"]
+    plan = json.loads(sluice("inspect", model, "--json", *options).stdout)["plan"]
+    private = plan["private"]
+    assert sum(private.values()) == plan["private_bytes"]
+    flood = sum(private[line] for line in ("requests", "answers", "texts", "JSON", "bodies", "connections", "program"))
+    with Server(model, *options, "--request-timeout", 10) as s:
+        for line in ("requests", "answers", "texts", "bodies", "connections", "tokenizer"):
+            assert line in s.text(), (line, s.text())
+        before, worst, done = anonymous(s.process), [0], threading.Event()
+
+        def watch():
+            while not done.wait(0.002):
+                worst[0] = max(worst[0], anonymous(s.process))
+
+        long = {"prompt": [1] * 8000, "max_tokens": 10000, "ignore_eos": True}
+        dear = [{"prompt": [[i % 200 + 1] * 9000 for i in range(128)], "echo": True, "logprobs": 5, "max_tokens": 1},
+                {**long, "n": 64, "stream": True, "logprobs": 5}, {**long, "n": 16, "frequency_penalty": 1, "repetition_penalty": 1.1},
+                {"prompt": "word " * 3000, "n": 128, "echo": True, "logprobs": 5, "max_tokens": 1},
+                {"prompt": "x" * (4 << 20 - 1), "max_tokens": 1}, {"prompt": ["a" * 100] * 256, "stream": True, "max_tokens": 19000}]
+        raw = [b'{"prompt":"a","metadata":[' + b"{}," * 1398000 + b"{}]}", b'{"prompt":[' + b"[1]," * 1048000 + b"[1]]}",
+               b'{"prompt":"' + b"\\u00e9" * 699000 + b'"}', b'{"x":' + b"[" * 30 + b"1," * 2000000 + b"1" + b"]" * 30 + b"}"]
+        bodies = [json.dumps(d).encode() for d in dear] + raw
+        refused = set()
+
+        def ask(i):
+            try:
+                refused.add(s.request("POST", "/v1/completions", bodies[i % len(bodies)], timeout=120)[0])
+            except OSError:
+                refused.add("cut")
+
+        t = threading.Thread(target=watch)
+        t.start()
+        try:
+            together([lambda i=i: ask(i) for i in range(80)])
+        finally:
+            done.set()
+            t.join()
+        growth = worst[0] - before
+        print(f"  {growth >> 20} MiB of {flood >> 20} MiB; {sorted(map(str, refused))}")
+        assert growth < flood, (growth, flood, private)
+        assert s.complete(prompt=[1, 2], max_tokens=2)

@@ -159,17 +159,17 @@ END_TEST
 
 START_TEST(what_is_not_finite_gives_no_token) {
     enum { N = 70 };
-    static const struct { int at; float value; bool all; } cases[] = {
+    static const struct { int at; float value; bool all; } bad[] = {
         {0, NAN, false}, {37, NAN, false}, {N - 1, -NAN, false}, {0, INFINITY, false}, {N - 1, INFINITY, false},
         {0, -INFINITY, true}, {0, NAN, true}, {0, INFINITY, true}};
     sl_history h = {0};
     void *scratch = malloc(sl_sample_scratch(N));
-    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         for (int way = 0; way < 4; way++) {
             float x[N];
-            for (int i = 0; i < N; i++) x[i] = cases[k].all || i == cases[k].at ? cases[k].value : (float)(i * 37 % 11);
+            for (int i = 0; i < N; i++) x[i] = bad[k].all || i == bad[k].at ? bad[k].value : (float)(i * 37 % 11);
             sl_sampling_params p = {.temperature = (float)(way % 2), .top_p = 1, .repetition = 1, .logprobs = way / 2 ? 3 : -1};
-            int32_t banned[1] = {cases[k].at}; /* that the token may not come does not make the logits sound */
+            int32_t banned[1] = {bad[k].at}; /* that the token may not come does not make the logits sound */
             sl_sampled r = {.token = 5, .top_count = 7}, s = r;
             sl_score(x, N, 1, 3, &s);
             sl_sample(&p, &h, x, N, banned, 1, 0, scratch, &r);

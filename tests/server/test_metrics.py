@@ -1,6 +1,8 @@
 """The metrics page: parsed by Prometheus' own parser; sums that must hold in every scrape, also under load."""
 import threading
+import time
 
+import harness
 from harness import Server, checkpoint, together
 
 TABLE = """sluice_requests sluice_requests_finished sluice_requests_rejected sluice_rows sluice_requests_running
@@ -71,6 +73,38 @@ def test_expert_sums_hold_in_every_scrape_under_load():
         assert s.value("sluice_requests_total", endpoint="/v1/completions", code="200") == 24
         assert s.value("sluice_expert_compute_seconds_total") > 0
         assert s.value("sluice_expert_latency_seconds_count") == s.value("sluice_expert_groups_total")
+
+
+def test_latencies_begin_when_the_request_arrives():
+    """A body that comes slowly is part of what its client waits for."""
+    with Server(checkpoint("qwen3moe-gqa")) as s:
+        body = b'{"prompt":[1,2,3],"max_tokens":2,"ignore_eos":true}'
+        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:9])
+        time.sleep(1)
+        c.sendall(body[9:])
+        assert c.recv(65536).startswith(b"HTTP/1.1 200")
+        for name in ("time_to_first_token", "e2e_request_latency", "request_queue_time"):
+            assert s.value(f"sluice_{name}_seconds_sum") > 0.9, name
+        assert s.value("sluice_inter_token_latency_seconds_sum") < 0.9
+        c.close()
+
+
+def test_a_storm_of_hang_ups_flatters_nothing():
+    with Server(harness.stretched("qwen3moe-gqa"), "--max-sequences", 1) as s:
+        first = s.open_stream(prompt=[1], max_tokens=20000, ignore_eos=True)
+        first.recv(100)
+        for _ in range(3):
+            waiting = [s.open_stream(prompt=[1], max_tokens=5) for _ in range(20)]
+            s.until(lambda: s.value("sluice_requests_waiting") == 20, what="waiting")
+            for c in waiting:
+                c.close()
+            s.until(lambda: s.value("sluice_requests_waiting") == 0, what="gone")
+        assert s.value("sluice_requests_finished_total", reason="cancelled_queue") == 60
+        for name in ("e2e_request_latency_seconds", "request_prompt_tokens", "request_generation_tokens"):
+            assert s.value(f"sluice_{name}_count") == 0, name
+        assert s.value("sluice_request_queue_time_seconds_count") == 1
+        assert s.value("sluice_expected_wait_seconds") > 0  # the only place is taken
+        first.close()
 
 
 def test_admin_listener():

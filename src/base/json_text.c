@@ -194,12 +194,12 @@ static size_t walk_number(walk *w, const char *text, size_t len, char *out) {
     return n;
 }
 
-/* true, false, null, and (number) what Python has beside them; or something that is no JSON. */
-static size_t walk_word(walk *w, const char *text, size_t len, bool number, char *out) {
+/* true, false, null, and where `allowed`, what Python has beside them; or something that is no JSON. */
+static size_t walk_word(walk *w, const char *text, size_t len, bool allowed, char *out) {
     size_t n = text[0] == '-';
     while (n < len && ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z'))) n++;
     longest(w, n);
-    if (!number || !is_number_word(text, n) || before_colon(text + n, len - n)) return n;
+    if (!allowed || !is_number_word(text, n) || before_colon(text + n, len - n)) return n;
     w->cost += STRING_COST + block(4);
     w->odd = true;
     if (out) replace_word(out, n);

@@ -168,9 +168,10 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (!near(a->rope_attention, b->rope_attention)) return "rope_attention";
     if (a->rope_scaling == SL_ROPE_LLAMA3) return NULL; /* divisors in the new file */
-    return a->rope_scaling != b->rope_scaling || a->rope_factor != b->rope_factor || a->rope_low != b->rope_low ||
-                   a->rope_high != b->rope_high || a->rope_original != b->rope_original || a->rope_truncate != b->rope_truncate
-               ? "rope scaling" : NULL;
+    bool same = a->rope_scaling == b->rope_scaling && a->rope_factor == b->rope_factor;
+    if (same && a->rope_scaling == SL_ROPE_YARN)
+        same = a->rope_low == b->rope_low && a->rope_high == b->rope_high && a->rope_original == b->rope_original && a->rope_truncate == b->rope_truncate;
+    return same ? NULL : "rope scaling";
 }
 
 static sl_status look(const conversion *v, const char *path) {

@@ -75,8 +75,8 @@ static sl_status read_gguf(sl__imatrix *x, sl_arena *arena, sl_error *e) {
         const char *name = without(t.name, ".in_sum2", &len);
         if (!name) continue;
         entry n = {.name = name, .len = len, .sums = t.data, .values = t.bytes / sizeof(float)};
-        /* Its counts stand beside it: names are in order of the alphabet. */
-        for (int j = 0; !n.counts && sl_model_tensor(x->gguf, j, &other); j++)
+        /* Its counts stand beside it: names are in order of the alphabet, as llama-imatrix writes them. */
+        for (int j = i ? i - 1 : 0; !n.counts && j <= i + 1 && sl_model_tensor(x->gguf, j, &other); j++)
             if (without(other.name, ".counts", &other_len) && other_len == len && memcmp(other.name, name, len) == 0 && strcmp(other.type, "F32") == 0) {
                 n.counts = other.data;
                 n.matrices = other.bytes / sizeof(float);

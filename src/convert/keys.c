@@ -176,6 +176,11 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
     sl_status s = put_sampling(sl_model_vocab(m), k, e);
     put_sizes(m, arch, k);
     if (m->hp.experts) put_experts(m, arch, k, notes);
+    for (int i = 0; m->family->hf_dense_rule && i < m->hp.layers; i++) {
+        if (m->hp.sparse[i]) continue;
+        sl_notes_add(notes, "%s: not every layer routes (layer %d does not): llama.cpp does not load such a \"%s\"", m->path, i, arch);
+        break;
+    }
     if (m->hp.qkv_clip != 0) sl_notes_add(notes, "%s: q, k and v are clipped, which llama.cpp does not do for \"%s\"", m->path, arch);
     return s == SL_OK ? put_rope(m, arch, k, e) : s;
 }

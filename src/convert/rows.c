@@ -1,4 +1,4 @@
-/* Rows of one tensor, in pieces of a few megabytes that all workers share. */
+/* Rows of one tensor, in pieces of a few megabytes that all workers share; between two of them a run can be stopped. */
 #include "convert/internal.h"
 
 #include "base/alloc.h"
@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define PIECE (32u << 20) /* bytes of the new file at most, unless a row has more */
+#define PIECE (4u << 20) /* bytes of the new file at most, unless a row has more: a second or so of the slowest quantiser */
 #define ITEM 65536        /* values of an item */
 
 struct sl__rows {

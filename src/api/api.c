@@ -63,12 +63,15 @@ sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error
 
 void sl_api_drain(sl_api *a) {
     a->draining = true;
-    if (a->engine) sl_engine_drain(a->engine);
+    sl__completions_drain(a);
 }
 
 int sl_api_live(const sl_api *a) { return a->live; }
 
-void sl_api_cancel_all(sl_api *a) { sl__completions_cancel(a); }
+void sl_api_cancel_all(sl_api *a) {
+    sl__completions_cancel(a);
+    sl__text_give_up(a);
+}
 
 static void on_closed(uv_handle_t *h) {
     sl_api *a = h->data;

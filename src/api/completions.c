@@ -354,8 +354,11 @@ static void text_back(sl__job *job) {
         if (atomic_load(&job->cancelled)) fail(c);
         else if (c->status || !submit(c)) refuse(c, &c->error);
     }
+    sl__completions_drain(c->api);
     retire(c);
 }
+
+static void text_give_up(sl__job *job) { fail((sl__completion *)job); }
 
 static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
     sl__completion *c = sl_calloc(1, sizeof *c);
@@ -365,7 +368,7 @@ static sl__completion *new_completion(sl_api *a, sl_http_exchange *x) {
         sl_free(c);
         return NULL;
     }
-    c->job = (sl__job){.run = text_run, .back = text_back};
+    c->job = (sl__job){.run = text_run, .back = text_back, .give_up = text_give_up};
     c->api = a;
     c->x = x;
     c->arrived = sl_http_arrived(x);
@@ -458,6 +461,10 @@ void sl__completions_tick(sl_api *a) {
             sl_http_resume(c->x);
         }
     }
+}
+
+void sl__completions_drain(sl_api *a) {
+    if (a->draining && a->preparing == 0 && a->engine) sl_engine_drain(a->engine);
 }
 
 void sl__completions_cancel(sl_api *a) {

@@ -15,14 +15,17 @@
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
 #define SL_TEXT_QUEUE 256    /* jobs that the text thread may have */
-/* Work for the text thread; comes back to the loop. A job belongs to the text thread between run and back. */
+
+/* Work for the text thread; comes back to the loop. A job belongs to the text thread from its submission until it is back. */
 typedef struct sl__job {
-    sl_mail mail;                        /* first: the job is the mail */
-    uint64_t due;                        /* sl_clock_ns; the job that is due first comes next */
-    void (*run)(struct sl__job *job);    /* text thread */
-    void (*back)(struct sl__job *job);   /* loop */
-    size_t bytes;                        /* of its body */
-    atomic_bool cancelled;               /* the client is gone: run is skipped */
+    sl_mail mail;                         /* first: the job is the mail */
+    uint64_t due;                         /* sl_clock_ns; the job that is due first comes next */
+    void (*run)(struct sl__job *job);     /* text thread */
+    void (*back)(struct sl__job *job);    /* loop */
+    void (*give_up)(struct sl__job *job); /* loop: the server stops; tells the client so, `back` comes all the same */
+    size_t bytes;                         /* of its body */
+    atomic_bool cancelled;                /* nobody waits for it any more: run is skipped, or stops soon */
+    struct sl__job *before, *after;       /* loop: in the list of those that are not back */
 } sl__job;
 
 typedef struct sl__completion sl__completion;
@@ -48,8 +51,9 @@ struct sl_api {
     atomic_bool text_stop;
     sl_mailbox *jobs; /* loop → text thread */
     sl_mailbox *back; /* text thread → loop */
-    int text_jobs;     /* that are not back */
-    size_t text_bytes; /* of them */
+    sl__job *text_out; /* loop: the jobs that are not back */
+    int text_jobs;     /* of them */
+    size_t text_bytes; /* likewise */
     sl__job *text_queue, *text_job; /* text thread: what waits, due first; what runs */
     bool text_nested;               /* text thread: it runs inside another */
     int live;
@@ -70,6 +74,7 @@ sl_status sl__text_start(sl_api *a, sl_error *e);
 void sl__text_stop(sl_api *a);
 sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e); /* SL_FULL: refuse with 429; counted as rejected */
 void sl__text_collect(sl_api *a);
+void sl__text_give_up(sl_api *a); /* all that are not back */
 bool sl__text_pause(void *api); /* text thread, from inside a long job: lets shorter ones pass; false: its client is gone */
 
 /* A body as a document of bounded size; SL_TOO_LARGE beyond. */
@@ -96,6 +101,8 @@ void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out);
 /* completions.c */
 void sl__completions_news(sl_api *a);
 void sl__completions_tick(sl_api *a);
+/* While the server drains: the engine refuses requests from when the text thread has none left that was accepted before. */
+void sl__completions_drain(sl_api *a);
 void sl__completions_cancel(sl_api *a);
 
 /* models.c */

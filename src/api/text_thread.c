@@ -95,6 +95,10 @@ sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e) {
         sl_metrics_add(a->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
         return sl_fail(e, SL_FULL, "too many long texts are waiting");
     }
+    job->before = NULL;
+    job->after = a->text_out;
+    if (job->after) job->after->before = job;
+    a->text_out = job;
     a->text_jobs++;
     a->text_bytes += job->bytes;
     return SL_OK;
@@ -105,8 +109,16 @@ void sl__text_collect(sl_api *a) {
     for (sl_mail *m = sl_mailbox_take(a->back), *next; m; m = next) {
         next = m->next;
         sl__job *job = (sl__job *)(void *)m;
+        if (job->after) job->after->before = job->before;
+        if (job->before) job->before->after = job->after;
+        else a->text_out = job->after;
         a->text_jobs--;
         a->text_bytes -= job->bytes;
         job->back(job);
     }
+}
+
+void sl__text_give_up(sl_api *a) {
+    SL_ON_THREAD(LOOP);
+    for (sl__job *job = a->text_out; job; job = job->after) job->give_up(job);
 }

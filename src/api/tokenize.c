@@ -158,6 +158,12 @@ static void back(sl__job *job) {
     retire(t);
 }
 
+static void give_up(sl__job *job) {
+    text_job *t = (text_job *)job;
+    if (!atomic_exchange(&job->cancelled, true))
+        sl__reply_error(t->api, t->x, 503, NULL, "draining", "the server is stopping: the request was cancelled");
+}
+
 static void on_gone(void *ctx) { atomic_store(&((text_job *)ctx)->job.cancelled, true); }
 
 static void on_over(void *ctx) {
@@ -175,7 +181,7 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
         sl__reply_error(a, x, 503, NULL, NULL, "out of memory");
         return;
     }
-    t->job = (sl__job){.run = run, .back = back};
+    t->job = (sl__job){.run = run, .back = back, .give_up = give_up};
     t->api = a;
     t->x = x;
     t->back_to_text = back_to_text;

@@ -16,19 +16,19 @@
  *   LOADING ──on_news──► SERVING ──SIGTERM, SIGINT──► DRAINING ──nothing is live──────────────────────┐
  *      │                                                 │ --drain-seconds, or a second signal          │
  *      │                                                 ▼                                              ▼
- *      │                                             CANCELLING ──nothing is live, or a second──►    LEAVING
+ *      │                                             CANCELLING ──nothing is live, or 1 s passed──►  LEAVING
  *      │                                                                                                │ no exchange is live,
- *      │ a failed load, SIGTERM                                                                         │ or a second
+ *      │ a failed load, SIGTERM                                                                         │ or 1 s passed
  *      └──────────────────────────────────────────────────────────────────────────────────────►     CLOSING ──► exit
  *
  *   DRAINING    cli   sl_api_drain, sl_http_drain.
- *               api   /readyz is 503, new completions are refused (503, Retry-After); accepted ones go on, also those that
- *                     the text thread still has: the engine takes them only while it does not drain, otherwise they end
- *                     with the same 503.
- *               engine  refuses new requests; works off its queue as ever.
+ *               api   /readyz is 503, new completions are refused (503, Retry-After); accepted ones go on. Those that the text
+ *                     thread still has come to the engine like any other; only after the last of them the engine drains too.
+ *               engine  works off its queue as ever; refuses new requests from then on.
  *               http  still takes connections, so that balancers can read the 503; every answer says Connection: close.
  *   CANCELLING  cli   sl_api_cancel_all.
- *               api   cancels each completion's request in the engine; text jobs that have not run are skipped.
+ *               api   cancels each completion's request in the engine; whoever waits for the text thread gets the 503 at once,
+ *                     its jobs are skipped, or stop at their next pause.
  *               engine  ends each cancelled request within a step (its pages are free then) and puts it on the ready list.
  *               api   takes it from there: a 503, or where the headers are sent an error event and [DONE]; the request is over.
  *               http  sends what is pending; then its exchange is over.
@@ -41,7 +41,7 @@
  *                     thread, the signals' and the timer's handles close, and the loop runs dry: uv_run returns.
  *   exit        cli   frees http, api, metrics, model; writes what is left of the log; status 0, or that of the failed load.
  *
- * A drain never waits for a client longer than a second beyond its time. A load that is interrupted cannot be stopped in the
+ * A drain waits for a client at most two seconds beyond its time. A load that is interrupted cannot be stopped in the
  * middle of a step: after two seconds, or at a second signal, the process leaves without waiting for it.
  * SIGHUP reads the key files again. */
 #include "cli/cli.h"

@@ -125,6 +125,61 @@ def test_drain_finishes_what_was_accepted():
     assert [r["usage"]["completion_tokens"] for r in results] == [1500] * 4
 
 
+def whole(c):
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    return data
+
+
+def large_posts(s, count, **fields):
+    """Sockets whose completions the text thread has: large bodies, all taken, none answered. The server has --queue 1 and
+    --max-sequences 1, so that two of them leave no place for another."""
+    body = json.dumps({"prompt": [1, 2], "max_tokens": 2, **fields, "metadata": {"x": "y" * 3000000}}).encode()
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    clients = [s.raw(head + body) for _ in range(count)]
+    s.until(lambda: s.post("/v1/completions", {"prompt": [1], "max_tokens": 1})[0] == 429, what="the text thread has them")
+    return clients
+
+
+def occupied(s):
+    """The text thread is busy for a second or more, with texts that larger ones wait for."""
+    data = json.dumps({"content": "abc def " * 250000}).encode()
+    return [s.raw(b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data) for _ in range(2)]
+
+
+def test_drain_finishes_what_the_text_thread_has():
+    """/* Promise 3 */ a request that was taken whole is accepted, though the engine has not seen it yet."""
+    s = Server(MODEL, "--max-sequences", 1, "--queue", 1, "--drain-seconds", 60)
+    others = occupied(s)
+    clients = large_posts(s, 2)
+    s.process.terminate()
+    s.until(lambda: s.get("/readyz")[0] == 503, what="readyz")
+    assert s.post("/v1/completions", {"prompt": [1]})[1]["error"]["code"] == "draining"
+    for c in clients:
+        data = whole(c)
+        assert data.startswith(b"HTTP/1.1 200 ") and json.loads(data.split(b"\r\n\r\n", 1)[1])["usage"]["completion_tokens"] == 2, data[:400]
+    assert all(whole(c).startswith(b"HTTP/1.1 200 ") for c in others)
+    assert s.process.wait(60) == 0, s.text()
+
+
+def test_a_second_signal_ends_what_the_text_thread_has():
+    """/* Promise 3 */ with an answer that says why."""
+    s = Server(MODEL, "--max-sequences", 1, "--queue", 1, "--drain-seconds", 60)
+    others = occupied(s)
+    clients = large_posts(s, 2)
+    s.process.terminate()
+    s.until(lambda: s.get("/readyz")[0] == 503, what="readyz")
+    s.process.terminate()
+    for c in clients:
+        data = whole(c)
+        assert data.startswith(b"HTTP/1.1 503 ") and b'"draining"' in data, data[:400]
+    for c in others:
+        data = whole(c)
+        assert data.startswith(b"HTTP/1.1 200 ") or data.startswith(b"HTTP/1.1 503 ") and b'"draining"' in data, data[:400]
+    assert s.process.wait(30) == 0, s.text()
+
+
 def test_drain_is_bounded():
     """/* Promise 3 */ what is not done after --drain-seconds gets an error that its client can see."""
     s = Server(MODEL, "--drain-seconds", 1)

@@ -57,7 +57,7 @@ static const option options[] = {
     {"cors-origin", S, TEXT, AT(http.cors_origin), 0, 0, "", "ORIGIN", NULL, "pages that may ask, by origin, with commas (\"*\": any)"},
     {"allowed-hosts", S, TEXT, AT(http.allowed_hosts), 0, 0, "", "NAMES", NULL, "names beside localhost that clients use, with commas"},
     {"body-limit", S | I, BYTES, AT(http.body_limit), 1024, 1073741824, "4M", "SIZE", NULL, "largest request body"},
-    {"connections", S | I, INT, AT(http.connections), 1, 65536, "4096", "N", NULL, "open connections at most"},
+    {"connections", S | I, INT, AT(http.connections), 1, 65536, "", "N", NULL, "open connections at most; default 4096, fewer where memory is small"},
     {"header-seconds", S, INT, AT(http.header_seconds), 1, 3600, "30", "S", NULL, "time for a client to send a request"},
     {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "120", "S", NULL, "time that an idle connection is kept"},
     {"model-name", S, TEXT, AT(api.model_names), 0, 0, "", "NAME[,ALIAS...]", NULL, "name in the API; default: the model's own"},

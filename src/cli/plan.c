@@ -32,6 +32,9 @@ static const char *const option_of[SL_PLAN_LINES] = {
 };
 
 #define PROGRAM (UINT64_C(48) << 20)
+#define LEAST_CONNECTIONS 64
+#define MOST_CONNECTIONS 4096 /* that are chosen; more can be asked for */
+
 static uint64_t sum(const sl_plan *p) {
     uint64_t total = 0;
     for (int i = 0; i < SL_PLAN_LINES; i++) total += p->bytes[i];
@@ -72,6 +75,14 @@ static void choose_budgets(sl_settings *s, const sl_plan *p) {
     uint64_t limit = p->machine.memory_limit;
     if (!s->engine.request_memory) s->engine.request_memory = share(limit, 16, UINT64_C(16) << 20, UINT64_C(128) << 20);
     if (!s->api.memory) s->api.memory = share(limit, 8, UINT64_C(28) << 20, UINT64_C(224) << 20);
+    sl_plan_http(s, limit);
+}
+
+void sl_plan_http(sl_settings *s, uint64_t limit) {
+    sl_http_config *h = &s->http;
+    if (!h->connections) h->connections = (int)(share(limit, 16, LEAST_CONNECTIONS * SL_HTTP_POOL, MOST_CONNECTIONS * SL_HTTP_POOL) / SL_HTTP_POOL);
+    if (!h->body_memory) h->body_memory = share(limit, 32, UINT64_C(8) << 20, UINT64_C(64) << 20);
+    if (h->body_memory < h->body_limit) h->body_memory = h->body_limit;
 }
 
 /* "keys and values 1.5 GiB (--kv-memory) + …", the lines that are not 0 */

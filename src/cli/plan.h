@@ -46,6 +46,10 @@ extern const char *const sl_plan_names[SL_PLAN_LINES];
  * cannot have. *ret is filled in any case, as `inspect` shows the plan that it refuses. */
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);
 
+/* The part of the settings that is needed before a model is there, for a limit of memory in bytes: how many connections, and
+ * how many bytes of bodies on their way. What the options say stays. */
+void sl_plan_http(sl_settings *s, uint64_t limit);
+
 /* The most positions that a sequence of this model can have: its context length, or its sliding window if that is shorter. */
 int sl_plan_positions(const sl_model *m);
 

@@ -244,6 +244,9 @@ static sl_status open_http(server *v, sl_error *e) {
     const char **texts[] = {&c->api_key_file, &c->admin_key_file, &c->allowed_hosts, &c->cors_origin};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (*texts[i] && !*texts[i][0]) *texts[i] = NULL;
+    sl_machine machine;
+    sl_machine_read(&machine);
+    sl_plan_http(v->s, machine.memory_limit);
     c->endpoints = sl_api_endpoints(&c->endpoint_count);
     c->arg = v->api;
     c->write_error = sl_api_error_json;

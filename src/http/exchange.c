@@ -76,12 +76,12 @@ static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char
 
 sl_http_plan sl_http_plan_for(const sl_http_config *c) {
     uint64_t each = SL_HTTP_POOL + sizeof(sl__connection) + sizeof(sl_http_exchange) + 1024; /* its blocks' heads */
-    return (sl_http_plan){.bodies = SL_HTTP_BODIES > c->body_limit ? SL_HTTP_BODIES : c->body_limit,
+    return (sl_http_plan){.bodies = c->body_memory,
                           .connections = ((uint64_t)c->connections + 2 * SL__HTTP_EXTRA) * each};
 }
 
 static void upload(sl_http_exchange *x, const char *data, size_t n) {
-    size_t limit = x->h->config.body_limit, most = SL_HTTP_BODIES > limit ? SL_HTTP_BODIES : limit;
+    size_t limit = x->h->config.body_limit, most = x->h->config.body_memory;
     x->received += n;
     if (x->received > limit && x->received - limit > SWALLOWED) x->gone = true;
     if (x->status != 0 || x->too_large || x->crowded) return;

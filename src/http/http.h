@@ -44,9 +44,7 @@ typedef struct sl_http_exchange sl_http_exchange;
  * the end of a request's path is passed over. */
 enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
 
-/* Memory at most, for a plan. */
-#define SL_HTTP_POOL ((size_t)32 << 10)    /* bytes of a connection, from its first request on */
-#define SL_HTTP_BODIES ((size_t)64 << 20)  /* bytes of all bodies that are received at a time, or body_limit; more get a 503 */
+#define SL_HTTP_POOL ((size_t)32 << 10) /* bytes of memory that a connection takes, from its first request on */
 
 typedef struct sl_http_endpoint {
     const char *method; /* "GET" (serves HEAD too), "POST" */
@@ -69,6 +67,7 @@ typedef struct sl_http_config {
     const char *allowed_hosts; /* NULL or names with commas that a request's Host may bear, "*" any; see hosts.c */
     const char *cors_origin;   /* NULL or origins with commas whose pages may ask, "*" any; others than the server's own: 403 */
     size_t body_limit;         /* bytes */
+    size_t body_memory;        /* bytes of all bodies that are received at a time, at least body_limit; more get a 503 */
     int connections;           /* at most, less if the descriptor limit says so, see sl_http_connections */
     int header_seconds;        /* absolute deadline for the headers, and again for the body */
     int idle_seconds;          /* keep-alive without a request */

@@ -36,7 +36,7 @@ static inline void serve(served *s, const char *tokenizer) {
         s->api->name[s->api->name_count++] = "model";
         s->api->ctx = 64;
     }
-    sl_http_config c = {.host = "127.0.0.1", .connections = 64, .body_limit = 4 << 20, .header_seconds = 600,
+    sl_http_config c = {.host = "127.0.0.1", .connections = 64, .body_limit = 4 << 20, .body_memory = 64 << 20, .header_seconds = 600,
                         .idle_seconds = 600, .arg = s->api, .write_error = sl_api_error_json};
     c.endpoints = sl_api_endpoints(&c.endpoint_count);
     ck_assert_msg(sl_http_new(&s->loop, &c, &s->h, &e) == SL_OK, "%s", e.message);

@@ -168,7 +168,29 @@ START_TEST(the_lines_add_up) {
 }
 END_TEST
 
+/* What connections and bodies may take follows the memory; what was asked for stays. */
+START_TEST(a_small_machine_has_fewer_connections) {
+    struct { uint64_t limit; int connections; size_t bodies; } cases[] = {
+        {UINT64_C(64) << 30, 4096, 64 << 20}, {UINT64_C(1) << 30, 2048, 32 << 20}, {UINT64_C(256) << 20, 512, 8 << 20},
+        {UINT64_C(1) << 20, 64, 8 << 20}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        sl_settings s = settings();
+        s.http.body_limit = 4 << 20;
+        sl_plan_http(&s, cases[i].limit);
+        ck_assert_int_eq(s.http.connections, cases[i].connections);
+        ck_assert_uint_eq(s.http.body_memory, cases[i].bodies);
+    }
+    sl_settings s = settings();
+    s.http.connections = 9000;
+    s.http.body_limit = 100 << 20;
+    sl_plan_http(&s, UINT64_C(256) << 20);
+    ck_assert_int_eq(s.http.connections, 9000);
+    ck_assert_uint_eq(s.http.body_memory, 100 << 20);
+}
+END_TEST
+
 int main(void) {
     return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, what_does_not_fit_is_refused,
-                     windows_bound_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up);
+                     windows_bound_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
+                     a_small_machine_has_fewer_connections);
 }

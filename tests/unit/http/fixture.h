@@ -242,6 +242,7 @@ static inline sl_status start(server *s) {
     if (!c->host) c->host = "127.0.0.1";
     if (!c->allowed_hosts && !s->strict) c->allowed_hosts = "*";
     if (!c->body_limit) c->body_limit = 4 << 20;
+    if (!c->body_memory) c->body_memory = 64 << 20;
     if (!c->connections) c->connections = 4096;
     if (!c->header_seconds) c->header_seconds = 30;
     if (!c->idle_seconds) c->idle_seconds = 120;

@@ -54,6 +54,7 @@ struct sl__completion {
     uint64_t arrived; /* sl_clock_ns */
     int64_t created;  /* seconds since the epoch */
     uint64_t sent;    /* when the stream last got something */
+    uint64_t over;    /* when its exchange was; 0: it is not, or was answered at once */
     sl_arena *arena;
     char *body;
     size_t body_len;

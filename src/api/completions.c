@@ -38,7 +38,7 @@ static void write_log(const sl__completion *c) {
         {.key = "generated_tokens", .kind = SL_LOG_INT, .i = u.generated_tokens},
         {.key = "queue_seconds", .kind = SL_LOG_REAL, .r = u.queue_seconds},
         {.key = "first_token_seconds", .kind = SL_LOG_REAL, .r = u.first_token_seconds},
-        {.key = "seconds", .kind = SL_LOG_REAL, .r = (double)(sl_clock_ns() - c->arrived) / 1e9},
+        {.key = "seconds", .kind = SL_LOG_REAL, .r = (double)((c->over ? c->over : sl_clock_ns()) - c->arrived) / 1e9},
     };
     sl_log_event(SL_LOG_INFO, "completion", fields, (int)(sizeof fields / sizeof fields[0]));
 }
@@ -82,6 +82,7 @@ static void on_gone(void *ctx) {
 static void on_over(void *ctx) {
     sl__completion *c = ctx;
     c->x = NULL;
+    c->over = sl_clock_ns();
     cancel(c, SL_CANCEL_CLIENT);
     retire(c);
 }

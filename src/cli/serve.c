@@ -114,14 +114,20 @@ static void close_http(server *v) {
     sl_http_close(v->http, on_http_closed, v);
 }
 
+/* Closing gives the signal its default effect back: one more would end the process before it has ended in order. */
+static void unwatch(uv_signal_t *h, int number) {
+    uv_close((uv_handle_t *)h, NULL);
+    signal(number, SIG_IGN);
+}
+
 /* Nothing is left: the engine first, which wakes the api, then every handle, and the loop runs dry. */
 static void finish(server *v) {
     uv_timer_stop(&v->tick);
     v->engine = sl_engine_free(v->engine);
     sl_api_close(v->api, NULL, NULL);
-    uv_close((uv_handle_t *)&v->term, NULL);
-    uv_close((uv_handle_t *)&v->interrupt, NULL);
-    uv_close((uv_handle_t *)&v->hangup, NULL);
+    unwatch(&v->term, SIGTERM);
+    unwatch(&v->interrupt, SIGINT);
+    unwatch(&v->hangup, SIGHUP);
     uv_close((uv_handle_t *)&v->tick, NULL);
     uv_close((uv_handle_t *)&v->news, NULL);
 }

@@ -218,6 +218,19 @@ def test_a_second_signal_cuts_the_drain_short():
     assert time.monotonic() - began < 10
 
 
+def test_signals_until_the_end():
+    """However many come, and however late: what was asked for is an orderly end."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) * 2:
+        s = Server(MODEL)
+        idle_one = s.raw(b"")
+        s.process.terminate()
+        while s.process.poll() is None:
+            s.process.send_signal(number)
+            time.sleep(0.0005)
+        assert s.process.returncode == 0, (number, s.text())
+        idle_one.close()
+
+
 def test_request_timeout():
     with Server(MODEL, "--request-timeout", 1, "--threads", 1) as s:
         status, answer = s.post("/v1/completions", {"prompt": [1], "max_tokens": 30000, "n": 8, "ignore_eos": True})

@@ -72,6 +72,8 @@ static sl_type rule(const sl__mix *m, const sl_hparams *hp, sl__part part, int l
         if (eight) return SL_TYPE_Q8_0;
         if (m->more == SL__MORE_SOME && more_bits(layer, hp->layers)) return SL_TYPE_Q6_K;
         if (m->more == SL__MORE_FEW && layer < 4) break;
+        /* Llama 70B, by its layers: eight heads share a matrix v, which is small beside the rest. */
+        if (k && hp->layers == 80 && !hp->experts && hp->kv_heads != hp->heads) break;
         return m->base;
     case SL__PART_K:
         return eight ? SL_TYPE_Q8_0 : m->base;

@@ -59,6 +59,18 @@ START_TEST(output_and_eight_experts) {
 }
 END_TEST
 
+START_TEST(llama_70b) {
+    sl_hparams hp = {.layers = 80, .heads = 64, .kv_heads = 8};
+    sl__mix m = mix("q4_k_m"), plain = mix("q4_0");
+    const char *wanted;
+    ck_assert_int_eq(sl__mix_type(&m, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q6_K); /* 11 has no more bits by the rule of layers */
+    ck_assert_str_eq(wanted, "Q5_K");
+    ck_assert_int_eq(sl__mix_type(&plain, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q4_0);
+    hp.kv_heads = 64;
+    ck_assert_int_eq(sl__mix_type(&m, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q4_K);
+}
+END_TEST
+
 START_TEST(rows_that_are_no_whole_blocks) {
     ck_assert_int_eq(type_in("q4_k_m", 32, 32, SL__PART_UP, 10, 2880, false, "Q5_0"), SL_TYPE_Q8_0);
     ck_assert_int_eq(type_in("q6_k", 32, 32, SL__PART_UP, 10, 2880, false, "Q6_K"), SL_TYPE_Q8_0);
@@ -86,6 +98,7 @@ int main(void) {
     tcase_add_test(t, more_bits);
     tcase_add_test(t, first_layers);
     tcase_add_test(t, output_and_eight_experts);
+    tcase_add_test(t, llama_70b);
     tcase_add_test(t, rows_that_are_no_whole_blocks);
     tcase_add_test(t, names);
     suite_add_tcase(s, t);

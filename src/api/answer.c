@@ -33,15 +33,12 @@ void sl__answer_collect(sl__completion *c, const sl_event *ev) {
  * A choice's JSON is a list of parts, each written in slices, so that neither a long echoed prompt nor many log probabilities
  * hold the loop: the prompt's text and the arrays are not copied anywhere before they are written. */
 
-#define SLICE 16384 /* bytes that one call appends, more or less */
-
 enum { PART_ECHO, PART_TEXT, PART_OFFSETS, PART_LOGPROBS, PART_TOKENS, PART_TOPS, PART_FINISH, PART_IDS, PART_PROMPT_IDS, PART_END, PART_COUNT };
 
-/* The next slice of a text inside a JSON string; false: that was the last. */
-static bool put_text(const char *text, size_t len, size_t *at, sl_buffer *out) {
+bool sl__put_slice(const char *text, size_t len, size_t *at, sl_buffer *out) {
     size_t n = len - *at;
-    if (n > SLICE) { /* cut between characters */
-        n = SLICE;
+    if (n > SL_SLICE) { /* cut between characters */
+        n = SL_SLICE;
         while (n && ((unsigned char)text[*at + n] & 0xC0) == 0x80) n--;
     }
     if (n) sl_buffer_json_inside(out, text + *at, n);
@@ -51,7 +48,7 @@ static bool put_text(const char *text, size_t len, size_t *at, sl_buffer *out) {
 
 static bool put_array(const char *name, const sl_buffer *inside, size_t *at, sl_buffer *out) {
     if (*at == 0) sl_buffer_printf(out, "%s\":[", name);
-    size_t n = inside->len - *at < SLICE ? inside->len - *at : SLICE;
+    size_t n = inside->len - *at < SL_SLICE ? inside->len - *at : SL_SLICE;
     if (n) sl_buffer_append(out, inside->data + *at, n);
     *at += n;
     if (*at < inside->len) return true;
@@ -61,7 +58,7 @@ static bool put_array(const char *name, const sl_buffer *inside, size_t *at, sl_
 
 static bool put_ids(const sl_ids *ids, size_t *at, sl_buffer *out) {
     if (*at == 0) sl_buffer_puts(out, ",\"prompt_token_ids\":[");
-    for (size_t end = *at + SLICE / 8; *at < ids->count && *at < end; ++*at) sl_buffer_printf(out, "%s%d", *at ? "," : "", ids->id[*at]);
+    for (size_t end = *at + SL_SLICE / 8; *at < ids->count && *at < end; ++*at) sl_buffer_printf(out, "%s%d", *at ? "," : "", ids->id[*at]);
     if (*at < ids->count) return true;
     sl_buffer_append(out, "]", 1);
     return false;
@@ -86,9 +83,9 @@ static bool put_part(const sl__completion *c, int i, int part, bool first, size_
     switch (part) {
     case PART_ECHO:
         if (*at == 0) sl_buffer_printf(out, "{\"index\":%d,\"text\":\"", i);
-        return first && c->fields.echo && put_text(p->text, p->len, at, out);
+        return first && c->fields.echo && sl__put_slice(p->text, p->len, at, out);
     case PART_TEXT:
-        if (put_text(ch->text.data, ch->text.len, at, out)) return true;
+        if (sl__put_slice(ch->text.data, ch->text.len, at, out)) return true;
         sl_buffer_puts(out, logprobs ? "\",\"logprobs\":{" : "\",\"logprobs\":null");
         return false;
     case PART_OFFSETS: return logprobs && put_array("\"text_offset", &ch->offsets, at, out);
@@ -208,7 +205,7 @@ bool sl__answer_more(sl__completion *c, sl_buffer *out) {
         put_head(c, out);
         sl_buffer_puts(out, ",\"choices\":[");
     }
-    while (w->choice < c->choices && out->len - before < SLICE && !out->failed) {
+    while (w->choice < c->choices && out->len - before < SL_SLICE && !out->failed) {
         if (w->part == 0 && w->at == 0 && w->choice) sl_buffer_append(out, ",", 1);
         if (put_part(c, w->choice, w->part, true, &w->at, out)) continue;
         w->at = 0;

@@ -178,15 +178,14 @@ static void fail(sl__completion *c) {
                     why);
 }
 
-#define ONE_PIECE 65536 /* bytes of an answer that is put together at once, and has a Content-Length */
-#define TURN 16384      /* bytes that are collected in one turn of the loop */
+#define TURN 16384 /* bytes that are collected in one turn of the loop */
 
 static void answer_whole(sl__completion *c) {
     sl_buffer body = {0};
     c->answered = true;
     c->http_status = 200;
     add_ignored(c);
-    if (!sl__answer_failed(c) && sl__answer_size(c) > ONE_PIECE) {
+    if (!sl__answer_failed(c) && sl__answer_size(c) > SL_ONE_PIECE) {
         sl_http_stream(c->x, 200, "application/json");
         return;
     }
@@ -199,10 +198,7 @@ static void answer_whole(sl__completion *c) {
 /* The answers that are being put together take all the memory that they may have. */
 static void refuse_answer(sl__completion *c) {
     sl_error err;
-    size_t most = sl__api_bounds(c->api).answers;
-    if (c->held > most) sl_fail(&err, SL_TOO_MUCH, "the answer takes more than %zu MiB; ask for less, or stream", most >> 20);
-    else sl_fail(&err, SL_FULL, "the answers that are being put together take all memory that there is for them; stream, or try again");
-    if (err.code == SL_FULL) sl_metrics_add(c->api->config.metrics, SL_METRIC_REJECTED, SL_REJECT_QUEUE_FULL, 1);
+    sl__answer_crowded(c->api, c->held, &err);
     cancel(c, SL_CANCEL_CLIENT);
     refuse(c, &err);
     free_answer(c);

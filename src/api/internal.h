@@ -14,6 +14,8 @@
 #define SL_MAX_NAMES 16
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
+#define SL_SLICE 16384       /* bytes of an answer that are written at once, more or less */
+#define SL_ONE_PIECE 65536   /* bytes of an answer that is put together before it is sent, and has a Content-Length */
 #define SL_TEXT_QUEUE 256    /* jobs that the text thread may have */
 
 /* Work for the text thread; comes back to the loop. A job belongs to the text thread from its submission until it is back. */
@@ -98,6 +100,9 @@ void sl__metrics_experts_get(void *api, sl_http_exchange *x);
  * so that two byte tokens never look the same. */
 void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out);
 
+/* answer.c: the next slice of a text inside a JSON string, from *at on; false: that was the last. */
+bool sl__put_slice(const char *text, size_t len, size_t *at, sl_buffer *out);
+
 /* completions.c */
 void sl__completions_news(sl_api *a);
 void sl__completions_tick(sl_api *a);
@@ -113,6 +118,9 @@ sl_status sl__names_take(sl_api *a, sl_error *e); /* config.model_names into a->
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
 /* With Retry-After where trying again may help, x-should-retry where it does not. */
 void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
+/* answer_bytes went over its bound with an answer that takes `bytes`: SL_TOO_MUCH if that is too large by itself, else SL_FULL,
+ * counted as rejected. */
+sl_status sl__answer_crowded(const sl_api *a, size_t bytes, sl_error *e);
 bool sl__model_known(const sl_api *a, const char *name); /* NULL and "" mean the served one */
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
 

@@ -6,7 +6,9 @@
 #include <string.h>
 
 /* POST /tokenize: {"prompt"} (vLLM's shape) or {"content"} (llama-server's); POST /detokenize: {"tokens"}.
- * Both may carry megabytes, so large ones go through the text thread. */
+ * Both may carry megabytes, so large ones go through the text thread. An answer may take twenty times its request (an object
+ * for each token): only the ids or the text are kept, counted with the other answers, and JSON is written as the client takes
+ * it. */
 
 typedef struct text_job {
     sl__job job; /* first */
@@ -16,10 +18,79 @@ typedef struct text_job {
     bool in_text;
     char *body;
     size_t body_len;
-    sl_buffer out;
     sl_status status;
     sl_error error;
+    /* The answer. */
+    bool llama, strings; /* tokenize: llama-server's shape; with each token's text */
+    sl_ids ids;          /* tokenize */
+    sl_buffer text;      /* detokenize */
+    size_t held;         /* bytes of them that count in the api's answer_bytes */
+    /* What was written of it: of two arrays of tokens, or of two copies of the text, the first `part`, and `at` of the next. */
+    int part;
+    size_t at;
 } text_job;
+
+/* --- the request --- */
+
+static void tokenize(text_job *t, const sl_json *body) {
+    const char *text = NULL, *model = NULL;
+    size_t len = 0, model_len;
+    bool add_special = true, parse_special = true;
+    sl_error *e = &t->error;
+    t->status = sl_json_opt_string(body, "model", &model, &model_len, e);
+    if (!t->status && !sl__model_known(t->api, model))
+        t->status = sl_fail_param(e, SL_NOT_FOUND, "model", "The model `%.100s` does not exist.", model);
+    if (!t->status) t->status = sl_json_opt_string(body, "prompt", &text, &len, e);
+    if (!t->status && !text) {
+        t->llama = true;
+        add_special = false;
+        t->status = sl_json_opt_string(body, "content", &text, &len, e);
+    }
+    if (!t->status && !text) t->status = sl_fail_param(e, SL_INVALID, "prompt", "prompt: is missing");
+    if (!t->status) t->status = sl_json_opt_bool(body, t->llama ? "add_special" : "add_special_tokens", &add_special, e);
+    if (!t->status) t->status = sl_json_opt_bool(body, "parse_special", &parse_special, e);
+    if (!t->status) t->status = sl_json_opt_bool(body, t->llama ? "with_pieces" : "return_token_strs", &t->strings, e);
+    if (!t->status)
+        t->status = sl_tokenizer_encode_pausing(t->api->config.tokenizer, text, len, parse_special ? SL_MARKUP : SL_CONTENT, add_special,
+                                                len + 16, t->in_text ? sl__text_pause : NULL, t->api, &t->ids, e);
+}
+
+static void detokenize(text_job *t, const sl_json *body) {
+    sl_error *e = &t->error;
+    sl_json at;
+    if (!sl_json_get(body, "tokens", &at)) {
+        t->status = sl_fail_param(e, SL_INVALID, "tokens", "tokens: is missing");
+        return;
+    }
+    t->status = sl_json_array(&at, t->body_len, e);
+    if (t->status) return;
+    sl_detokenizer d = {0};
+    int most = t->api->config.model.vocab - 1;
+    size_t count = sl_json_size(&at), bound = sl__api_bounds(t->api).answers;
+    for (size_t i = 0; i < count && !t->status; i++) {
+        sl_json item;
+        int64_t id = 0;
+        if (!sl_json_at(&at, i, &item)) t->status = sl_json_fail(&at, e, "must hold token ids");
+        if (!t->status) t->status = sl_json_int(&item, 0, most, &id, e);
+        if (!t->status) sl_detokenize(t->api->config.tokenizer, &d, (int)id, false, &t->text);
+        if (t->text.len > bound) t->status = sl_fail_param(e, SL_TOO_MUCH, "tokens", "tokens: give more than %zu MiB of text", bound >> 20);
+    }
+    if (!t->status) sl_detokenize_end(&d, &t->text);
+}
+
+static void run(sl__job *job) {
+    text_job *t = (text_job *)job;
+    sl_json body = {0};
+    t->status = sl__body_parse(t->api, t->body, t->body_len, &body, &t->error);
+    if (!t->status) t->status = sl_json_object(&body, &t->error);
+    if (!t->status && t->back_to_text) detokenize(t, &body);
+    else if (!t->status) tokenize(t, &body);
+    if (body.v) json_decref(body.v);
+    sl_free(t->body);
+    t->body = NULL;
+}
+
+/* --- the answer --- */
 
 /* The bytes of a token as llama-server shows them: a string, or an array of numbers when they are no UTF-8. */
 static void put_piece(const sl_buffer *piece, sl_buffer *out) {
@@ -32,136 +103,62 @@ static void put_piece(const sl_buffer *piece, sl_buffer *out) {
     sl_buffer_append(out, "]", 1);
 }
 
-static void tokenize(text_job *t, const sl_json *body) {
-    const sl_tokenizer *tok = t->api->config.tokenizer;
-    const char *text = NULL, *model = NULL;
-    size_t len = 0, model_len;
-    bool llama = false, add_special = true, parse_special = true, strings = false;
-    sl_error *e = &t->error;
-    sl_ids ids = {0};
-    t->status = sl_json_opt_string(body, "model", &model, &model_len, e);
-    if (!t->status && !sl__model_known(t->api, model))
-        t->status = sl_fail_param(e, SL_NOT_FOUND, "model", "The model `%.100s` does not exist.", model);
-    if (!t->status) t->status = sl_json_opt_string(body, "prompt", &text, &len, e);
-    if (!t->status && !text) {
-        llama = true;
-        add_special = false;
-        t->status = sl_json_opt_string(body, "content", &text, &len, e);
-    }
-    if (!t->status && !text) t->status = sl_fail_param(e, SL_INVALID, "prompt", "prompt: is missing");
-    if (!t->status) t->status = sl_json_opt_bool(body, llama ? "add_special" : "add_special_tokens", &add_special, e);
-    if (!t->status) t->status = sl_json_opt_bool(body, "parse_special", &parse_special, e);
-    if (!t->status) t->status = sl_json_opt_bool(body, llama ? "with_pieces" : "return_token_strs", &strings, e);
-    if (!t->status)
-        t->status = sl_tokenizer_encode_pausing(tok, text, len, parse_special ? SL_MARKUP : SL_CONTENT, add_special, len + 16,
-                                                t->in_text ? sl__text_pause : NULL, t->api, &ids, e);
-    if (t->status) {
-        sl_free(ids.id);
-        return;
-    }
-    sl_buffer *out = &t->out;
+/* An element of the first array: 80, or {"id":80,"piece":"q"}; of the second: "q". */
+static void put_token(const text_job *t, int32_t id, sl_buffer *out) {
+    bool object = t->llama && t->strings;
+    if (t->part == 0) sl_buffer_printf(out, object ? "{\"id\":%d,\"piece\":" : "%d", id);
+    if (t->part == 0 && !object) return;
     sl_buffer piece = {0};
-    if (!llama)
-        sl_buffer_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", ids.count, t->api->ctx);
-    else sl_buffer_puts(out, "{\"tokens\":[");
-    for (size_t i = 0; i < ids.count; i++) {
-        if (i) sl_buffer_append(out, ",", 1);
-        if (!llama || !strings) {
-            sl_buffer_printf(out, "%d", ids.id[i]);
-            continue;
-        }
-        sl_buffer_clear(&piece);
-        sl_tokenizer_piece(tok, ids.id[i], &piece);
-        sl_buffer_printf(out, "{\"id\":%d,\"piece\":", ids.id[i]);
-        put_piece(&piece, out);
-        sl_buffer_append(out, "}", 1);
-    }
-    sl_buffer_append(out, "]", 1);
-    if (!llama && strings) {
-        sl_buffer_puts(out, ",\"token_strs\":[");
-        for (size_t i = 0; i < ids.count; i++) {
-            if (i) sl_buffer_append(out, ",", 1);
-            sl_buffer_clear(&piece);
-            sl_tokenizer_piece(tok, ids.id[i], &piece);
-            sl__put_piece_name(&piece, out);
-        }
-        sl_buffer_append(out, "]", 1);
-    } else if (!llama) {
-        sl_buffer_puts(out, ",\"token_strs\":null");
-    }
-    sl_buffer_append(out, "}", 1);
+    sl_tokenizer_piece(t->api->config.tokenizer, id, &piece);
+    if (object) put_piece(&piece, out);
+    else sl__put_piece_name(&piece, out);
+    if (object) sl_buffer_append(out, "}", 1);
     out->failed = out->failed || piece.failed;
     sl_buffer_done(&piece);
-    sl_free(ids.id);
 }
 
-static void detokenize(text_job *t, const sl_json *body) {
-    sl_error *e = &t->error;
-    sl_json at;
-    if (!sl_json_get(body, "tokens", &at)) {
-        t->status = sl_fail_param(e, SL_INVALID, "tokens", "tokens: is missing");
-        return;
+/* A slice of what tokenize answers; false: that was the last. */
+static bool put_tokens(text_job *t, sl_buffer *out) {
+    size_t before = out->len;
+    int parts = t->strings && !t->llama ? 2 : 1;
+    if (t->part == 0 && t->at == 0 && !t->llama)
+        sl_buffer_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", t->ids.count, t->api->ctx);
+    else if (t->part == 0 && t->at == 0)
+        sl_buffer_puts(out, "{\"tokens\":[");
+    for (; t->part < parts; t->part++, t->at = 0) {
+        for (; t->at < t->ids.count; t->at++) {
+            if (out->len - before >= SL_SLICE || out->failed) return true;
+            if (t->at) sl_buffer_append(out, ",", 1);
+            put_token(t, t->ids.id[t->at], out);
+        }
+        sl_buffer_puts(out, t->part + 1 < parts ? "],\"token_strs\":[" : "]");
     }
-    t->status = sl_json_array(&at, t->body_len, e);
-    if (t->status) return;
-    sl_buffer text = {0};
-    sl_detokenizer d = {0};
-    int most = t->api->config.model.vocab - 1;
-    size_t count = sl_json_size(&at);
-    for (size_t i = 0; i < count; i++) {
-        sl_json item;
-        int64_t id = 0;
-        if (!sl_json_at(&at, i, &item)) t->status = sl_json_fail(&at, e, "must hold token ids");
-        if (!t->status) t->status = sl_json_int(&item, 0, most, &id, e);
-        if (t->status) break;
-        sl_detokenize(t->api->config.tokenizer, &d, (int)id, false, &text);
-    }
-    if (!t->status) {
-        sl_detokenize_end(&d, &text);
-        const char *data = text.data ? text.data : "";
-        sl_buffer_puts(&t->out, "{\"prompt\":");
-        sl_buffer_json(&t->out, data, text.len);
-        sl_buffer_puts(&t->out, ",\"content\":");
-        sl_buffer_json(&t->out, data, text.len);
-        sl_buffer_puts(&t->out, "}");
-        t->out.failed = t->out.failed || text.failed;
-    }
-    sl_buffer_done(&text);
+    sl_buffer_puts(out, t->llama || t->strings ? "}" : ",\"token_strs\":null}");
+    return false;
 }
 
-static void run(sl__job *job) {
-    text_job *t = (text_job *)job;
-    sl_json body = {0};
-    t->status = sl__body_parse(t->api, t->body, t->body_len, &body, &t->error);
-    if (!t->status) t->status = sl_json_object(&body, &t->error);
-    if (!t->status && t->back_to_text) detokenize(t, &body);
-    else if (!t->status) tokenize(t, &body);
-    if (body.v) json_decref(body.v);
+/* A slice of what detokenize answers: the same text for vLLM's clients and for llama-server's. */
+static bool put_texts(text_job *t, sl_buffer *out) {
+    if (t->at == 0) sl_buffer_puts(out, t->part == 0 ? "{\"prompt\":\"" : "\",\"content\":\"");
+    if (sl__put_slice(t->text.data, t->text.len, &t->at, out)) return true;
+    t->at = 0;
+    if (t->part++ == 0) return true;
+    sl_buffer_puts(out, "\"}");
+    return false;
+}
+
+static bool fill(void *ctx, sl_buffer *out) {
+    text_job *t = ctx;
+    return t->back_to_text ? put_texts(t, out) : put_tokens(t, out);
 }
 
 static void retire(text_job *t) {
     if (t->x || t->in_text) return;
-    sl_buffer_done(&t->out);
+    t->api->answer_bytes -= t->held;
+    sl_buffer_done(&t->text);
+    sl_free(t->ids.id);
     sl_free(t->body);
     sl_free(t);
-}
-
-static void answer(text_job *t) {
-    if (t->status) sl__refuse(t->api, t->x, &t->error);
-    else sl__reply_json(t->x, 200, &t->out);
-}
-
-static void back(sl__job *job) {
-    text_job *t = (text_job *)job;
-    t->in_text = false;
-    if (t->x && !atomic_load(&job->cancelled)) answer(t);
-    retire(t);
-}
-
-static void give_up(sl__job *job) {
-    text_job *t = (text_job *)job;
-    if (!atomic_exchange(&job->cancelled, true))
-        sl__reply_error(t->api, t->x, 503, NULL, "draining", "the server is stopping: the request was cancelled");
 }
 
 static void on_gone(void *ctx) { atomic_store(&((text_job *)ctx)->job.cancelled, true); }
@@ -173,7 +170,44 @@ static void on_over(void *ctx) {
     retire(t);
 }
 
-static const sl_http_hooks hooks = {on_gone, NULL, on_over};
+static const sl_http_hooks hooks = {on_gone, fill, on_over};
+
+/* held: http holds the exchange already. Returns whether it does now. */
+static bool answer(text_job *t, bool held) {
+    sl_api *a = t->api;
+    if (!t->status && t->text.failed) t->status = sl_fail(&t->error, SL_NOMEM, "out of memory");
+    if (!t->status) {
+        t->held = t->ids.cap * sizeof *t->ids.id + t->text.cap;
+        a->answer_bytes += t->held;
+        if (a->answer_bytes > sl__api_bounds(a).answers) t->status = sl__answer_crowded(a, t->held, &t->error);
+    }
+    if (t->status) {
+        sl__refuse(a, t->x, &t->error);
+        return held;
+    }
+    if (t->ids.count * (t->strings ? 32 : 8) + 2 * t->text.len > SL_ONE_PIECE) {
+        if (!held) sl_http_hold(t->x, &hooks, t);
+        sl_http_stream(t->x, 200, "application/json");
+        return true;
+    }
+    sl_buffer body = {0};
+    while (fill(t, &body) && !body.failed) continue;
+    sl__reply_json(t->x, 200, &body);
+    return held;
+}
+
+static void back(sl__job *job) {
+    text_job *t = (text_job *)job;
+    t->in_text = false;
+    if (t->x && !atomic_load(&job->cancelled)) answer(t, true);
+    retire(t);
+}
+
+static void give_up(sl__job *job) {
+    text_job *t = (text_job *)job;
+    if (!atomic_exchange(&job->cancelled, true))
+        sl__reply_error(t->api, t->x, 503, NULL, "draining", "the server is stopping: the request was cancelled");
+}
 
 static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     text_job *t = sl_calloc(1, sizeof *t);
@@ -203,7 +237,7 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     } else {
         run(&t->job);
     }
-    answer(t);
+    if (answer(t, false)) return;
     t->x = NULL;
     retire(t);
 }

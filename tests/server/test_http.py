@@ -175,6 +175,31 @@ def test_large_bodies_do_not_stall_the_loop():
         assert worst[0] < 1, worst
 
 
+def test_answers_that_nobody_reads_take_no_more_than_planned():
+    """/* Promise 4 */ a token of a byte is answered by an object of 23: 4 MB of text by 94 MB."""
+    text = "z" * 4000000
+    post = json.dumps({"with_pieces": True, "content": text}).encode()
+    post = b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(post) + post
+    with Server(MODEL) as s:
+        def resident():
+            return s.value("process_resident_memory_bytes")
+        before = resident()
+        clients = []
+        for _ in range(8):
+            clients.append(s.raw(post))
+            assert clients[-1].recv(12) in (b"HTTP/1.1 200", b"HTTP/1.1 429")
+        assert resident() - before < 300e6, (before, resident())
+        for c in clients:
+            c.close()
+        s.until(lambda: s.get("/health")[0] == 200)
+        status, answer = s.post("/tokenize", {"content": text[:100000], "with_pieces": True})
+        assert status == 200 and answer == {"tokens": [{"id": 122, "piece": "z"}] * 100000}
+        status, answer = s.post("/tokenize", {"prompt": text[:100000], "return_token_strs": True})
+        assert status == 200 and answer["token_strs"] == ["z"] * 100000 and answer["tokens"] == [122] * 100000
+        status, answer = s.post("/detokenize", {"tokens": [122, 226, 152, 131] * 20000})
+        assert status == 200 and answer["prompt"] == answer["content"] == "z☃" * 20000
+
+
 def test_slow_loris():
     """Clients that send a byte now and then are cut at --header-seconds; others are served."""
     with Server(MODEL, "--header-seconds", 1) as s:

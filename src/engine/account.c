@@ -100,3 +100,18 @@ void sl__account_step(sl_engine *g, double took) {
     }
     memset(&g->count, 0, sizeof g->count);
 }
+
+/* --- what was counted, from any thread --- */
+
+int sl_engine_live(const sl_engine *g) { return atomic_load(&g->live); }
+int sl_engine_waiting(const sl_engine *g) { return atomic_load(&g->waiting); }
+
+int sl_engine_running(const sl_engine *g) {
+    int running = atomic_load(&g->live) - atomic_load(&g->waiting);
+    return running > 0 ? running : 0; /* one may have been submitted between the two */
+}
+
+int sl_engine_retry_after(const sl_engine *g) {
+    uint64_t seconds = (atomic_load(&g->retry_ms) + 999) / 1000;
+    return seconds < 1 ? 1 : seconds > 60 ? 60 : (int)seconds;
+}

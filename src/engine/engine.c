@@ -165,13 +165,6 @@ sl_status sl_engine_submit(sl_engine *g, sl_request *r, sl_error *e) {
 }
 
 void sl_engine_drain(sl_engine *g) { atomic_store(&g->draining, true); }
-int sl_engine_live(const sl_engine *g) { return atomic_load(&g->live); }
-int sl_engine_waiting(const sl_engine *g) { return atomic_load(&g->waiting); }
-
-int sl_engine_running(const sl_engine *g) {
-    int running = atomic_load(&g->live) - atomic_load(&g->waiting);
-    return running > 0 ? running : 0; /* one may have been submitted between the two */
-}
 
 const sl_engine_config *sl_engine_config_of(const sl_engine *g) { return &g->config; }
 
@@ -191,11 +184,6 @@ uint64_t sl_engine_stuck_ns(const sl_engine *engine) {
     uint64_t seen = atomic_load(&g->seen_at);
     if (seen > since) since = seen;
     return now > since ? now - since : 0;
-}
-
-int sl_engine_retry_after(const sl_engine *g) {
-    uint64_t seconds = (atomic_load(&g->retry_ms) + 999) / 1000;
-    return seconds < 1 ? 1 : seconds > 60 ? 60 : (int)seconds;
 }
 
 /* --- start and end --- */

@@ -191,6 +191,7 @@ static bool swallow(sl__connection *c) {
     return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+/* What a guest has sent, or that it hung up; false: it is no guest any more, and may be freed. */
 static bool look(sl__connection *c) {
     sl_http *h = c->l->h;
     sl__door_head head;
@@ -236,15 +237,14 @@ void sl__door_look_all(sl_http *h) {
 static bool make_room(sl__listener *l) {
     sl__connection *c = l->idle, *next;
     for (int i = 0; c && i < LEAVERS_TRIED; i++, c = next) {
-        int unread = 0;
+        int unread = 0, open = l->open;
         next = c->idle_next;
-        if (c->guest && look(c)) {
-            drop(c);
-            return true;
+        if (c->guest) {
+            if (look(c)) drop(c); /* otherwise it is the library's now, or freed: it had hung up */
+        } else if (ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0) {
+            sl__connection_leave(c);
         }
-        if (c->guest || ioctl(c->fd, FIONREAD, &unread) != 0 || unread > 0) continue;
-        sl__connection_leave(c);
-        return true;
+        if (l->open < open) return true;
     }
     return false;
 }

@@ -13,9 +13,24 @@ static sl_status bad_pattern(sl_error *e, const char *origin, const char *patter
     return sl_fail(e, SL_UNSUPPORTED, "%s: splitting pattern \"%.200s\": %s", origin, pattern, why);
 }
 
+/* Without regard to case Oniguruma takes ß for ss, ﬁ for fi and the like, PCRE2 only a character for a character. Is there
+ * anything in the pattern, from its first (?i on, that the two may read otherwise? */
+static bool folds_otherwise(const char *pattern, size_t len) {
+    static const char *const pairs[] = {"ss", "st", "ff", "fi", "fl"};
+    const char *from = memmem(pattern, len, "(?i", 3), *end = pattern + len;
+    for (const char *p = from; p && p < end; p++) {
+        if ((uint8_t)*p >= 0x80) return true;
+        for (size_t i = 0; p + 1 < end && i < sizeof pairs / sizeof *pairs; i++)
+            if ((p[0] | 0x20) == pairs[i][0] && (p[1] | 0x20) == pairs[i][1]) return true;
+    }
+    return false;
+}
+
 /* Writes the pattern in PCRE2's dialect. */
 static sl_status translate(const char *pattern, size_t len, const char *origin, sl_buffer *out, sl_error *e) {
     bool in_class = false;
+    if (folds_otherwise(pattern, len)) return bad_pattern(e, origin, pattern, "letters in it that two cases share are not supported");
+    if (memmem(pattern, len, "(?m", 3)) return bad_pattern(e, origin, pattern, "the option m in it is not supported");
     for (size_t i = 0; i < len; i++) {
         char c = pattern[i], d = i + 1 < len ? pattern[i + 1] : 0;
         if (c == '\\') {

@@ -99,6 +99,7 @@ static bool item_has(const sl__program *p, const sl__set_item *item, uint32_t po
     case SL__ITEM_SPACE: in = sl__is_space(point); break;
     case SL__ITEM_WORD:
         in = SL__WORD_CATEGORIES >> category & 1 || sl__in_ranges(sl__words_beyond, sl__words_beyond_count, point);
+        if (item->lo && point < 0x100 && category == SL__No) in = false;
         break;
     case SL__ITEM_HAN: in = sl__in_ranges(sl__han, sl__han_count, point); break;
     case SL__ITEM_SET: in = sl__program_has(p, (int)item->lo, point, category); break;
@@ -174,8 +175,9 @@ static void read_property(reader *r, bool negated) {
     r->at = stop + 1;
 }
 
-/* After a backslash. Gives the character that it stands for, or -1 when it is a set, which is added. */
-static int64_t read_escape(reader *r) {
+/* After a backslash. Gives the character that it stands for, or -1 when it is a set, which is added. Oniguruma takes ² ³ ¹ ¼
+ * ½ ¾ for word characters where \w stands alone and not where it stands in a class. */
+static int64_t read_escape(reader *r, bool in_class) {
     if (r->at == r->end) return unsupported(r);
     uint32_t c = take_point(r);
     switch (c) {
@@ -186,7 +188,7 @@ static int64_t read_escape(reader *r) {
     case 'd': case 'D':
         add_item(r, (sl__set_item){.kind = SL__ITEM_CATEGORIES, .negated = c == 'D', .lo = 1u << SL__Nd});
         return -1;
-    case 'w': case 'W': add_item(r, (sl__set_item){.kind = SL__ITEM_WORD, .negated = c == 'W'}); return -1;
+    case 'w': case 'W': add_item(r, (sl__set_item){.kind = SL__ITEM_WORD, .negated = c == 'W', .lo = in_class}); return -1;
     case 'p': case 'P': read_property(r, c == 'P'); return -1;
     default:
         if (c >= 0x80 || (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')) return unsupported(r);
@@ -205,7 +207,7 @@ static void read_member(reader *r, bool first) {
         return;
     }
     bool dash = looking_at(r, "-");
-    lo = take(r, "\\") ? read_escape(r) : (int64_t)take_point(r);
+    lo = take(r, "\\") ? read_escape(r, true) : (int64_t)take_point(r);
     bool range = looking_at(r, "-") && !looking_at(r, "-]");
     if (dash && !first && !looking_at(r, "]")) unsupported(r); /* [a-c-e], [\s-x] */
     if (lo < 0) {
@@ -222,7 +224,7 @@ static void read_member(reader *r, bool first) {
         unsupported(r);
         return;
     }
-    hi = take(r, "\\") ? read_escape(r) : (int64_t)take_point(r);
+    hi = take(r, "\\") ? read_escape(r, true) : (int64_t)take_point(r);
     if (hi < lo) unsupported(r);
     else add_range(r, (uint32_t)lo, (uint32_t)hi);
 }
@@ -262,7 +264,7 @@ static int read_set(reader *r) {
         add_range(r, '\n', '\n');
         return close_set(r, first, true, -1);
     }
-    int64_t c = take(r, "\\") ? read_escape(r) : (int64_t)take_point(r);
+    int64_t c = take(r, "\\") ? read_escape(r, false) : (int64_t)take_point(r);
     if (c >= 0) add_literal(r, (uint32_t)c);
     return close_set(r, first, false, -1);
 }

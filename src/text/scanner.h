@@ -71,7 +71,7 @@ static inline uint8_t sl__points_at(const sl__points *p, uint32_t c) { return p-
 typedef struct sl__set_item {
     enum { SL__ITEM_RANGE, SL__ITEM_CATEGORIES, SL__ITEM_SPACE, SL__ITEM_WORD, SL__ITEM_HAN, SL__ITEM_SET } kind;
     bool negated;
-    uint32_t lo, hi; /* RANGE: both belong to it; CATEGORIES: lo is the mask; SET: lo is the set */
+    uint32_t lo, hi; /* RANGE: both belong to it; CATEGORIES: lo is the mask; SET: lo is the set; WORD: lo is 1 in a class */
 } sl__set_item;
 
 /* A code point belongs to the set when it is in some item (in none, if negated) of each part: [a-z&&[^x]] has two. */

@@ -89,6 +89,36 @@ START_TEST(test_patterns) {
 }
 END_TEST
 
+/* As the tokenizers package (0.23.3) splits "a²b½ c": superscripts and fractions of Latin-1 are word characters to \w alone and
+ * are none to \w in a class. */
+START_TEST(test_word_in_class) {
+    static const struct { const char *pattern; size_t words; } cases[] = {
+        {"\\w+", 3}, {"[\\w]+", 5}, {"[^\\W]+", 5}, {"\\W", 3}, {"[\\W]+", 5}, {"[^\\w]+", 5},
+    };
+    static const char text[] = "a²b½ c";
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b;
+        bench_open(&b);
+        bench_add(&b, cases[i].pattern);
+        ck_assert_msg(words_of(&b, text, strlen(text))->count == cases[i].words, "%s", cases[i].pattern);
+        bench_close(&b);
+    }
+}
+END_TEST
+
+/* What PCRE2 would read otherwise than the reference is refused: there (?i:ss) is ß too, and . in (?m:.) a line feed too. */
+START_TEST(test_other_dialect) {
+    static const char *const patterns[] = {"(?i:ss)", "(?i:x|FI)", "(?i:é)", "(?i)st", "(?m:a.b)"};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
+        bench b;
+        bench_open(&b);
+        ck_assert_msg(sl__splitter_compile(b.t.arena, patterns[i], strlen(patterns[i]), false, "test", &b.t.splitter[0], &b.e) ==
+                          SL_UNSUPPORTED, "%s", patterns[i]);
+        bench_close(&b);
+    }
+}
+END_TEST
+
 /* The names that llama.cpp's converters write for byte-level vocabularies. */
 START_TEST(test_known) {
     static const char *const names[] = {
@@ -248,6 +278,8 @@ int main(void) {
     tcase_set_timeout(c, 200);
     tcase_add_test(c, test_names);
     tcase_add_test(c, test_patterns);
+    tcase_add_test(c, test_word_in_class);
+    tcase_add_test(c, test_other_dialect);
     tcase_add_test(c, test_known);
     tcase_add_test(c, test_pcre);
     tcase_add_test(c, test_linear);

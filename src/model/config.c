@@ -148,6 +148,8 @@ static sl_status read_window(const sl_json *top, const sl_family *f, sl_hparams 
     bool windowed = false;
     int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
     sl_status s = read_windowed(top, f, hp, &windowed, e);
+    sl_json at;
+    if (s == SL_OK && windowed && sl_json_get(top, "sliding_window", &at) && json_number_value(at.v) > INT32_MAX) return SL_OK; /* no context is as long */
     if (s == SL_OK && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
     if (s == SL_OK && windowed) hp->window = window;
     return s;

@@ -40,6 +40,8 @@ static sl_status map_text(sl__open *o, const char *folder, const char *name, boo
     if (s != SL_OK || file < 0) return s;
     if (o->map[file].size == 0 || o->map[file].size > MAX_TEXT)
         return sl_fail(e, SL_FORMAT, "%s: %zu bytes, not 1 … %d", o->map[file].path, o->map[file].size, MAX_TEXT);
+    const char *mistaken = o->map[file].data[0] == '{' ? NULL : sl__mistaken_file(o->map[file].data, o->map[file].size);
+    if (mistaken) return sl_fail(e, SL_FORMAT, "%s is no JSON text: %s", o->map[file].path, mistaken);
     *ret = (const char *)o->map[file].data;
     *ret_len = o->map[file].size;
     return SL_OK;

@@ -241,6 +241,7 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
 
 static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
     int value_length = 0;
+    int64_t window = 0;
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
     if (s == SL_OK) s = get_int(k, "context_length", true, 1, INT32_MAX, &hp->context, e);
     if (s == SL_OK) s = get_int(k, "embedding_length", true, 1, INT32_MAX, &hp->width, e);
@@ -255,7 +256,8 @@ static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = get_int(k, "attention.value_length", false, 1, INT32_MAX, &value_length, e);
     if (s == SL_OK) s = get_float(k, "attention.layer_norm_rms_epsilon", true, SL__NORM_EPS, &hp->norm_eps, e);
     if (s == SL_OK) s = get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e);
-    if (s == SL_OK) s = get_int(k, "attention.sliding_window", false, 0, INT32_MAX, &hp->window, e);
+    if (s == SL_OK) s = sl__gguf_uniform(k->g, name_of(k, "attention.sliding_window"), false, 0, INT64_MAX, &window, e);
+    if (s == SL_OK && window <= INT32_MAX) hp->window = (int)window; /* a longer one than any context is none */
     if (s == SL_OK && value_length != hp->head_dim)
         s = sl_fail(e, SL_UNSUPPORTED, "%s.attention.value_length is %d, another than key_length %d", k->arch, value_length, hp->head_dim);
     return s;

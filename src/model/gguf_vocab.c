@@ -66,10 +66,19 @@ static sl_status read_merges(const sl__gguf *g, sl_arena *arena, sl_vocab_source
     return SL_OK;
 }
 
-/* A token id that stands under a key; -1 if the key is absent, says "none" (-1, or 2^32 - 1 as some converters write it), or
+/* A token id that stands under a key; -1 if the key is absent, says "none" (-1, which an unsigned type has as its largest value), or
  * names no token, which is noted: files with such padding and unknown ids are common, and nothing depends on them. */
 static sl_status read_id(const sl__gguf *g, const char *key, int count, int *ret, sl_notes *notes, sl_error *e) {
     int64_t id = -1;
+    uint64_t large = 0;
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    if (v && v->type == SL__GGUF_U64) memcpy(&large, v->data, sizeof large);
+    if (large > INT64_MAX) {
+        *ret = -1;
+        if (large != UINT64_MAX)
+            sl_notes_add(notes, "%s: %s is %" PRIu64 ", but there are %d tokens: it is ignored", g->origin, key, large, count);
+        return SL_OK;
+    }
     sl_status s = sl__gguf_int(g, key, false, INT64_MIN, INT64_MAX, &id, e);
     if (s != SL_OK) return s;
     *ret = id >= 0 && id < count ? (int)id : -1;

@@ -121,6 +121,10 @@ static bool look_below(const char *path, const listing *l, sl_buffer *out) {
         sl_buffer_printf(out, "%s here, but in %s/%s: give that folder", no_config, path, l->entry[i]->d_name);
         return true;
     }
+    if (exists(path, "hub", ".")) { /* $HF_HOME */
+        sl_buffer_printf(out, "%s: it may be a cache's folder; give a snapshot in %s/hub", no_config, path);
+        return true;
+    }
     return false;
 }
 

@@ -139,6 +139,7 @@ static sl_status read_merges(reader *r, const sl_json *model) {
         json_t *m = json_array_get(merges.v, i), *a = json_array_get(m, 0), *b = json_array_get(m, 1);
         const char *text = json_string_value(m), *end = text ? text + json_string_length(m) : NULL;
         const char *space = text ? memchr(text, ' ', (size_t)(end - text)) : NULL;
+        if (text && strncmp(text, "#version", 8) == 0) continue; /* merges.txt begins so; the reference skips it here too */
         if (json_array_size(m) == 2 && json_is_string(a) && json_is_string(b))
             s = sl__build_merge(t, json_string_value(a), json_string_length(a), json_string_value(b), json_string_length(b),
                                 (uint32_t)i, NULL, &scratch, r->e);
@@ -188,28 +189,41 @@ static int id_of(const reader *r, const char *text, size_t len) {
     return (int)(a ? a->id : sl__hf_vocab_id(r->vocab, text));
 }
 
-/* eos_token_id, an integer or a list of them. An id that the vocabulary lacks can never be generated and is passed over. */
+/* An id that config.json or generation_config.json names. One that the vocabulary lacks, however large, can never be generated
+ * and is passed over: *ret is -1. */
+static sl_status read_id(reader *r, const sl_json *at, int *ret) {
+    int64_t id = -1;
+    double x = json_is_real(at->v) ? json_real_value(at->v) : 0;
+    bool huge = x >= 0x1p63 || x <= -0x1p63;
+    sl_status s = huge ? SL_OK : sl_json_int(at, INT64_MIN, INT64_MAX, &id, r->e);
+    *ret = id >= 0 && id < r->t->vocabulary.count ? (int)id : -1;
+    if (s == SL_OK && *ret < 0 && (huge || id != -1))
+        sl_notes_add(&r->t->notes, "%s: %s names a token beyond the vocabulary's %d: it is ignored", r->t->origin,
+                     at->key ? at->key : at->parent->key, r->t->vocabulary.count);
+    return s;
+}
+
+/* eos_token_id, an integer or a list of them. */
 static sl_status read_end_ids(reader *r, const sl_json *file) {
     sl_json at, item;
-    int64_t id;
-    sl_status s;
+    int id = -1;
+    sl_status s = SL_OK;
     if (!sl_json_get(file, "eos_token_id", &at)) return SL_OK;
     size_t n = json_is_array(at.v) ? sl_json_size(&at) : 1;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && s == SL_OK; i++) {
         if (!json_is_array(at.v)) item = at;
         else if (!sl_json_at(&at, i, &item)) continue;
-        if ((s = sl_json_int(&item, INT32_MIN, INT32_MAX, &id, r->e)) != SL_OK) return s;
-        sl__build_end(r->t, id);
-        if (r->t->eos < 0 && id >= 0 && id < r->t->vocabulary.count) r->t->eos = (int)id;
+        s = read_id(r, &item, &id);
+        if (s == SL_OK) sl__build_end(r->t, id);
+        if (s == SL_OK && r->t->eos < 0) r->t->eos = id;
     }
-    return SL_OK;
+    return s;
 }
 
 static sl_status read_ends(reader *r) {
     sl_tokenizer *t = r->t;
     const char *bos = NULL, *eos = NULL;
     size_t bos_len = 0, eos_len = 0;
-    int64_t id = -1;
     sl_status s = sl__build_ends(t, r->e);
     sl_json at;
     if (s == SL_OK && sl_json_get(&r->f.tokenizer_config, "bos_token", &at)) s = sl__hf_token_text(&at, &bos, &bos_len, r->e);
@@ -220,9 +234,8 @@ static sl_status read_ends(reader *r) {
     if ((s = read_end_ids(r, &r->f.generation_config)) != SL_OK || (s = read_end_ids(r, &r->f.config)) != SL_OK) return s;
     if (bos) {
         t->bos = id_of(r, bos, bos_len);
-    } else {
-        s = sl_json_opt_int(&r->f.config, "bos_token_id", INT32_MIN, INT32_MAX, &id, r->e);
-        if (id >= 0 && id < t->vocabulary.count) t->bos = (int)id;
+    } else if (sl_json_get(&r->f.config, "bos_token_id", &at)) {
+        s = read_id(r, &at, &t->bos);
     }
     return s;
 }
@@ -271,10 +284,10 @@ static sl_status read_prefix(const reader *r, sl__prefix_space *ret) {
 static sl_status read_batching(reader *r) {
     sl_json at;
     sl_status s;
-    int64_t most = 0;
     if (sl_json_get(&r->f.tokenizer, "truncation", &at)) {
-        if ((s = sl_json_object(&at, r->e)) != SL_OK || (s = sl_json_opt_int(&at, "max_length", 0, INT64_MAX, &most, r->e)) != SL_OK) return s;
-        sl_notes_add(&r->t->notes, "%s: truncation to %lld tokens is not applied: a prompt is never cut", r->t->origin, (long long)most);
+        if ((s = sl_json_object(&at, r->e)) != SL_OK) return s;
+        sl_notes_add(&r->t->notes, "%s: truncation to %.0f tokens is not applied: a prompt is never cut", r->t->origin,
+                     json_number_value(json_object_get(at.v, "max_length")));
     }
     if (sl_json_get(&r->f.tokenizer, "padding", &at)) {
         if ((s = sl_json_object(&at, r->e)) != SL_OK) return s;

@@ -129,6 +129,7 @@ START_TEST(windows) {
         {"qwen3", ",\"use_sliding_window\":true,\"max_window_layers\":0,\"layer_types\":[\"full_attention\"]", 0},
         {"qwen3_moe", ",\"use_sliding_window\":true,\"sliding_window\":64", 64},
         {"qwen3_moe", ",\"use_sliding_window\":true", 4096},
+        {"mixtral", ",\"sliding_window\":1000000000000000019884624838656", 0}, /* no context is as long */
         {"qwen2_moe", ",\"use_sliding_window\":true,\"sliding_window\":64", 64},
         {"qwen2_moe", "", 0},
     };
@@ -189,7 +190,7 @@ START_TEST(ranges) {
         {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":1.00000001}", "above the first"},
         {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":0,\"high_freq_factor\":4}", "low_freq_factor"},
         {"\"rms_norm_eps\":1e-30", "rms_norm_eps"}, {"\"rms_norm_eps\":1", "rms_norm_eps"}, {"\"rms_norm_eps\":1e30", "rms_norm_eps"},
-        {"\"sliding_window\":-1", "sliding_window"}, {"\"sliding_window\":1e30", "sliding_window"},
+        {"\"sliding_window\":-1", "sliding_window"}, {"\"sliding_window\":4.5", "sliding_window"},
         {"\"attention_multiplier\":NaN", "attention_multiplier"},
     };
     char more[256];

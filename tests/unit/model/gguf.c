@@ -389,7 +389,9 @@ START_TEST(ranges) {
     refused_with("llama.rope.dimension_count", u32_value(1), "llama.rope.dimension_count is 1");
     refused_with("llama.rope.dimension_count", u32_value(4), "the rotated dimensions of a head is 4");
     refused_with("llama.attention.clamp_kqv", f32_value(1e-30f), "the bound on q, k and v is 1e-30");
-    refused_with("llama.attention.sliding_window", u32_value(UINT32_MAX), "llama.attention.sliding_window is 4294967295");
+    sl_model *m = good_with("llama.attention.sliding_window", u32_value(UINT32_MAX)); /* longer than any context */
+    ck_assert_int_eq(m->hp.window, 0);
+    sl_model_close(m);
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1, "layer_norm_rms_epsilon is 1");
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1e-30f, "layer_norm_rms_epsilon is 1e-30");
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 0, "layer_norm_rms_epsilon is 0");

@@ -33,7 +33,8 @@ static sl_status read_vocab(const sl_buffer *more, int keys, outcome *r) {
 START_TEST(test_ids_past_the_end) {
     static const char *const keys[] = {"bos", "eos", "unknown", "eot", "eom", "padding"};
     static const struct { uint32_t type; int64_t value; bool noted; } ids[] = {
-        {4, 2, true}, {4, UINT32_MAX, false}, {4, UINT32_MAX - 1, true}, {5, -1, false}, {5, -100, true}, {11, INT64_MAX, true}, {4, 1, false},
+        {4, 2, true}, {4, UINT32_MAX, false}, {4, UINT32_MAX - 1, true}, {5, -1, false}, {5, -100, true}, {11, INT64_MAX, true},
+        {10, INT64_MIN, true}, {10, -1, false}, {4, 1, false}, /* 10 is an unsigned type: 2^63 and 2^64 - 1 */
     };
     outcome r;
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
@@ -42,7 +43,7 @@ START_TEST(test_ids_past_the_end) {
             sl_buffer more = {0};
             snprintf(key, sizeof key, "tokenizer.ggml.%s_token_id", keys[k]);
             put_text(&more, key), put_u32(&more, ids[i].type);
-            sl_buffer_append(&more, &ids[i].value, ids[i].type == 11 ? 8 : 4);
+            sl_buffer_append(&more, &ids[i].value, ids[i].type >= 10 ? 8 : 4);
             ck_assert_msg(read_vocab(&more, 1, &r) == SL_OK, "%s", r.e.message);
             const int of[] = {r.v.bos, r.v.eos, r.v.unk, r.v.eot, r.v.eom, r.v.pad};
             ck_assert_int_eq(of[k], ids[i].value == 1 ? 1 : -1);

@@ -280,6 +280,10 @@ START_TEST(mistaken) {
     put_text_file("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
     copy("mixtral-gqa/config.json", "config.json", NULL, NULL);
     open_fails("", "model.safetensors is no safetensors file: a Git LFS pointer");
+    put_text_file("tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n");
+    open_fails("", "tokenizer.json is no JSON text: a Git LFS pointer");
+    put_text_file("config.json", "<!DOCTYPE html><html>Access denied</html>");
+    open_fails("", "config.json is no JSON text: it is a web page");
     remove_folder();
 
     const char *const names[][2] = { /* a file in a folder with config.json */
@@ -305,6 +309,8 @@ START_TEST(mistaken) {
     make("models--org--tiny"), make("models--org--tiny/refs"), make("models--org--tiny/snapshots");
     make("models--org--tiny/snapshots/0aaa"), make("models--org--tiny/snapshots/1bbb"), make("models--org--tiny/blobs");
     open_fails("", "models--org--tiny/snapshots/0aaa");
+    make("home"), make("home/hub"), make("home/xet");
+    open_fails("home", "it may be a cache's folder; give a snapshot in ");
     open_fails("models--org--tiny", "/models--org--tiny/snapshots/0aaa");
     put_text_file("models--org--tiny/refs/main", "1bbb");
     open_fails("models--org--tiny", "it is a repository's folder in a cache; give");

@@ -16,7 +16,8 @@ static sl_type type_in(const char *name, int layers, int experts, sl__part part,
     sl__mix m = mix(name);
     const char *got;
     sl_type t = sl__mix_type(&m, &hp, part, layer, cols, important, &got);
-    ck_assert_msg((got == NULL) == (wanted == NULL) && (!got || strcmp(got, wanted) == 0), "%s: wanted %s", name, got ? got : "nothing");
+    bool same = got && wanted ? strcmp(got, wanted) == 0 : got == wanted;
+    ck_assert_msg(same, "%s: wanted %s", name, wanted ? wanted : "nothing");
     return t;
 }
 

@@ -237,6 +237,7 @@ static walk walk_text(const char *text, size_t len, bool python, char *out) {
         }
     }
     w.cost += 3 * block(w.longest + 3);
+    w.cost += w.cost / 64 + 512; /* tables that round up to whole pages, and blocks of jansson's own for a moment */
     if (w.odd) w.cost += block(len);
     return w;
 }

@@ -322,6 +322,7 @@ START_TEST(test_cost) {
         check_cost("[1", "", ",", times, false);
         check_cost("[\"\\ud83d\",", "18446744073709551615,", "1]", times, true);
     }
+    for (size_t times = 8; times < 200000; times *= 2) check_cost("[", "1,", "1]", times, true); /* the table has just doubled */
     json_set_alloc_funcs(malloc, free);
     sl_json top;
     ck_assert_int_eq(sl_json_parse_within("[1,2]", 5, "", 4096, &top, NULL), SL_OK);

@@ -16,6 +16,8 @@
 
 #define MOST_CLASSES 254
 #define MOST_STATES 4096
+#define SLOTS (4 * MOST_STATES) /* of the table of states, by hash */
+#define MOST_WORK (1u << 25)    /* instructions looked at while building: a tenth of a second or two; known patterns need less than 1/500 of it */
 
 /* Sets that each class is in, as a mask */
 typedef struct partition {
@@ -89,6 +91,7 @@ typedef struct list {
     uint32_t count;
     bool matched;                               /* a MATCH is in it: what would come after it is never tried */
     uint32_t seen[SL__MOST_INSTRUCTIONS], turn; /* seen[i] == turn: i was there already */
+    uint32_t work;                              /* instructions looked at, ever */
     uint16_t stack[2 * SL__MOST_INSTRUCTIONS];
 } list;
 
@@ -102,6 +105,7 @@ typedef struct builder {
     partition classes;
     list now, after; /* `now` only to see what a step went through */
     sl_buffer lists, states, next;
+    uint16_t slots[SLOTS]; /* a state's number + 1, behind its hash; 0: free */
 } builder;
 
 static void clear(list *l) {
@@ -111,6 +115,7 @@ static void clear(list *l) {
 }
 
 static bool first_time(list *l, uint16_t i) {
+    l->work++;
     if (l->seen[i] == l->turn) return false;
     l->seen[i] = l->turn;
     return true;
@@ -136,17 +141,21 @@ static void add(const sl__instruction *code, list *l, uint16_t i) {
 /* The number of the state that b->after is, which is made if there is none. 0 is the empty list. */
 static sl_status state_of(builder *b, uint32_t *ret) {
     const list *l = &b->after;
+    if (b->now.work + b->after.work > MOST_WORK) return SL_UNSUPPORTED;
     uint32_t hash = 2166136261u;
     for (uint32_t i = 0; i < l->count; i++) hash = (hash ^ l->at[i]) * 16777619u;
     const state *s = (const state *)(const void *)b->states.data;
-    uint32_t count = (uint32_t)(b->states.len / sizeof *s);
-    for (uint32_t i = 0; i < count; i++)
+    uint32_t count = (uint32_t)(b->states.len / sizeof *s), slot = hash % SLOTS;
+    for (; b->slots[slot]; slot = (slot + 1) % SLOTS) {
+        uint32_t i = b->slots[slot] - 1u;
         if (s[i].hash == hash && s[i].count == l->count &&
             (!l->count || !memcmp(b->lists.data + s[i].at * sizeof *l->at, l->at, l->count * sizeof *l->at))) {
             *ret = i;
             return SL_OK;
         }
+    }
     if (count == MOST_STATES) return SL_UNSUPPORTED;
+    b->slots[slot] = (uint16_t)(count + 1);
     sl_buffer_append(&b->states, &(state){(uint32_t)(b->lists.len / sizeof *l->at), l->count, hash}, sizeof *s);
     sl_buffer_append(&b->lists, l->at, l->count * sizeof *l->at);
     *ret = count;

@@ -2,6 +2,7 @@
 """Sparse against dense at equal cost: trains three small models on the same data, and draws their curves.
 
 usage: compare.py train FOLDER [--data DIR] [--tokens N] [--piece STEPS]     goes on where it stopped
+       compare.py serve FOLDER [--sluice BINARY] [--rounds N]                what a token takes in Sluice, measured in turns
        compare.py report FOLDER [--out models/compared]                      OUT.csv, OUT.json and OUT.svg
 
 dense has one feed-forward part, sparse the same multiply-adds as 2 of 16 experts, switch as 1 of 8 experts twice as wide
@@ -12,6 +13,7 @@ import argparse
 import csv
 import json
 import os
+import statistics
 import subprocess
 import sys
 
@@ -42,8 +44,29 @@ def train(arguments):
         if at[name] >= steps:
             return
         subprocess.run([sys.executable, os.path.join(here, "train.py"), os.path.join(arguments.folder, name), "--data", arguments.data,
-                        "--size", name, "--steps", str(steps), "--decay", str(int(steps * DECAY)), "--evaluate", "100",
+                        "--size", name, "--steps", str(steps), "--decay", str(int(steps * DECAY)), "--evaluate", "100", "--held-out", "48",
                         "--stop-after", str(arguments.piece)] + (["--compile"] if arguments.compile else []), check=True)
+
+
+def serve(arguments):
+    """Exports each model, converts it to Q8_0 and measures it with `sluice bench`, the models in turns; FOLDER/served.json gets
+    {name: {"decode batch 1": seconds a token, …}}, medians over the rounds."""
+    here, seconds = os.path.dirname(os.path.abspath(__file__)), {}
+    for name in NAMES:
+        folder = os.path.join(arguments.folder, name)
+        hf = os.path.join(folder, "hf")
+        subprocess.run([sys.executable, os.path.join(here, "export.py"), folder, hf, "--data", arguments.data], check=True)
+        subprocess.run([arguments.sluice, "convert", hf, "--type", "q8_0", "--force", hf + ".gguf"], check=True)
+    for _ in range(arguments.rounds):
+        for name in NAMES:
+            out = subprocess.run([arguments.sluice, "bench", os.path.join(arguments.folder, name, "hf.gguf"), "--json"],
+                                 check=True, stdout=subprocess.PIPE).stdout
+            for row in json.loads(out)["rows"]:
+                what = "prefill %d" % row["rows"] if row["phase"] == "prefill" else "decode batch %d" % row["batch"]
+                if row["context"] <= 32:  # not the row with a long context
+                    seconds.setdefault(name, {}).setdefault(what, []).append(row["seconds"] / row["rows"])
+    with open(os.path.join(arguments.folder, "served.json"), "w", encoding="utf-8") as f:
+        json.dump({name: {what: statistics.median(each) for what, each in rows.items()} for name, rows in seconds.items()}, f, indent=1)
 
 
 def curve(folder):
@@ -65,7 +88,10 @@ def tokens_to(points, loss):
 
 def summary(folder):
     """Sizes, final losses and the way to the dense model's final loss, by name."""
-    curves, out = {name: curve(os.path.join(folder, name)) for name in NAMES}, {}
+    curves, out, served = {name: curve(os.path.join(folder, name)) for name in NAMES}, {}, {}
+    if os.path.exists(os.path.join(folder, "served.json")):
+        with open(os.path.join(folder, "served.json"), encoding="utf-8") as f:
+            served = json.load(f)
     goal = curves["dense"][-1][1] if curves["dense"] else 0.0
     for name, points in curves.items():
         if not points:
@@ -75,7 +101,8 @@ def summary(folder):
         tokens = tokens_to(points, goal)
         out[name] = {"parameters": config.total(), "multiply_adds_per_token": config.active(), "tokens": points[-1][0],
                      "held_out": {"mean": round(points[-1][1], 4), **points[-1][2]}, "dense_loss_after_tokens": tokens,
-                     "dense_loss_after_multiply_adds": tokens and tokens * config.active()}
+                     "dense_loss_after_multiply_adds": tokens and tokens * config.active(),
+                     "served_seconds_per_token": {what: float("%.4g" % each) for what, each in served.get(name, {}).items()}}
     return curves, out
 
 
@@ -113,15 +140,17 @@ def report(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=("train", "report"))
+    parser.add_argument("what", choices=("train", "serve", "report"))
     parser.add_argument("folder")
     parser.add_argument("--data", default=".cache/train/data")
     parser.add_argument("--tokens", type=int, default=TOKENS)
     parser.add_argument("--piece", type=int, default=100)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--sluice", default="sluice", help="the program that serves")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", default="models/compared")
     arguments = parser.parse_args()
-    (train if arguments.what == "train" else report)(arguments)
+    {"train": train, "serve": serve, "report": report}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,9 @@ BALANCE, Z = 0.01, 0.001  # weights of each layer's load-balancing loss and rout
 # The shipped model; the compared ones: the same active parameters, 2 of 16 experts, 1 of 8 twice as wide, and one.
 SIZES = {
     "shipped": dict(width=256, layers=8, heads=4, experts=16, top_k=2, ff=256, context=512),
-    "sparse": dict(width=128, layers=6, heads=4, experts=16, top_k=2, ff=192, context=512),
-    "switch": dict(width=128, layers=6, heads=4, experts=8, top_k=1, ff=384, context=512),
-    "dense": dict(width=128, layers=6, heads=4, experts=1, top_k=1, ff=384, context=512),
+    "sparse": dict(width=128, layers=6, heads=2, experts=16, top_k=2, ff=192, context=512),
+    "switch": dict(width=128, layers=6, heads=2, experts=8, top_k=1, ff=384, context=512),
+    "dense": dict(width=128, layers=6, heads=2, experts=1, top_k=1, ff=384, context=512),
     "test": dict(width=32, layers=2, heads=2, experts=4, top_k=2, ff=32, context=32),
 }
 

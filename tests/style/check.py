@@ -11,11 +11,12 @@ SRC = os.path.join(ROOT, "src")
 
 # Which folders a folder may include, itself aside (the map's table). src/main.c and cli/ may use all.
 MAY_USE = {
-    "api": "http engine text metrics base",
+    "api": "http engine template text metrics base",
     "http": "metrics base",
     "convert": "model families kernels text base",
     "engine": "sampling text forward experts model metrics base",
     "sampling": "kernels base",
+    "template": "base",
     "text": "base",
     "forward": "experts model families kernels metrics base",
     "experts": "model families kernels metrics base",

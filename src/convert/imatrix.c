@@ -18,24 +18,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FEW 32 /* rows below which an expert's importances say little */
 #define MOST_ENTRIES (1 << 20)
-
-typedef struct entry {
-    const char *name; /* of the matrix, with .weight */
-    size_t len;
-    const uint8_t *sums; /* [values] floats, unaligned */
-    uint64_t values;
-    const uint8_t *counts; /* [matrices] floats; NULL: legacy */
-    uint64_t matrices;
-    float calls;
-} entry;
 
 struct sl__imatrix {
     sl_model *gguf; /* keeps the mapping; NULL: legacy */
     sl_map map;
     const char *path;
-    entry *entry;
+    sl__imatrix_entry *entry;
     int entries;
     uint32_t chunks;
     const char *dataset; /* "" if it is not said */
@@ -48,11 +37,56 @@ static float float_at(const uint8_t *p, uint64_t i) {
     return x;
 }
 
-static const entry *find(const sl__imatrix *x, const char *name) {
+static const sl__imatrix_entry *find(const sl__imatrix *x, const char *name) {
     size_t len = strlen(name);
     for (int i = 0; i < x->entries; i++)
         if (x->entry[i].len == len && memcmp(x->entry[i].name, name, len) == 0) return &x->entry[i];
     return NULL;
+}
+
+/* ---- What it says ---- */
+
+const sl__imatrix_entry *sl__imatrix_find(const sl__imatrix *x, const sl__out *o) {
+    const sl__imatrix_entry *n = find(x, o->name);
+    bool fits = n && n->values == (uint64_t)o->slices * (uint64_t)o->slice->cols && (!n->counts || n->matrices == (uint64_t)o->slices);
+    return fits ? n : NULL;
+}
+
+float sl__imatrix_sum(const sl__imatrix_entry *n, size_t i) { return float_at(n->sums, i); }
+
+double sl__imatrix_rows(const sl__imatrix_entry *n, int slice, int window) {
+    return n->counts ? (double)float_at(n->counts, (uint64_t)slice) : (double)n->calls * window;
+}
+
+uint32_t sl__imatrix_chunks(const sl__imatrix *x) { return x->chunks; }
+
+/* Name i of the GGUF form's array of strings. */
+static const char *listed_dataset(const sl__imatrix *x, int i, sl_arena *arena) {
+    enum { ARRAY = 9, STRING = 8 };
+    static const char key[] = "imatrix.datasets";
+    sl_key_entry k;
+    for (int n = 0; sl_model_key(x->gguf, n, &k); n++) {
+        uint32_t kind[2];
+        uint64_t count, len;
+        size_t at = sizeof kind + sizeof count;
+        if (k.key_len != sizeof key - 1 || memcmp(k.key, key, sizeof key - 1) != 0 || k.size < at) continue;
+        memcpy(kind, k.bytes, sizeof kind);
+        memcpy(&count, k.bytes + sizeof kind, sizeof count);
+        if (kind[0] != ARRAY || kind[1] != STRING || (uint64_t)i >= count) return NULL;
+        for (int j = 0; at + sizeof len <= k.size; j++) {
+            memcpy(&len, k.bytes + at, sizeof len);
+            at += sizeof len;
+            if (len > k.size - at) return NULL;
+            if (j == i) return sl_arena_copy(arena, SL_MEM_METADATA, (const char *)k.bytes + at, (size_t)len);
+            at += (size_t)len;
+        }
+    }
+    return NULL;
+}
+
+const char *sl__imatrix_dataset(const sl__imatrix *x, int i, sl_arena *arena) {
+    if (x->gguf) return listed_dataset(x, i, arena);
+    return i == 0 && x->dataset[0] ? x->dataset : NULL;
 }
 
 /* ---- Reading ---- */
@@ -74,7 +108,7 @@ static sl_status read_gguf(sl__imatrix *x, sl_arena *arena, sl_error *e) {
     for (int i = 0; sl_model_tensor(x->gguf, i, &t); i++) {
         const char *name = without(t.name, ".in_sum2", &len);
         if (!name) continue;
-        entry n = {.name = name, .len = len, .sums = t.data, .values = t.bytes / sizeof(float)};
+        sl__imatrix_entry n = {.name = name, .len = len, .sums = t.data, .values = t.bytes / sizeof(float)};
         /* Its counts stand beside it: names are in order of the alphabet, as llama-imatrix writes them. */
         for (int j = i ? i - 1 : 0; !n.counts && j <= i + 1 && sl_model_tensor(x->gguf, j, &other); j++)
             if (without(other.name, ".counts", &other_len) && other_len == len && memcmp(other.name, name, len) == 0 && strcmp(other.type, "F32") == 0) {
@@ -117,7 +151,7 @@ static sl_status read_legacy(sl__imatrix *x, sl_arena *arena, sl_error *e) {
     x->entry = sl_arena_array(arena, SL_MEM_METADATA, (size_t)count, sizeof *x->entry);
     if (!x->entry) return sl_fail(e, SL_NOMEM, "out of memory for %s", x->path);
     for (int i = 0; i < count; i++) {
-        entry n = {0};
+        sl__imatrix_entry n = {0};
         bool good = read_int(&r, 1, &len) && (n.name = (const char *)bytes(&r, (uint64_t)len)) != NULL && read_int(&r, INT32_MIN, &calls) &&
                     read_int(&r, 1, &values) && (n.sums = bytes(&r, (uint64_t)values * sizeof(float))) != NULL;
         if (!good) return sl_fail(e, SL_FORMAT, "%s: the importance matrix ends inside entry %d of %d", x->path, i + 1, count);
@@ -154,7 +188,7 @@ static sl_status survey(const sl__imatrix *x, const sl__plan *p, sl_notes *notes
     const char *first_missing = "", *first_blind = "";
     for (int i = 0; i < p->count; i++) {
         const sl__out *o = &p->out[i];
-        const entry *n = quantises(o) ? find(x, o->name) : NULL;
+        const sl__imatrix_entry *n = quantises(o) ? find(x, o->name) : NULL;
         uint64_t want = (uint64_t)o->slices * (uint64_t)o->slice->cols;
         if (!quantises(o)) continue;
         if (!n) {
@@ -172,13 +206,13 @@ static sl_status survey(const sl__imatrix *x, const sl__plan *p, sl_notes *notes
         for (uint64_t j = 0; n->counts && o->dims == 3 && j < n->matrices; j++) {
             float rows = float_at(n->counts, j);
             if (!(rows > 0) && blind++ == 0) first_blind = o->name;
-            if (rows > 0 && rows < FEW) weak++;
+            if (rows > 0 && rows < SL__FEW_ROWS) weak++;
         }
     }
     if (!known) return sl_fail(e, SL_INVALID, "%s: it names none of the model's matrices", x->path);
     if (missing) sl_notes_add(notes, "%s: nothing about %d of %d matrices (the first is %s): they are quantised without", x->path, missing, missing + known, first_missing);
     if (blind) sl_notes_add(notes, "%s: %d experts' matrices saw no row at all (the first are in %s): their columns count alike; calibrate on more text", x->path, blind, first_blind);
-    if (weak) sl_notes_add(notes, "%s: %d experts' matrices saw fewer than %d rows: their importances say little; calibrate on more text", x->path, weak, FEW);
+    if (weak) sl_notes_add(notes, "%s: %d experts' matrices saw fewer than %d rows: their importances say little; calibrate on more text", x->path, weak, SL__FEW_ROWS);
     return SL_OK;
 }
 
@@ -212,7 +246,7 @@ void sl__imatrix_close(sl__imatrix *x) {
 }
 
 const float *sl__imatrix_for(sl__imatrix *x, const sl__out *o) {
-    const entry *n = quantises(o) ? find(x, o->name) : NULL;
+    const sl__imatrix_entry *n = quantises(o) ? find(x, o->name) : NULL;
     if (!n) return NULL;
     uint64_t cols = (uint64_t)o->slice->cols;
     for (uint64_t i = 0; i < n->values; i++) {

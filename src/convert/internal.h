@@ -166,4 +166,24 @@ void sl__imatrix_close(sl__imatrix *x); /* NULL is fine */
 const float *sl__imatrix_for(sl__imatrix *x, const sl__out *o);
 void sl__imatrix_keys(const sl__imatrix *x, sl__keys *k); /* quantize.imatrix.* */
 
+/* What it says of one tensor, as it stands in the file. */
+typedef struct sl__imatrix_entry {
+    const char *name; /* of the matrix, with .weight */
+    size_t len;
+    const uint8_t *sums; /* [values] floats, unaligned */
+    uint64_t values;
+    const uint8_t *counts; /* [matrices] floats; NULL: legacy */
+    uint64_t matrices;
+    float calls;
+} sl__imatrix_entry;
+/* NULL: nothing, or something that does not have the tensor's shape. */
+const sl__imatrix_entry *sl__imatrix_find(const sl__imatrix *x, const sl__out *o);
+float sl__imatrix_sum(const sl__imatrix_entry *n, size_t i); /* of squares, of [slices][cols]; legacy: mean square times calls */
+double sl__imatrix_rows(const sl__imatrix_entry *n, int slice, int window); /* legacy: calls of `window` rows */
+uint32_t sl__imatrix_chunks(const sl__imatrix *x);
+/* Name i of the texts, valid as long as the arena and x; NULL past the last. */
+const char *sl__imatrix_dataset(const sl__imatrix *x, int i, sl_arena *arena);
+
+#define SL__FEW_ROWS 32 /* rows below which an expert's importances say little */
+
 #endif

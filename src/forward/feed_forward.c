@@ -78,5 +78,6 @@ void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail) {
         if (self == 0 && f->c.routed) f->c.routed(f->c.routed_arg, layer, rows, f->expert, f->weight);
     }
     sl__phase(f, layer, self, sl_ffn_up_items(&f->ffn), up_item, NULL, NULL);
+    sl__tell_feed_forward_inputs(f, layer, self);
     sl__phase(f, layer, self, sl_ffn_down_items(&f->ffn), down_item, tail, NULL);
 }

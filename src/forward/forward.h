@@ -39,6 +39,13 @@ typedef struct sl_forward_config {
      *   expert [rows][experts_used] ascending, weight likewise */
     void (*routed)(void *arg, int layer, int rows, const int32_t *expert, const float *weight);
     void *routed_arg;
+    /* Importance: called on the engine thread with what a block's matrices are multiplied by, every row of every matrix once a
+     * step; NULL in service.
+     *   w         as the model has it: the pointer says which one
+     *   x         [..][w->cols]
+     *   row       [n] the rows of x that w sees, ascending; NULL: the first n */
+    void (*multiplied)(void *arg, const sl_matrix *w, const float *x, const int32_t *row, int n);
+    void *multiplied_arg;
 } sl_forward_config;
 
 /* For the memory plan, before anything is allocated: bytes of the workspace, SIZE_MAX: more than can be. What pages cost is

@@ -138,6 +138,11 @@ sl__row_fn sl__feed_forward_input;
 sl__once_fn *sl__feed_forward_begin(const sl_forward *f, int layer); /* must run once before its phases; NULL: nothing */
 void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
 
+/* inputs.c: between phases, where somebody wants to know what matrices are multiplied by (config.multiplied): before the output
+ * phase of the mixer, and between up and down. Nothing otherwise. */
+void sl__tell_mixer_inputs(sl_forward *f, int layer, int self);
+void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self);
+
 /* block.c */
 void sl__embed(sl_forward *f, int self); /* tokens to the stream, and the first block's input */
 void sl__block(sl_forward *f, int layer, int self);

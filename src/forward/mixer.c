@@ -98,5 +98,6 @@ void sl__mix(sl_forward *f, int layer, int self, sl__row_fn *tail, sl__once_fn *
     qkv_products(f, layer, qkv);
     sl__phase(f, layer, self, sl__product_items(f, qkv, QKV), qkv_item, qkv_row, NULL);
     sl__phase(f, layer, self, f->attention.items, sl__attend_item, sl_matrix_quantised(output.w) ? attended_row : NULL, NULL);
+    sl__tell_mixer_inputs(f, layer, self);
     sl__phase(f, layer, self, sl__product_items(f, &output, 1), output_item, tail, once);
 }

@@ -1,0 +1,33 @@
+/* inputs.c: tells who asked what the matrices of a block are multiplied by. Participant 0 tells, at places where the inputs of
+ * the phases before still stand; the others wait, since the next phase's tail makes new inputs in the same memory. */
+#include "forward/internal.h"
+
+static void tell(const sl_forward *f, const sl_matrix *w, const sl_planes *x, const int32_t *row, int n) {
+    f->c.multiplied(f->c.multiplied_arg, w, x->f, row, n);
+}
+
+void sl__tell_mixer_inputs(sl_forward *f, int layer, int self) {
+    if (!f->c.multiplied) return;
+    if (self == 0) {
+        const sl_layer *l = &f->m->layer[layer];
+        const sl_matrix *in[] = {&l->q, &l->k, &l->v};
+        for (size_t i = 0; i < sizeof in / sizeof *in; i++) tell(f, in[i], &f->h, NULL, f->step->rows);
+        tell(f, &l->o, &f->a, NULL, f->step->rows);
+    }
+    sl_workers_barrier(f->c.workers, self);
+}
+
+void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self) {
+    if (!f->c.multiplied) return;
+    if (self == 0) {
+        const sl_layer *l = &f->m->layer[layer];
+        if (l->experts) tell(f, &l->router, &f->h, NULL, f->step->rows);
+        for (int i = 0; i < f->groups.count; i++) {
+            const sl_group *g = &f->groups.group[i];
+            tell(f, &g->w->gate, &f->h, g->row, g->n);
+            tell(f, &g->w->up, &f->h, g->row, g->n);
+            tell(f, &g->w->down, &g->h, NULL, g->n);
+        }
+    }
+    sl_workers_barrier(f->c.workers, self);
+}

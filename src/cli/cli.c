@@ -14,18 +14,20 @@ static const struct command {
     const char *arguments, *help;
 } commands[] = {
     {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests"},
-    {"run", SL_CMD_RUN, sl_run, "MODEL PROMPT [options]", "one completion to the terminal"},
-    {"bench", SL_CMD_BENCH, sl_bench, "MODEL [options]", "how fast, and how near to what the machine allows"},
-    {"inspect", SL_CMD_INSPECT, sl_inspect, "MODEL [options]", "say what a model is and what it will cost"},
+    {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal"},
+    {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows"},
+    {"inspect", SL_CMD_INSPECT, sl_inspect, "[MODEL] [options]", "say what a model is and what it will cost"},
     {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model"},
+    {"perplexity", SL_CMD_PERPLEXITY, sl_perplexity, "[MODEL] FILE... [options]", "how well a model foretells texts"},
+    {"imatrix", SL_CMD_IMATRIX, sl_imatrix, "[MODEL] FILE... -o OUT", "count which columns matter, for convert --imatrix"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void usage(FILE *to) {
     fprintf(to, "sluice %s: serves mixture-of-experts language models from CPUs\n\n", SL_VERSION);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  sluice %-8s %-24s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
-    fprintf(to, "\nMODEL is a .gguf file (or the first of its split parts) or a Hugging Face folder.\n"
+        fprintf(to, "  sluice %-10s %-25s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    fprintf(to, "\nMODEL is a .gguf file (or the first of its split parts) or a Hugging Face folder; where it may be left out, the default model.\n"
                 "sluice COMMAND --help lists the options of a command.\n");
 }
 
@@ -51,6 +53,7 @@ static int run(const struct command *c, int argc, char **argv, char **environmen
         fprintf(stderr, "sluice %s: --tier: %s\n", c->name, err.message);
     } else {
         sl_map_guard();
+        if (s.default_model && c->bit != SL_CMD_SERVE) fprintf(stderr, "sluice %s: default model %s\n", c->name, s.model);
         status = c->run(&s);
     }
     sl_options_done(&s);

@@ -12,5 +12,7 @@ int sl_run(sl_settings *s);
 int sl_bench(sl_settings *s);
 int sl_inspect(sl_settings *s);
 int sl_convert_command(sl_settings *s);
+int sl_perplexity(sl_settings *s);
+int sl_imatrix(sl_settings *s);
 
 #endif

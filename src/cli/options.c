@@ -2,10 +2,12 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "cli/default.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -44,6 +46,8 @@ typedef struct option {
 #define B SL_CMD_BENCH
 #define I SL_CMD_INSPECT
 #define C SL_CMD_CONVERT
+#define P SL_CMD_PERPLEXITY
+#define M SL_CMD_IMATRIX
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
@@ -71,14 +75,15 @@ static const option options[] = {
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
-    {"threads", S | R | B | C, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
-    {"worker-nice", S | R | B, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
+    {"threads", S | R | B | C | P | M, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
+    {"worker-nice", S | R | B | P | M, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
+    {"ctx", P | M, INT, AT(engine.ctx), 2, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
-    {"kv-type", S | R | B | I, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
+    {"kv-type", S | R | B | I | P | M, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
-    {"tier", S | R | B | I, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
-    {"json", R | B | I, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
+    {"tier", S | R | B | I | P | M, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
+    {"json", R | B | I | P, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},
     {"temperature", R, REAL, AT(temperature), 0, 2, "0", "X", NULL, "0 takes the likeliest token"},
@@ -90,7 +95,10 @@ static const option options[] = {
     {"type", C, TEXT, AT(type), 0, 0, "", "TYPE", NULL, "of the new file: f32, f16, bf16, q8_0, q4_0, q4_1, q4_k_s, q4_k_m, q6_k"},
     {"split-size", C, SIZE, AT(split_size), 0, 1e15, "", "SIZE", NULL, "weights in a file at most: DST-00001-of-0000N.gguf, ..."},
     {"imatrix", C, TEXT, AT(imatrix), 0, 0, "", "FILE", NULL, "importance of each column, as llama-imatrix writes it"},
-    {"force", C, FLAG, AT(force), 0, 1, "", "", NULL, "replace a file that is there"},
+    {"force", C | M, FLAG, AT(force), 0, 1, "", "", NULL, "replace a file that is there"},
+    {"stride", P, INT, AT(stride), 0, 4194304, "0", "N", NULL, "windows begin every N tokens and every token is scored; 0: the second half of each window"},
+    {"output", M, TEXT, AT(output), 0, 0, "", "FILE", NULL, "the importance matrix, GGUF; also -o FILE"},
+    {"add", M, TEXT, AT(add), 0, 0, "", "FILE[,FILE...]", NULL, "add to what these files say, of the same model"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
@@ -99,6 +107,8 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef B
 #undef I
 #undef C
+#undef P
+#undef M
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {
@@ -133,7 +143,7 @@ const char *sl_nearest(const char *word, const char *const *known, int count) {
 static const option *find(const char *name, size_t len, unsigned command) {
     for (int i = 0; i < OPTION_COUNT; i++)
         if (strlen(options[i].name) == len && !memcmp(options[i].name, name, len))
-            return options[i].commands & command ? &options[i] : NULL;
+            if (options[i].commands & command) return &options[i];
     return NULL;
 }
 
@@ -264,7 +274,7 @@ static sl_status from_environment(unsigned command, char **environment, sl_setti
         } else if (!known) {
             fprintf(stderr, "sluice: warning: unknown environment variable %s\n", where);
         } else if (!strcmp(where, "SLUICE_MODEL")) {
-            s->model = equals + 1;
+            if (equals[1]) s->model = equals + 1;
         } else if (o) {
             sl_status st = set(s, o, equals + 1, where, e);
             if (st) return st;
@@ -307,6 +317,7 @@ static sl_status from_member(unsigned command, const sl_json *top, const char *k
     else return sl_json_fail(&at, e, "must be a string, a number or a boolean");
     snprintf(where, sizeof where, "%s: %s", top->origin, key);
     if (!strcmp(key, "model")) {
+        if (!value[0]) return SL_OK;
         char *copy = sl_arena_copy(s->arena, SL_MEM_OTHER, value, strlen(value));
         if (!copy) return sl_fail(e, SL_NOMEM, "out of memory");
         s->model = copy;
@@ -341,17 +352,50 @@ fail:
     return st;
 }
 
-/* Takes the options of the command line and its positional arguments (MODEL, for `run` PROMPT and for `convert` DST too). only_config: takes
- * --config alone, since the file is read before the other options win over it. */
+/* How many arguments a command has beside its options, at most. */
+static int most_arguments(unsigned command) {
+    if (command & SL_CMD_TEXTS) return INT_MAX;
+    return command & (SL_CMD_RUN | SL_CMD_CONVERT) ? 2 : 1;
+}
+
+/* The arguments of `run`: PROMPT, or MODEL PROMPT. */
+static sl_status place_prompt(const char *const *argument, int count, sl_settings *s, sl_error *e) {
+    if (count == 0) return sl_fail_param(e, SL_MISUSE, "prompt", "no prompt given: sluice run [MODEL] PROMPT");
+    if (count == 1 && sl_model_like(argument[0]))
+        return sl_fail_param(e, SL_MISUSE, "prompt", "no prompt given: \"%s\" names a model, and PROMPT is missing after it", argument[0]);
+    if (count == 2) s->model = argument[0];
+    s->prompt = argument[count - 1];
+    return SL_OK;
+}
+
+/* What an argument is, by its place: MODEL comes first. Where it may be left out before others (PROMPT, FILE…) a single
+ * argument is none, and of several files the first is one if it looks like one. */
+static sl_status place(unsigned command, const char *const *argument, int count, sl_settings *s, sl_error *e) {
+    if (command == SL_CMD_RUN) return place_prompt(argument, count, s, e);
+    bool names_model = count > 0 && (!(command & SL_CMD_TEXTS) || sl_model_like(argument[0]));
+    if (names_model) s->model = argument[0];
+    if (command & SL_CMD_TEXTS) {
+        s->corpus = argument + names_model;
+        s->corpus_count = count - names_model;
+    }
+    if (command == SL_CMD_CONVERT && count == 2) s->destination = argument[1];
+    return SL_OK;
+}
+
+/* Takes the options of the command line and its arguments. only_config: takes --config alone, since the file is read before the
+ * other options win over it. */
 static sl_status from_arguments(unsigned command, int argc, char **argv, bool only_config, sl_settings *s, bool *ret_help,
                                 sl_error *e) {
-    const char *positional[2] = {NULL, NULL};
-    int most = command == SL_CMD_RUN || command == SL_CMD_CONVERT ? 2 : 1, count = 0;
+    const char **positional = sl_arena_array(s->arena, SL_MEM_OTHER, (size_t)argc, sizeof *positional);
+    int most = most_arguments(command), count = 0;
     bool plain = false;
+    if (!positional) return sl_fail(e, SL_NOMEM, "out of memory");
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i];
         if (plain || a[0] != '-' || !a[1]) {
-            if (count == most) return sl_fail(e, SL_MISUSE, "too many arguments: \"%s\"", a);
+            if (count == most)
+                return sl_fail(e, SL_MISUSE, "too many arguments: \"%s\"%s", a,
+                               command == SL_CMD_RUN ? " (a prompt of several words needs quotes)" : "");
             positional[count++] = a;
             continue;
         }
@@ -363,6 +407,7 @@ static sl_status from_arguments(unsigned command, int argc, char **argv, bool on
             *ret_help = true;
             return SL_OK;
         }
+        if (!strcmp(a, "-o")) a = "--output";
         if (strncmp(a, "--", 2)) return sl_fail(e, SL_MISUSE, "options begin with two dashes: \"%s\"", a);
         const char *equals = strchr(a, '=');
         size_t len = equals ? (size_t)(equals - a) - 2 : strlen(a + 2);
@@ -383,10 +428,16 @@ static sl_status from_arguments(unsigned command, int argc, char **argv, bool on
         sl_status st = set(s, o, value, where, e);
         if (st) return st;
     }
-    if (only_config) return SL_OK;
-    if (positional[0]) s->model = positional[0];
-    *(command == SL_CMD_CONVERT ? &s->destination : &s->prompt) = positional[1];
-    return SL_OK;
+    return only_config ? SL_OK : place(command, positional, count, s, e);
+}
+
+/* Nobody named a model: the one that comes with the program, but for `convert`, which has no use for it. */
+static sl_status take_default(unsigned command, sl_settings *s, sl_error *e) {
+    if (command == SL_CMD_CONVERT)
+        return sl_fail_param(e, SL_MISUSE, "model", "no model given: name a .gguf file or a folder with config.json");
+    sl_status st = sl_default_model("/proc/self/exe", s->arena, &s->model, e);
+    s->default_model = st == SL_OK;
+    return st;
 }
 
 sl_status sl_options_parse(unsigned command, int argc, char **argv, char **environment, sl_settings *s, bool *ret_help,
@@ -406,9 +457,8 @@ sl_status sl_options_parse(unsigned command, int argc, char **argv, char **envir
     if (s->config_file[0]) st = from_file(command, s->config_file, s, e);
     if (!st) st = from_environment(command, environment, s, e);
     if (!st) st = from_arguments(command, argc, argv, false, s, ret_help, e);
-    if (!st && !s->model)
-        st = sl_fail_param(e, SL_MISUSE, "model", "no model given: name a .gguf file or a folder with config.json");
-    return st;
+    if (st || *ret_help || s->model) return st;
+    return take_default(command, s, e);
 }
 
 void sl_options_done(sl_settings *s) { s->arena = sl_arena_free(s->arena); }

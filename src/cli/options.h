@@ -17,13 +17,25 @@
 #include <stdint.h>
 
 /* Which subcommands know an option. */
-enum { SL_CMD_SERVE = 1, SL_CMD_RUN = 2, SL_CMD_BENCH = 4, SL_CMD_INSPECT = 8, SL_CMD_CONVERT = 16 };
+enum {
+    SL_CMD_SERVE = 1,
+    SL_CMD_RUN = 2,
+    SL_CMD_BENCH = 4,
+    SL_CMD_INSPECT = 8,
+    SL_CMD_CONVERT = 16,
+    SL_CMD_PERPLEXITY = 64,
+    SL_CMD_IMATRIX = 128,
+    SL_CMD_TEXTS = SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
+};
 
 /* What the options fill: each folder's own configuration, and what only the wiring needs. */
 typedef struct sl_settings {
-    const char *model;  /* first positional argument, or the key "model" */
-    const char *prompt; /* second positional argument of `run` */
+    const char *model;  /* the argument MODEL, else SLUICE_MODEL, else the key "model", else the default model */
+    bool default_model; /* it is the default model: nobody named one */
+    const char *prompt; /* argument of `run` */
     const char *destination; /* … of `convert` */
+    const char *const *corpus; /* [corpus_count] the texts of the commands that read some; they point into argv */
+    int corpus_count;
     const char *config_file;
     sl_engine_config engine; /* threads 0: as the machine allows; ctx 0 and kv_pages 0: planned */
     sl_http_config http;
@@ -45,7 +57,11 @@ typedef struct sl_settings {
     /* convert */
     const char *type, *imatrix;
     int64_t split_size;
-    bool force;
+    bool force; /* imatrix too */
+    /* perplexity */
+    int stride; /* 0: windows beside each other, of which the second half is scored */
+    /* imatrix */
+    const char *output, *add;
     sl_arena *arena; /* owns the strings */
 } sl_settings;
 

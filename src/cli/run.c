@@ -153,13 +153,13 @@ int sl_run(sl_settings *s) {
     sem_init(&t.news, 0, 0);
     sem_init(&t.heard, 0, 1);
     int status = 1;
-    sl_status st = s->prompt ? SL_OK : sl_fail(&err, SL_MISUSE, "no prompt given");
+    sl_status st;
     s->engine.max_sequences = 1;
     s->engine.queue = 1;
     s->engine.token_gap_ms = 500;
     s->engine.wake = wake;
     s->engine.wake_arg = &t;
-    if (st || (st = sl_load(s->model, &loaded, &err))) goto fail;
+    if ((st = sl_load(s->model, &loaded, &err))) goto fail;
     sl_loaded_warn(&loaded, "run");
     s->engine.tokenizer = loaded.tokenizer;
     if ((st = sl_plan_make(s, loaded.model, &plan, &err)) ||

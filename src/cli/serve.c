@@ -49,6 +49,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "cli/default.h"
 #include "cli/load.h"
 #include "cli/plan.h"
 
@@ -328,7 +329,7 @@ static void announce_listening(const server *v) {
     sl_buffer_puts(&out, "listen   ");
     put_address(v, &out);
     if (v->s->http.admin_host) sl_buffer_printf(&out, " admin port %d", sl_http_admin_port(v->http));
-    sl_buffer_printf(&out, " loading %s\n", v->s->model);
+    sl_buffer_printf(&out, " loading %s%s\n", v->s->default_model ? "the default model, " : "", v->s->model);
     log_lines(&out);
 }
 
@@ -415,6 +416,7 @@ static sl_log_level level_of(const char *word) {
 }
 
 int sl_serve(sl_settings *s) {
+    if (s->default_model && !s->api.model_names[0]) s->api.model_names = SL_DEFAULT_MODEL_NAME;
     server v = {.s = s, .state = LOADING, .started = sl_clock_ns()};
     sl_error err;
     signal(SIGPIPE, SIG_IGN);

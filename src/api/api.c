@@ -1,19 +1,19 @@
+#include "api/api.h"
+
+#include "api/serving.h"
 #include "api/internal.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <stdio.h>
-#include <string.h>
-
 static void on_news(uv_async_t *h) {
     sl_api *a = h->data;
     sl__text_collect(a);
-    sl__completions_news(a);
+    sl__servings_news(a);
 }
 
-static void on_tick(uv_timer_t *h) { sl__completions_tick(h->data); }
+static void on_tick(uv_timer_t *h) { sl__servings_tick(h->data); }
 
 void sl_api_wake(void *api) { sl__wake(api); }
 
@@ -63,13 +63,13 @@ sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error
 
 void sl_api_drain(sl_api *a) {
     a->draining = true;
-    sl__completions_drain(a);
+    sl__servings_drain(a);
 }
 
 int sl_api_live(const sl_api *a) { return a->live; }
 
 void sl_api_cancel_all(sl_api *a) {
-    sl__completions_cancel(a);
+    sl__servings_cancel(a);
     sl__text_give_up(a);
 }
 
@@ -86,6 +86,8 @@ void sl_api_close(sl_api *a, void (*closed)(void *), void *arg) {
     uv_close((uv_handle_t *)&a->tick, on_closed);
 }
 
+const char *sl_api_model_name(const sl_api *a) { return sl__model_name(a); }
+
 void sl_api_free(sl_api *a) {
     if (!a) return;
     sl_free(a->names);
@@ -94,7 +96,7 @@ void sl_api_free(sl_api *a) {
 
 void sl_api_answered(void *api, const sl_http_exchange *x, int status, double seconds) {
     (void)api;
-    if (!strcmp(sl_http_path(x), "/v1/completions") && status < 400) return; /* logs when it ends */
+    if (status < 400 && sl__endpoint_logs(sl_http_path(x))) return;
     const sl_log_field fields[] = {
         {.key = "id", .kind = SL_LOG_STRING, .s = sl_http_request_id(x)},
         {.key = "method", .kind = SL_LOG_STRING, .s = sl_http_method(x)},

@@ -1,5 +1,4 @@
-/* errors.c: error bodies as OpenAI's clients expect them. */
-#include "api/api.h"
+#include "api/errors.h"
 
 #include <string.h>
 

@@ -3,18 +3,20 @@
 #ifndef SL_API_INTERNAL_H
 #define SL_API_INTERNAL_H
 
-#include "api/api.h"
+#include "api/config.h"
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/mailbox.h"
+#include "engine/engine.h"
+#include "http/http.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <uv.h>
 
 #define SL_MAX_NAMES 16
 #define SL_INLINE_BODY 32768 /* bytes of a body that the loop parses itself */
 #define SL_INLINE_TEXT 4096  /* bytes of prompt that the loop tokenises itself */
-#define SL_SLICE 16384       /* bytes of an answer that are written at once, more or less */
 #define SL_ONE_PIECE 65536   /* bytes of an answer that is put together before it is sent, and has a Content-Length */
 #define SL_TEXT_QUEUE 256    /* jobs that the text thread may have */
 
@@ -30,7 +32,8 @@ typedef struct sl__job {
     struct sl__job *before, *after;       /* loop: in the list of those that are not back */
 } sl__job;
 
-typedef struct sl__completion sl__completion;
+typedef struct sl_api sl_api;
+typedef struct sl__serving sl__serving;
 
 struct sl_api {
     sl_api_config config;
@@ -59,17 +62,22 @@ struct sl_api {
     sl__job *text_queue, *text_job; /* text thread: what waits, due first; what runs */
     bool text_nested;               /* text thread: it runs inside another */
     int live;
-    int preparing;       /* completions that the text thread has: they will want a place in the queue */
+    int preparing;       /* servings that the text thread has: they will want a place in the queue */
     size_t answer_bytes; /* of answers that are put together and of prompts that are kept */
-    sl__completion *completions; /* doubly linked, all that are not freed */
-    sl__completion *unread;      /* linked by next_unread: their requests may have more events */
+    sl__serving *servings; /* doubly linked, all that are not freed */
+    sl__serving *unread;    /* linked by next_unread: their requests may have more events */
 };
 
 /* The engine, the text thread or the loop itself has something for the next turn of the loop. Any thread. */
 static inline void sl__wake(sl_api *a) { uv_async_send(&a->news); }
 
-/* reply.c: the bounds of the API's memory, from config.memory. */
+/* bounds.c: what the API may take of memory, from config.memory. */
 sl_api_plan sl__api_bounds(const sl_api *a);
+/* A body as a document of bounded size; SL_TOO_LARGE beyond. */
+sl_status sl__body_parse(const sl_api *a, const char *body, size_t len, sl_json *ret, sl_error *e);
+/* answer_bytes went over its bound with an answer that takes `bytes`: SL_TOO_MUCH if that is too large by itself, else SL_FULL,
+ * counted as rejected. */
+sl_status sl__answer_crowded(const sl_api *a, size_t bytes, sl_error *e);
 
 /* text_thread.c */
 sl_status sl__text_start(sl_api *a, sl_error *e);
@@ -79,49 +87,16 @@ void sl__text_collect(sl_api *a);
 void sl__text_give_up(sl_api *a); /* all that are not back */
 bool sl__text_pause(void *api); /* text thread, from inside a long job: lets shorter ones pass; false: its client is gone */
 
-/* A body as a document of bounded size; SL_TOO_LARGE beyond. */
-sl_status sl__body_parse(const sl_api *a, const char *body, size_t len, sl_json *ret, sl_error *e);
-
-/* handlers */
-void sl__completions_post(void *api, sl_http_exchange *x);
-void sl__models_list(void *api, sl_http_exchange *x);
-void sl__models_get(void *api, sl_http_exchange *x);
-void sl__tokenize_post(void *api, sl_http_exchange *x);
-void sl__detokenize_post(void *api, sl_http_exchange *x);
-void sl__livez_get(void *api, sl_http_exchange *x);
-void sl__readyz_get(void *api, sl_http_exchange *x);
-void sl__health_get(void *api, sl_http_exchange *x);
-void sl__version_get(void *api, sl_http_exchange *x);
-void sl__tokenizer_info_get(void *api, sl_http_exchange *x);
-void sl__metrics_get(void *api, sl_http_exchange *x);
-void sl__metrics_experts_get(void *api, sl_http_exchange *x);
-
-/* logprobs.c: a token's bytes as a JSON string. What is no UTF-8 is spelled as OpenAI's completions spell it, bytes:\xf0\x9f,
- * so that two byte tokens never look the same. */
-void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out);
-
-/* answer.c: the next slice of a text inside a JSON string, from *at on; false: that was the last. */
-bool sl__put_slice(const char *text, size_t len, size_t *at, sl_buffer *out);
-
-/* completions.c */
-void sl__completions_news(sl_api *a);
-void sl__completions_tick(sl_api *a);
-/* While the server drains: the engine refuses requests from when the text thread has none left that was accepted before. */
-void sl__completions_drain(sl_api *a);
-void sl__completions_cancel(sl_api *a);
-
 /* models.c */
 sl_status sl__names_take(sl_api *a, sl_error *e); /* config.model_names into a->name */
+const char *sl__model_name(const sl_api *a);      /* under which the model is served */
+bool sl__model_known(const sl_api *a, const char *name); /* NULL and "" mean the served one */
 
 /* reply.c */
 /* Answers with the error: status by its code; counts the rejection. */
 int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns the status */
 /* With Retry-After where trying again may help, x-should-retry where it does not. */
 void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
-/* answer_bytes went over its bound with an answer that takes `bytes`: SL_TOO_MUCH if that is too large by itself, else SL_FULL,
- * counted as rejected. */
-sl_status sl__answer_crowded(const sl_api *a, size_t bytes, sl_error *e);
-bool sl__model_known(const sl_api *a, const char *name); /* NULL and "" mean the served one */
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
 
 #endif

@@ -1,4 +1,5 @@
 #include "api/completion.h"
+#include "api/pieces.h"
 
 #include "base/utf8.h"
 
@@ -6,51 +7,21 @@
 
 /* The log probabilities of a completion: tokens, their values, the likeliest alternatives, and where each begins. */
 
-/* --- how a token is shown --- */
-
-void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out) {
-    if (sl_utf8_valid(piece->data, piece->len)) {
-        sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
-        return;
-    }
-    sl_buffer_puts(out, "\"bytes:");
-    for (size_t i = 0; i < piece->len; i++) {
-        unsigned char byte = (unsigned char)piece->data[i];
-        if (byte == '\\') sl_buffer_puts(out, "\\\\\\\\"); /* two backslashes, each escaped for JSON */
-        else if (byte == '"') sl_buffer_puts(out, "\\\"");
-        else if (byte >= 0x20 && byte < 0x7F) sl_buffer_append(out, piece->data + i, 1);
-        else sl_buffer_printf(out, "\\\\x%02x", byte);
-    }
-    sl_buffer_append(out, "\"", 1);
-}
-
-/* A JSON string: the token's text, or "token_id:N" when that was asked for. */
-static void put_token(sl__completion *c, int32_t token, sl_buffer *out) {
-    if (c->fields.ids_as_tokens) {
-        sl_buffer_printf(out, "\"token_id:%d\"", token);
-        return;
-    }
-    sl_buffer_clear(&c->piece);
-    sl_tokenizer_piece(c->api->config.tokenizer, token, &c->piece);
-    if (c->piece.failed) out->failed = true;
-    else sl__put_piece_name(&c->piece, out);
-}
-
 /* {"text": logprob, …}: the token itself first, then the likeliest. Of tokens that look the same only one can have the name
  * in a JSON object: the likeliest, even where it is not the chosen one, so that the largest value is always there. Clients
  * compare the chosen token's value with it to see whether the choice was greedy. */
-static void put_tops(sl__completion *c, const sl_event *ev, sl_buffer *out) {
+static void put_tops(sl__answer *a, const sl_event *ev, sl_buffer *out) {
     size_t start[SL_TOP_LOGPROBS + 2];
     float value[SL_TOP_LOGPROBS + 1];
     int count = 0;
-    sl_buffer *key = &c->key;
+    sl_buffer *key = &a->key;
     sl_buffer_clear(key);
     start[0] = 0;
     for (int i = -1; i < ev->top_count && count <= SL_TOP_LOGPROBS; i++) {
         int32_t token = i < 0 ? ev->token : ev->top[i].token;
         float logprob = i < 0 ? ev->logprob : ev->top[i].logprob;
         if (i >= 0 && token == ev->token) continue;
-        put_token(c, token, key);
+        sl__put_token(a, token, key);
         if (key->failed) break;
         size_t len = key->len - start[count];
         int twin = 0;
@@ -122,45 +93,41 @@ static size_t place_in_text(const sl_tokenizer *t, sl__place *p, int32_t token, 
 }
 
 /* The prompt was sent as tokens: its text is what they give. */
-static size_t place_in_tokens(sl__completion *c, sl__place *p, int32_t token) {
-    const sl_tokenizer *t = c->api->config.tokenizer;
-    size_t at = p->character + sl_detokenize_broken(t, &p->detokenizer, token, c->fields.skip_special);
-    sl_buffer_clear(&c->piece);
-    sl_detokenize(t, &p->detokenizer, token, c->fields.skip_special, &c->piece);
-    p->character += sl_utf8_count(c->piece.data, c->piece.len);
+static size_t place_in_tokens(sl__answer *a, sl__place *p, int32_t token) {
+    const sl_tokenizer *t = a->ask->api->config.tokenizer;
+    size_t at = p->character + sl_detokenize_broken(t, &p->detokenizer, token, a->ask->fields.skip_special);
+    sl_buffer_clear(&a->piece);
+    sl_detokenize(t, &p->detokenizer, token, a->ask->fields.skip_special, &a->piece);
+    p->character += sl_utf8_count(a->piece.data, a->piece.len);
     return at;
 }
 
-static size_t place(sl__completion *c, sl__choice *ch, const sl__prompt *prompt, int32_t token) {
-    const sl_tokenizer *t = c->api->config.tokenizer;
-    if (prompt->tokens) return place_in_tokens(c, &ch->place, token);
-    bool added = c->fields.add_special && ch->place.token++ < (size_t)sl_tokenizer_prefix(t);
-    sl_buffer_clear(&c->piece);
-    sl_tokenizer_piece(t, token, &c->piece);
-    return place_in_text(t, &ch->place, token, added, &c->piece, prompt->text, prompt->len);
+static size_t place(sl__answer *a, sl__place *at, const sl__prompt *prompt, int32_t token) {
+    const sl_tokenizer *t = a->ask->api->config.tokenizer;
+    if (prompt->tokens) return place_in_tokens(a, at, token);
+    bool added = a->ask->fields.add_special && at->token++ < (size_t)sl_tokenizer_prefix(t);
+    sl_buffer_clear(&a->piece);
+    sl_tokenizer_piece(t, token, &a->piece);
+    return place_in_text(t, at, token, added, &a->piece, prompt->text, prompt->len);
 }
 
 /* --- an event --- */
 
-static void comma(sl_buffer *b) {
-    if (b->len) sl_buffer_append(b, ",", 1);
-}
-
-void sl__logprobs_collect(sl__completion *c, sl__choice *ch, const sl_event *ev) {
-    const sl__prompt *prompt = &c->prompt[ev->choice / (int)c->fields.n];
+void sl__logprobs_collect(sl__answer *a, const sl_event *ev) {
+    const sl__fields *f = &a->ask->fields;
+    const sl__prompt *prompt = &a->ask->prompt[ev->choice / (int)f->n];
+    sl_buffer *b = a->choice[ev->choice].buffer;
+    sl__place *at = (sl__place *)a->own + ev->choice;
     bool echoed = ev->kind == SL_EVENT_PROMPT_TOKEN;
-    comma(&ch->tokens);
-    comma(&ch->logprobs);
-    comma(&ch->tops);
-    comma(&ch->offsets);
-    sl_buffer_printf(&ch->offsets, "%zu", echoed ? place(c, ch, prompt, ev->token) : (c->fields.echo ? prompt->characters : 0) + ev->begin);
-    if (c->piece.failed) ch->offsets.failed = true;
-    put_token(c, ev->token, &ch->tokens);
+    for (int i = SL__TOKENS; i <= SL__OFFSETS; i++) sl__comma(&b[i]);
+    sl_buffer_printf(&b[SL__OFFSETS], "%zu", echoed ? place(a, at, prompt, ev->token) : (f->echo ? prompt->characters : 0) + ev->begin);
+    if (a->piece.failed) b[SL__OFFSETS].failed = true;
+    sl__put_token(a, ev->token, &b[SL__TOKENS]);
     if (ev->has_logprob) {
-        sl_buffer_float(&ch->logprobs, ev->logprob);
-        put_tops(c, ev, &ch->tops);
+        sl_buffer_float(&b[SL__LOGPROBS], ev->logprob);
+        put_tops(a, ev, &b[SL__TOPS]);
     } else {
-        sl_buffer_puts(&ch->logprobs, "null");
-        sl_buffer_puts(&ch->tops, "null");
+        sl_buffer_puts(&b[SL__LOGPROBS], "null");
+        sl_buffer_puts(&b[SL__TOPS], "null");
     }
 }

@@ -1,3 +1,4 @@
+#include "api/handlers.h"
 #include "api/internal.h"
 
 #include "base/alloc.h"
@@ -24,7 +25,7 @@ sl_status sl__names_take(sl_api *a, sl_error *e) {
     return SL_OK;
 }
 
-const char *sl_api_model_name(const sl_api *a) { return a->name[0]; }
+const char *sl__model_name(const sl_api *a) { return a->name[0]; }
 
 bool sl__model_known(const sl_api *a, const char *name) {
     if (!name || !*name) return true;

@@ -1,3 +1,4 @@
+#include "api/handlers.h"
 #include "api/internal.h"
 
 #include "base/alloc.h"

@@ -1,4 +1,6 @@
+#include "api/handlers.h"
 #include "api/internal.h"
+#include "api/pieces.h"
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -140,7 +142,7 @@ static bool put_tokens(text_job *t, sl_buffer *out) {
 /* A slice of what detokenize answers: the same text for vLLM's clients and for llama-server's. */
 static bool put_texts(text_job *t, sl_buffer *out) {
     if (t->at == 0) sl_buffer_puts(out, t->part == 0 ? "{\"prompt\":\"" : "\",\"content\":\"");
-    if (sl__put_slice(t->text.data, t->text.len, &t->at, out)) return true;
+    if (sl__slice_text(t->text.data, t->text.len, &t->at, out)) return true;
     t->at = 0;
     if (t->part++ == 0) return true;
     sl_buffer_puts(out, "\"}");

@@ -27,12 +27,12 @@ static json_t *parsed(sl_buffer *b, const char *prefix, const char *suffix) {
 
 static json_t *choice_of(json_t *doc, size_t i) { return json_array_get(json_object_get(doc, "choices"), i); }
 
-static void feed(sl_event ev) { sl__answer_collect(&m.c, &ev); }
+static void feed(sl_event ev) { sl__answer_collect(&m.a, &ev); }
 
 START_TEST(whole) {
     sl_buffer out = {0};
     make(&m, "{\"prompt\":[1,2],\"n\":2,\"logprobs\":2,\"return_token_ids\":true,\"stop\":\"zz\",\"max_tokens\":3}");
-    ck_assert_int_eq(m.c.status, SL_OK);
+    ck_assert_int_eq(m.q.status, SL_OK);
     feed(token(1, 4, "\xC3\xA9\"\n"));
     feed(token(0, 5, "b"));
     feed(token(1, 6, ""));
@@ -40,9 +40,9 @@ START_TEST(whole) {
     end.stop = 0;
     feed(end);
     feed(finish(0, SL_FINISH_LENGTH));
-    ck_assert_int_eq(m.c.ended, 2);
-    ck_assert(!m.c.broken);
-    answer_whole(&m.c, &out);
+    ck_assert_int_eq(m.a.ended, 2);
+    ck_assert(!m.a.broken);
+    answer_whole(&m.a, &out);
     json_t *doc = parsed(&out, "", "");
     ck_assert_str_eq(json_string_value(json_object_get(doc, "object")), "text_completion");
     ck_assert_str_eq(json_string_value(json_object_get(doc, "model")), "model");
@@ -78,13 +78,13 @@ END_TEST
 START_TEST(chunks) {
     sl_buffer out = {0};
     make(&m, "{\"prompt\":\"ab\",\"echo\":true,\"stream\":true,\"logprobs\":0,\"stream_options\":{\"include_usage\":true}}");
-    ck_assert_int_eq(m.c.status, SL_OK);
-    int prompt_tokens = (int)m.c.prompt[0].ids.count;
+    ck_assert_int_eq(m.q.status, SL_OK);
+    int prompt_tokens = (int)m.q.prompt[0].ids.count;
     for (int i = 0; i < prompt_tokens; i++)
-        feed((sl_event){.kind = SL_EVENT_PROMPT_TOKEN, .token = m.c.prompt[0].ids.id[i], .has_logprob = i > 0, .text = "", .finish = -1,
+        feed((sl_event){.kind = SL_EVENT_PROMPT_TOKEN, .token = m.q.prompt[0].ids.id[i], .has_logprob = i > 0, .text = "", .finish = -1,
                         .stop = -1, .stop_token = -1});
     feed(token(0, 66, "c"));
-    sl__answer_chunk(&m.c, 0, &out);
+    m.a.writer->chunk(&m.a, 0, &out);
     json_t *doc = parsed(&out, "data: ", "\n\n"), *c = choice_of(doc, 0), *l = json_object_get(c, "logprobs");
     ck_assert_str_eq(json_string_value(json_object_get(c, "text")), "abc");
     ck_assert(json_is_null(json_object_get(c, "finish_reason")));
@@ -96,13 +96,13 @@ START_TEST(chunks) {
 
     feed(token(0, 67, "d"));
     feed(finish(0, SL_FINISH_LENGTH));
-    sl__answer_chunk(&m.c, 0, &out);
+    m.a.writer->chunk(&m.a, 0, &out);
     doc = parsed(&out, "data: ", "\n\n");
     ck_assert_str_eq(json_string_value(json_object_get(choice_of(doc, 0), "text")), "d");
     ck_assert_str_eq(json_string_value(json_object_get(choice_of(doc, 0), "finish_reason")), "length");
     json_decref(doc);
 
-    sl__answer_usage_chunk(&m.c, &out);
+    m.a.writer->usage(&m.a, &out);
     doc = parsed(&out, "data: ", "\n\n");
     ck_assert_uint_eq(json_array_size(json_object_get(doc, "choices")), 0);
     ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(doc, "usage"), "completion_tokens")), 2);
@@ -117,7 +117,7 @@ START_TEST(token_ids_for_tokens) { /* two ids with the same text stay apart */
     make(&m, "{\"prompt\":[1],\"logprobs\":2,\"return_tokens_as_token_ids\":true}");
     feed(token(0, 4, "x"));
     feed(finish(0, SL_FINISH_LENGTH));
-    answer_whole(&m.c, &out);
+    answer_whole(&m.a, &out);
     json_t *doc = parsed(&out, "", ""), *l = json_object_get(choice_of(doc, 0), "logprobs");
     ck_assert_str_eq(json_string_value(json_array_get(json_object_get(l, "tokens"), 0)), "token_id:4");
     ck_assert_ptr_nonnull(json_object_get(json_array_get(json_object_get(l, "top_logprobs"), 0), "token_id:6"));
@@ -129,13 +129,13 @@ END_TEST
 
 START_TEST(errors_in_a_stream) {
     sl_buffer out = {0};
-    sl__answer_error_chunk(503, "it \"broke\"", &out);
+    sl__event_error(503, "it \"broke\"", &out);
     json_t *doc = parsed(&out, "data: ", "\n\n");
     ck_assert_str_eq(json_string_value(json_object_get(json_object_get(doc, "error"), "message")), "it \"broke\"");
     json_decref(doc);
     make(&m, "{\"prompt\":[1]}");
     feed(finish(0, SL_FINISH_ERROR));
-    ck_assert(m.c.broken && m.c.ended == 1);
+    ck_assert(m.a.broken && m.a.ended == 1);
     unmake(&m);
     drop(&m);
 }
@@ -145,17 +145,17 @@ START_TEST(memory_runs_out) { /* is seen by whoever writes the answer */
     make(&m, "{\"prompt\":[1],\"logprobs\":2}");
     for (long n = 1; n < 12; n++) {
         sl_buffer out = {0};
-        m.c.choice[0] = (sl__choice){0};
+        m.a.choice[0] = (sl__choice){0};
         sl_alloc_fail_at(n);
         feed(token(0, 4, "x"));
         feed(finish(0, SL_FINISH_LENGTH));
-        answer_whole(&m.c, &out);
+        answer_whole(&m.a, &out);
         long made_before = sl_alloc_fail_at(0);
         ck_assert(out.failed == (made_before >= n));
         sl_buffer_done(&out);
-        sl__answer_free(&m.c);
+        sl__answer_free(&m.a);
     }
-    m.c.choices = 0;
+    m.a.choices = 0;
     unmake(&m);
     drop(&m);
 }

@@ -1,4 +1,4 @@
-#include "api/internal.h"
+#include "api/endpoints.h"
 
 #include <string.h>
 

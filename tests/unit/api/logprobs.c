@@ -9,7 +9,7 @@ static made m;
 static void open_with(const char *tokenizer, const char *body) {
     m.tokenizer = open_hf(tokenizer);
     make(&m, body);
-    ck_assert_msg(m.c.status == SL_OK, "%s", m.c.error.message);
+    ck_assert_msg(m.q.status == SL_OK, "%s", m.q.error.message);
 }
 
 static void close_all(void) {
@@ -21,8 +21,8 @@ static json_t *whole(void) {
     sl_buffer out = {0};
     json_error_t e;
     sl_event end = {.kind = SL_EVENT_FINISH, .token = -1, .text = "", .finish = SL_FINISH_LENGTH, .stop = -1, .stop_token = -1};
-    sl__answer_collect(&m.c, &end);
-    answer_whole(&m.c, &out);
+    sl__answer_collect(&m.a, &end);
+    answer_whole(&m.a, &out);
     json_t *doc = json_loadb(out.data, out.len, JSON_REJECT_DUPLICATES, &e);
     ck_assert_msg(doc != NULL, "%s in %s", e.text, sl_buffer_text(&out));
     sl_buffer_done(&out);
@@ -36,7 +36,7 @@ static json_t *logprobs_of(json_t *doc) {
 static void tops(int32_t token, float logprob, const sl_logprob *top, int count) {
     sl_event ev = {.kind = SL_EVENT_TOKEN, .token = token, .logprob = logprob, .has_logprob = true, .top = top, .top_count = count,
                    .text = "", .finish = -1, .stop = -1, .stop_token = -1};
-    sl__answer_collect(&m.c, &ev);
+    sl__answer_collect(&m.a, &ev);
 }
 
 /* Two bytes of one character each: both would be U+FFFD. */
@@ -73,15 +73,15 @@ END_TEST
 /* Feeds the whole prompt and compares the offsets, -1 at their end. */
 static void offsets(const char *tokenizer, const char *body, ...) {
     open_with(tokenizer, body);
-    const sl_ids *p = &m.c.prompt[0].ids;
+    const sl_ids *p = &m.q.prompt[0].ids;
     for (size_t i = 0; i < p->count; i++) {
         sl_event ev = {.kind = SL_EVENT_PROMPT_TOKEN, .token = p->id[i], .logprob = -1, .has_logprob = i > 0, .text = "", .finish = -1,
                        .stop = -1, .stop_token = -1};
-        sl__answer_collect(&m.c, &ev);
+        sl__answer_collect(&m.a, &ev);
     }
     sl_event next = {.kind = SL_EVENT_TOKEN, .token = 1, .logprob = -1, .has_logprob = true, .text = "", .begin = 100, .finish = -1,
                      .stop = -1, .stop_token = -1};
-    sl__answer_collect(&m.c, &next);
+    sl__answer_collect(&m.a, &next);
     json_t *doc = whole(), *have = json_object_get(logprobs_of(doc), "text_offset");
     va_list args;
     va_start(args, body);

@@ -4,18 +4,18 @@ static made m;
 
 static void accepts(const char *body, int prompts, int choices, int64_t max_tokens) {
     make(&m, body);
-    ck_assert_msg(m.c.status == SL_OK, "%s: %s", body, m.c.error.message);
-    ck_assert_int_eq(m.c.prompts, prompts);
-    ck_assert_int_eq(m.c.choices, choices);
-    ck_assert_int_eq(m.c.fields.max_tokens, max_tokens);
+    ck_assert_msg(m.q.status == SL_OK, "%s: %s", body, m.q.error.message);
+    ck_assert_int_eq(m.q.prompts, prompts);
+    ck_assert_int_eq(m.q.choices, choices);
+    ck_assert_int_eq(m.q.fields.max_tokens, max_tokens);
     unmake(&m);
 }
 
 static void refuses(const char *body, sl_status status, const char *param) {
     make(&m, body);
-    ck_assert_msg(m.c.status == status, "%s: %d", body, m.c.status);
-    ck_assert_msg(strcmp(m.c.error.param, param) == 0, "%s: %s", body, m.c.error.param);
-    ck_assert(m.c.error.message[0]);
+    ck_assert_msg(m.q.status == status, "%s: %d", body, m.q.status);
+    ck_assert_msg(strcmp(m.q.error.param, param) == 0, "%s: %s", body, m.q.error.param);
+    ck_assert(m.q.error.message[0]);
     unmake(&m);
 }
 
@@ -61,8 +61,8 @@ END_TEST
 
 START_TEST(both_numbers_are_said) { /* Promise 3: a prompt is never cut silently */
     make(&m, "{\"prompt\":[1,2,3],\"max_tokens\":62}");
-    ck_assert_int_eq(m.c.status, SL_TOO_LONG);
-    ck_assert(strstr(m.c.error.message, "maximum context length is 64 tokens") && strstr(m.c.error.message, "requested 65 tokens (3 in"));
+    ck_assert_int_eq(m.q.status, SL_TOO_LONG);
+    ck_assert(strstr(m.q.error.message, "maximum context length is 64 tokens") && strstr(m.q.error.message, "requested 65 tokens (3 in"));
     unmake(&m);
     drop(&m);
 }
@@ -75,13 +75,13 @@ START_TEST(memory_runs_out) {
     make(&m, body);
     unmake(&m);
     for (long n = 1; n < 200; n++) {
-        m.c = (sl__completion){.api = &m.api, .arena = sl_arena_new(), .body = sl_strdup(body), .body_len = strlen(body)};
+        ck_assert_int_eq(sl__ask_begin(&m.q, &m.api, &sl__completion_reader, sl_strdup(body), strlen(body)), SL_OK);
         sl_alloc_fail_at(n);
-        sl__completion_parse(&m.c);
-        sl__completion_tokenize(&m.c, NULL, NULL);
+        sl__ask_read(&m.q);
+        sl__ask_tokenize(&m.q, NULL, NULL);
         long made_before = sl_alloc_fail_at(0);
-        ck_assert_msg(m.c.status == SL_OK || m.c.status == SL_NOMEM, "%ld: %s", n, m.c.error.message);
-        bool end = m.c.status == SL_OK && made_before < n;
+        ck_assert_msg(m.q.status == SL_OK || m.q.status == SL_NOMEM, "%ld: %s", n, m.q.error.message);
+        bool end = m.q.status == SL_OK && made_before < n;
         unmake(&m);
         if (end) {
             drop(&m);

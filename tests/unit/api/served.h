@@ -3,6 +3,7 @@
 #define SL_TESTS_API_SERVED_H
 
 #include "../text/fixture.h"
+#include "api/api.h"
 #include "api/internal.h"
 
 #include <arpa/inet.h>

@@ -1,0 +1,41 @@
+/* config.h: what the API is told when it starts, and what it may take of memory.
+ * Constant once filled; any thread. Strings, tokenizer and metrics must outlive the sl_api. */
+#ifndef SL_API_CONFIG_H
+#define SL_API_CONFIG_H
+
+#include "metrics/metrics.h"
+#include "text/tokenizer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the API says of the model that is served. */
+typedef struct sl_api_model {
+    const char *name, *family, *type;
+    int layers, experts, experts_per_token;
+    int vocab; /* token ids are below it */
+    uint64_t parameters, active_parameters;
+} sl_api_model;
+
+typedef struct sl_api_config {
+    const char *model_names; /* NAME[,ALIAS…]; "": the model's own name */
+    bool strict;             /* unknown request fields are a 400 */
+    int request_timeout;     /* seconds; 0: none */
+    int stuck_seconds;       /* /livez fails after so long without progress while there is work */
+    uint64_t memory;         /* bytes that texts, documents and answers may take together; 0: 224 MiB */
+    int ping_seconds;        /* silence before a stream gets a comment; 0: never */
+    sl_api_model model;
+    const sl_tokenizer *tokenizer;
+    sl_metrics *metrics;
+} sl_api_config;
+
+/* The most that the API takes beside http's bodies, in bytes, as parts of config.memory: for the plan. Kept by refusing. */
+typedef struct sl_api_plan {
+    uint64_t texts;     /* bodies and prompts that the text thread has; 429 beyond, but one alone may be larger */
+    uint64_t document;  /* one body as JSON, while it is read; 413 beyond */
+    uint64_t answers;   /* that are put together, with the prompts that they show; 429 beyond */
+    uint64_t total;     /* with two documents: the text thread's, and one that interrupts it */
+} sl_api_plan;
+sl_api_plan sl_api_plan_for(uint64_t memory);
+
+#endif

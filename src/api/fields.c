@@ -53,6 +53,7 @@ static const field fields[] = {
     {"add_special_tokens", HONOURED_BOOL, AT(add_special), 0, 0, NULL},
     {"stream", HONOURED_BOOL, AT(stream), 0, 0, NULL},
     {"stream_options", HONOURED_OTHER, 0, 0, 0, NULL},
+    {"cache_salt", HONOURED_OTHER, 0, 0, 0, NULL},
     {"return_token_ids", HONOURED_BOOL, AT(return_ids), 0, 0, NULL},
     {"return_tokens_as_token_ids", HONOURED_BOOL, AT(ids_as_tokens), 0, 0, NULL},
 
@@ -66,7 +67,6 @@ static const field fields[] = {
     {"prompt_cache_key", HARMLESS, 0, 0, 0, NULL},
     {"cache_prompt", HARMLESS, 0, 0, 0, NULL},
     {"stream_interval", HARMLESS, 0, 0, 0, NULL},
-    {"cache_salt", HARMLESS, 0, 0, 0, NULL},
     {"truncation_side", HARMLESS, 0, 0, 0, NULL},
     {"parallel_tool_calls", HARMLESS, 0, 0, 0, NULL},
     {"prediction", HARMLESS, 0, 0, 0, NULL},
@@ -254,6 +254,17 @@ static sl_status read_stream_options(const sl_json *body, sl__fields *ret, sl_er
     return st;
 }
 
+static sl_status read_salt(const sl_json *body, sl_arena *arena, sl__fields *ret, sl_error *e) {
+    sl_json at;
+    const char *text;
+    if (!sl_json_get(body, "cache_salt", &at)) return SL_OK;
+    sl_status st = sl_json_string(&at, &text, &ret->cache_salt_len, e);
+    if (st) return st;
+    if (ret->cache_salt_len == 0) return sl_json_fail(&at, e, "must not be empty"); /* no salt at all is what "" would be */
+    ret->cache_salt = sl_arena_copy(arena, SL_MEM_REQUEST, text, ret->cache_salt_len);
+    return ret->cache_salt ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory");
+}
+
 static void note_ignored(sl__fields *ret, const char *name) {
     size_t used = strlen(ret->ignored), len = strlen(name);
     for (const char *p = name; *p; p++) /* a header's value: plain characters only */
@@ -282,7 +293,8 @@ sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena 
         }
     }
     if ((st = read_stop(body, arena, ret, e)) || (st = read_stop_tokens(body, vocab, arena, ret, e)) ||
-        (st = read_bias(body, vocab, arena, ret, e)) || (st = read_stream_options(body, ret, e)))
+        (st = read_bias(body, vocab, arena, ret, e)) || (st = read_stream_options(body, ret, e)) ||
+        (st = read_salt(body, arena, ret, e)))
         return st;
     int64_t best_of = ret->n;
     st = sl_json_opt_int(body, "best_of", 1, SL_MAX_CHOICES, &best_of, e);

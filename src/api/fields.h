@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the fields say, checked and with defaults; prompts apart. Arrays and stop strings lie in the arena that was given, the
- * model's name in the body. */
+/* What the fields say, checked and with defaults; prompts apart. Arrays, stop strings and the salt lie in the arena that was
+ * given, the model's name in the body. */
 typedef struct sl__fields {
     const char *model; /* NULL: the served one */
     int64_t max_tokens, max_completion_tokens; /* -1: not said; the first is what counts, the second its stand-in */
@@ -27,6 +27,8 @@ typedef struct sl__fields {
     int stop_tokens;
     sl_logit_bias *bias;
     int bias_count;
+    const char *cache_salt; /* NULL: none was sent */
+    size_t cache_salt_len;
     char ignored[256]; /* names of unknown fields, for x-sluice-ignored; "" if none */
 } sl__fields;
 

@@ -31,12 +31,15 @@ static void write_log(const sl__serving *x) {
         {.key = "finish", .kind = SL_LOG_STRING, .s = finish >= 0 ? sl_finish_names[finish] : "refused"},
         {.key = "choices", .kind = SL_LOG_INT, .i = x->ask.choices},
         {.key = "prompt_tokens", .kind = SL_LOG_INT, .i = x->ask.prompt_tokens},
+        {.key = "cached_tokens", .kind = SL_LOG_INT, .i = u.cached_tokens},
         {.key = "generated_tokens", .kind = SL_LOG_INT, .i = u.generated_tokens},
         {.key = "queue_seconds", .kind = SL_LOG_REAL, .r = u.queue_seconds},
         {.key = "first_token_seconds", .kind = SL_LOG_REAL, .r = u.first_token_seconds},
         {.key = "seconds", .kind = SL_LOG_REAL, .r = (double)((x->over ? x->over : sl_clock_ns()) - x->arrived) / 1e9},
+        {.key = "prefix_differs_at", .kind = SL_LOG_INT, .i = u.differs_at}, /* last: only if something known did */
     };
-    sl_log_event(SL_LOG_INFO, x->answer.writer->name, fields, (int)(sizeof fields / sizeof fields[0]));
+    int count = (int)(sizeof fields / sizeof fields[0]);
+    sl_log_event(SL_LOG_INFO, x->answer.writer->name, fields, x->request && u.differs_at >= 0 ? count : count - 1);
 }
 
 /* What it keeps for its answer, counted in the api's total. */
@@ -323,6 +326,8 @@ static sl_status submit(sl__serving *x, sl_error *e) {
         .skip_special = f->skip_special,
         .prompt_logprobs = f->echo ? (int)f->logprobs : -1,
         .stream = f->stream,
+        .cache_salt = f->cache_salt,
+        .cache_salt_len = f->cache_salt_len,
         .id = x->id,
         .arrived = x->arrived,
         .user = x,

@@ -82,6 +82,7 @@ static const option options[] = {
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
     {"kv-type", S | R | B | I | P | M, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
+    {"prefix-cache", S, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
     {"tier", S | R | B | I | P | M, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
     {"json", R | B | I | P, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},

@@ -42,6 +42,7 @@ typedef struct sl_settings {
     sl_api_config api;
     int64_t kv_memory;     /* bytes; 0: planned */
     const char *kv_type;   /* "f16" or "f32" */
+    const char *prefix_cache; /* "on" or "off" */
     const char *tier;      /* kernels at most; "" */
     const char *admin;     /* HOST:PORT or "" */
     const char *metrics_experts; /* auto, on, off */

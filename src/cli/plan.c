@@ -150,6 +150,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     sl_machine_read(&p.machine);
     g->model = m;
     g->kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_I16;
+    g->prefix_cache = s->prefix_cache && !strcmp(s->prefix_cache, "on");
     if (!g->threads) g->threads = p.machine.threads;
     bool ctx_given = g->ctx > 0;
     choose_budgets(s, &p);
@@ -205,8 +206,10 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
         sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",
                          m->hp.window);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "
-                          "(%s, --kv-type)\n",
+                          "(%s, --kv-type)",
                      g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type, sl_kv_type_text(g->kv_type));
+    if (s->serves) sl_buffer_printf(out, ", %s after a request (--prefix-cache)", g->prefix_cache ? "kept" : "given up");
+    sl_buffer_puts(out, "\n");
     if (!p->weights_fit) {
         uint64_t room = h->memory_limit > p->total_private ? h->memory_limit - p->total_private : 0;
         double missing = p->weights ? 1.0 - (double)room / (double)p->weights : 0;

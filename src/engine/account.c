@@ -20,6 +20,21 @@ void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now) {
     sl_metrics_observe(g->config.metrics, SL_METRIC_QUEUE_TIME, 0, seconds(r->arrived, now));
 }
 
+void sl__account_lookup(sl_engine *g, sl__sequence *s) {
+    if (s->looked_up || !g->config.prefix_cache || s->request->prompt_logprobs >= 0) return;
+    s->looked_up = true;
+    g->count.looked_up += s->prompt_len;
+}
+
+void sl__account_reused(sl_engine *g, sl__sequence *s, int tokens) {
+    sl_request *r = s->request;
+    if (!s->looked_up) return; /* a choice that shares its prompt while the cache is off, or whose prompt was scored */
+    g->count.reused += tokens;
+    if (s->choice % r->n > 0) return;
+    g->count.cached += tokens;
+    atomic_fetch_add(&r->cached_tokens, tokens);
+}
+
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now) {
     sl_request *r = s->request;
     sl_metrics *m = g->config.metrics;
@@ -87,7 +102,12 @@ void sl__account_step(sl_engine *g, double took) {
     atomic_store(&g->batched, g->scheduler.batch.count);
     sl_metrics_set(m, SL_METRIC_RUNNING, 0, sl_engine_running(g));
     sl_metrics_set(m, SL_METRIC_WAITING, 0, sl_engine_waiting(g));
-    sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, (double)(g->pages.total - g->pages.free_count) / g->pages.total);
+    sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, 1 - (double)sl__pages_available(&g->pages) / g->pages.total);
+    sl_metrics_set(m, SL_METRIC_PREFIX_PAGES, 0, g->pages.kept_count);
+    sl_metrics_add(m, SL_METRIC_PREFIX_EVICTED, 0, g->pages.evicted);
+    sl_metrics_add(m, SL_METRIC_PREFIX_HITS, 0, g->count.reused);
+    sl_metrics_add(m, SL_METRIC_PREFIX_QUERIES, 0, g->count.looked_up);
+    sl_metrics_add(m, SL_METRIC_PROMPT_TOKENS, SL_SOURCE_CACHED, g->count.cached);
     sl_metrics_add(m, SL_METRIC_PREEMPTIONS, 0, g->count.preemptions);
     if (g->rows) {
         int decode = g->count.rows[SL_ROWS_DECODE];
@@ -98,6 +118,7 @@ void sl__account_step(sl_engine *g, double took) {
         sl_metrics_add(m, SL_METRIC_PROMPT_TOKENS, SL_SOURCE_COMPUTED, g->count.prompt_tokens);
         sl_metrics_add(m, SL_METRIC_GENERATION_TOKENS, 0, g->count.generated);
     }
+    g->pages.evicted = 0;
     memset(&g->count, 0, sizeof g->count);
 }
 

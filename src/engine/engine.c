@@ -24,8 +24,9 @@
  *   engine  The step that is being computed is finished, rows of the gone client included. The next turn begins with
  *           drop_cancelled below: it finds the word and calls sl__request_drop (engine/output.c). For each open choice, leave
  *           takes the sequence out of the scheduler's list and gives its pages back (sl__sequence_release, sl__pages_drop in
- *           pages.c). A page that siblings share is free when the last of them has given it back. So the pages are there
- *           for the step that this same turn decides: within one step of the hang-up, as Promise 3 wants it.
+ *           pages.c). A page that others hold too is free when the last of them has given it back, and a full one is kept
+ *           for who comes with the same tokens, but can be taken at any time. So the pages are there for the step that this
+ *           same turn decides: within one step of the hang-up, as Promise 3 wants it.
  *   engine  The last choice's end counts the request (sl__account_end), takes it off the engine's list and makes it news; at
  *           the end of the turn sl__news_publish (news.c) marks its entry as the last one. From then on the engine does
  *           not touch the request.
@@ -51,7 +52,10 @@ static void on_preempted(void *arg, sl__sequence *s) {
 static void on_admitted(void *arg, sl__sequence *s) {
     sl_engine *g = arg;
     sl__account_enter(g, s->request, sl_clock_ns());
+    sl__account_lookup(g, s);
 }
+
+static void on_reused(void *arg, sl__sequence *s, int tokens) { sl__account_reused(arg, s, tokens); }
 
 static int cancel_reason(const sl_request *r, int why) {
     if (why == SL_CANCEL_SHUTDOWN) return SL_FINISH_SHUTDOWN;
@@ -70,12 +74,21 @@ static void drop_cancelled(sl_engine *g, bool all) {
     }
 }
 
+/* Once a request, when the first choice begins to compute: does it go on otherwise than what is known? */
+static void compare(const sl_engine *g, const sl__sequence *s) {
+    sl_request *r = s->request;
+    if (r->compared || s->choice > 0) return;
+    r->compared = true;
+    if (s->looked_up) atomic_store(&r->differs_at, sl__sequence_differs_at(s, &g->pages));
+}
+
 /* Rows and draws of the step that the scheduler decided. */
 static void build(sl_engine *g) {
     g->rows = g->sequences = g->draws = 0;
     int logit = 0;
     for (sl__sequence *s = g->scheduler.batch.first; s; s = s->next) {
         if (s->rows == 0) continue;
+        compare(g, s);
         int total = sl__sequence_tokens(s);
         for (int p = s->computed; p < s->computed + s->rows; p++) {
             bool score = p + 1 < s->prompt_len && p + 1 >= s->scored;
@@ -116,6 +129,7 @@ static void *engine_main(void *arg) {
     pthread_setname_np(pthread_self(), "sl-engine");
     sl_thread_is(SL_THREAD_ENGINE);
     sl_thread_nicer(g->config.worker_nice);
+    const sl__scheduler_events tell = {on_preempted, on_admitted, on_reused, g};
     for (bool stop = false; !stop;) {
         bool idle = !g->requests;
         if (idle) atomic_store(&g->busy_since, 0);
@@ -124,7 +138,7 @@ static void *engine_main(void *arg) {
         stop = atomic_load(&g->stop);
         sl_metrics_begin(g->config.metrics);
         drop_cancelled(g, stop);
-        int rows = sl__scheduler_step(&g->scheduler, &g->pages, on_preempted, on_admitted, g);
+        int rows = sl__scheduler_step(&g->scheduler, &g->pages, &tell);
         sl__account_wait(g, sl_clock_ns());
         build(g);
         assert(rows == g->rows);
@@ -213,7 +227,7 @@ static size_t text_bytes(const sl_engine_config *c) { return SL_MAX_STOP_BYTES +
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     sl_forward_config f = forward_config(c);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
-    uint64_t tables = (uint64_t)c->kv_pages * (sizeof(int32_t) + sizeof(uint16_t)) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
                       (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
@@ -281,7 +295,7 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
         st = sl_fail(e, SL_NOMEM, "no memory for the engine");
         goto fail;
     }
-    if ((st = sl__pages_init(&g->pages, c->kv_pages, g->arena, e)) ||
+    if ((st = sl__pages_init(&g->pages, c->kv_pages, c->prefix_cache, g->arena, e)) ||
         (st = sl_workers_new(c->threads, c->worker_nice, &g->workers, e)) ||
         (st = sl_expert_stats_new(c->model->hp.layers, c->model->hp.experts, c->threads, c->metrics, &g->stats, e)))
         goto fail;

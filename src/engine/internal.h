@@ -39,6 +39,7 @@ struct sl_request {
     int banned_count;
     sl__stops stops;
     char id[160];
+    uint64_t salt; /* the hash of cache_salt; 0: it has none */
 
     /* loop → engine */
     atomic_int cancelled; /* sl_cancel; 0: no */
@@ -49,6 +50,7 @@ struct sl_request {
     struct sl_request *prev, *next; /* the engine's list of requests that did not end */
     int open;               /* choices that did not end */
     bool started, first_token, slow;
+    bool compared;          /* differs_at is known */
     int finish;             /* the worst so far; -1 */
     struct sl_request *news_next; /* the list of requests with news of this step */
     bool in_news;
@@ -62,7 +64,7 @@ struct sl_request {
     struct sl_request *taken_next; /* not ready_next: the engine may make it ready again before the loop comes to it */
     bool over;
     sl__ring ring;
-    _Atomic int64_t cached_tokens;
+    _Atomic int64_t cached_tokens, differs_at; /* as in sl_usage */
     int64_t prompt_tokens;
     _Atomic uint64_t started_at, first_at, ended_at; /* sl_clock_ns, 0: not yet */
 };
@@ -116,7 +118,8 @@ struct sl_engine {
     /* counted in a step, put into the metrics at its end */
     struct {
         int rows[SL_ROWS_COUNT];
-        int prompt_tokens, generated, preemptions;
+        int prompt_tokens, generated, preemptions; /* prompt_tokens: computed, of the first choice of each prompt */
+        int reused, looked_up, cached;             /* prompt tokens of all sequences; cached: of the first choice of each prompt */
     } count;
     /* When a place in the batch is likely to be free: sl__account_wait. */
     double mean_held;          /* seconds from first step to end of requests that ended well, moving average; 0: none yet */
@@ -144,6 +147,8 @@ void sl__request_drop(sl_engine *g, sl_request *r, int finish);            /* en
 /* account.c */
 void sl__account_step(sl_engine *g, double seconds);                       /* rows 0: only the gauges */
 void sl__account_wait(sl_engine *g, uint64_t now);                         /* after the scheduler decided the step */
+void sl__account_lookup(sl_engine *g, sl__sequence *s);                    /* it enters; its prompt counts once, if it may reuse pages */
+void sl__account_reused(sl_engine *g, sl__sequence *s, int tokens);        /* took over so many that it never computed */
 void sl__account_token(sl_engine *g, sl__sequence *s, uint64_t now);
 void sl__account_enter(sl_engine *g, sl_request *r, uint64_t now);          /* a sequence enters the batch: its first step, if it is the first */
 void sl__account_end(sl_engine *g, sl_request *r, uint64_t now);

@@ -58,6 +58,7 @@ static bool emit(sl_engine *g, sl_request *r, const sl_event *ev) {
 
 void sl__sequence_end(sl_engine *g, sl__sequence *s, int finish, int stop, int32_t stop_token) {
     sl_request *r = s->request;
+    if (sl_finish_good(finish)) sl__sequence_publish(s, &g->pages);
     leave(g, s);
     sl_buffer_clear(&g->text);
     if (stop < 0) { /* what was held back turned out to be no stop string, and no character will be completed */
@@ -227,5 +228,6 @@ void sl__output_accept(sl_engine *g) {
         if (s->state == SL__ENDED) continue;
         if (s->request->slow) sl__request_drop(g, s->request, SL_FINISH_SLOW_CLIENT);
         else if (s->request->max_tokens == 0 && s->computed == s->prompt_len) sl__sequence_end(g, s, SL_FINISH_LENGTH, -1, -1);
+        else sl__sequence_publish(s, &g->pages); /* only now: nothing that the step gave was wrong */
     }
 }

@@ -1,27 +1,56 @@
-/* pages.h: who has which KV page.
- * Engine thread. A page holds SL_PAGE positions of all layers; where its bytes lie is forward's business.
+/* pages.h: who has which KV page, and which pages are kept for those that come later.
+ * Engine thread. A page holds SL_PAGE positions of all layers; where its bytes lie is forward's business, which tokens it
+ * holds prefix.h's.
+ *
+ *     FREE ──take──► HELD ──publish: full, its step succeeded──► HELD and known ──last holder drops it──► KEPT
+ *      ▲               │ last holder drops it                          ▲                                  │ │
+ *      └───────────────┘                                               └───────────────find───────────────┘ │
+ *      a HELD page of somebody else ◄──take, when none is free: the one that was dropped first──────────────┘
+ *
+ * Keys and values depend on the tokens up to them alone (forward.h), so a known page stands for computing it: sequences with
+ * the same beginning hold the same pages, choices of one prompt as well as turns of a conversation. Whoever runs never loses
+ * a page to one that is kept: kept pages are as good as free ones, and are asked for only when no page is free.
  *
  * Invariants
- *   1. A page is free (count 0, on the stack) or held by `count` sequences.
- *   2. A page held by more than one sequence is full when the step ends and never written again: sequences share whole
- *      pages only, at the earliest in the step that fills them. */
+ *   1. A page is free (on the stack), held by `count` sequences, or kept: known and held by nobody.
+ *   2. A known page is full and never written again.
+ *   3. Who holds a known page holds all those above it, and drops them after it. So of a prefix the last pages have been
+ *      kept for longest, and go first: what is left of it is a prefix again (prefix.h, invariant 2). */
 #ifndef SL_ENGINE_PAGES_H
 #define SL_ENGINE_PAGES_H
 
-#include "base/arena.h"
-#include "base/error.h"
+#include "engine/prefix.h"
 
-#include <stdint.h>
+typedef struct sl__page {
+    int32_t older, newer; /* among those kept, by when the last holder dropped them; -1: none */
+    uint16_t count;       /* holders */
+} sl__page;
 
 typedef struct sl__pages {
-    int32_t *free;   /* [total] stack */
-    uint16_t *count; /* [total] holders */
-    int total, free_count;
+    sl__page *page;          /* [total] */
+    int32_t *free;           /* [total] stack */
+    int32_t oldest, newest;  /* of those kept; -1: none */
+    int total, free_count, kept_count;
+    int evicted;             /* kept pages that were taken; whoever counts them sets it to 0 */
+    bool keep;               /* false: a page that nobody holds is free */
+    sl__prefix prefix;
 } sl__pages;
 
-sl_status sl__pages_init(sl__pages *p, int total, sl_arena *a, sl_error *e);
-int32_t sl__pages_take(sl__pages *p);              /* -1: none is free */
-void sl__pages_share(sl__pages *p, int32_t page);  /* one holder more */
-void sl__pages_drop(sl__pages *p, int32_t page);   /* one holder less; free at none */
+size_t sl__pages_bytes(int total); /* what init takes */
+sl_status sl__pages_init(sl__pages *p, int total, bool keep, sl_arena *a, sl_error *e);
+
+int32_t sl__pages_take(sl__pages *p);             /* -1: all are held */
+void sl__pages_share(sl__pages *p, int32_t page); /* one holder more */
+void sl__pages_drop(sl__pages *p, int32_t page);  /* one holder less; free or kept at none */
+
+static inline int sl__pages_available(const sl__pages *p) { return p->free_count + p->kept_count; } /* that can be taken */
+
+/* The known page with these tokens [SL_PAGE] below `above` (a page that the caller holds, or SL__ROOT), which has the caller
+ * as one holder more; -1: none. */
+int32_t sl__pages_find(sl__pages *p, int32_t above, uint64_t salt, const int32_t *token);
+
+/* Makes a page known that the caller alone holds. Returns the page that the caller holds from now on: where another one with
+ * the same contents is known already, that one, and `page` is dropped. */
+int32_t sl__pages_publish(sl__pages *p, int32_t page, int32_t above, uint64_t salt, const int32_t *token);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/thread.h"
 
 #include <stdio.h>
@@ -262,6 +263,8 @@ sl_status sl_request_new(const sl_engine *engine, const sl_request_spec *s, sl_r
     r->ignore_eos = s->ignore_eos;
     r->skip_special = s->skip_special;
     r->finish = -1;
+    r->differs_at = -1;
+    r->salt = s->cache_salt ? sl_hash_bytes(s->cache_salt, s->cache_salt_len) : 0;
     for (int i = 0; i < s->prompts; i++) r->prompt_tokens += (int64_t)s->prompt_len[i];
     snprintf(r->id, sizeof r->id, "%s", s->id ? s->id : "");
     r->arena = sl_arena_new();
@@ -339,6 +342,7 @@ sl_usage sl_request_usage(const sl_request *r) {
     return (sl_usage){.prompt_tokens = r->prompt_tokens,
                       .generated_tokens = r->over ? sl__request_generated(r) : 0,
                       .cached_tokens = atomic_load(&r->cached_tokens),
+                      .differs_at = atomic_load(&r->differs_at),
                       .queue_seconds = seconds_between(r->arrived, atomic_load(&r->started_at)),
                       .first_token_seconds = seconds_between(r->arrived, atomic_load(&r->first_at)),
                       .total_seconds = seconds_between(r->arrived, atomic_load(&r->ended_at))};
@@ -352,8 +356,10 @@ void sl__request_take(sl_engine *g, sl_request *r) {
     if (r->next) r->next->prev = r;
     g->requests = r;
     for (int i = 0; i < r->choices; i++) {
-        r->sequence[i].born = g->born++;
-        sl__scheduler_wait(&g->scheduler, &r->sequence[i]);
+        sl__sequence *s = &r->sequence[i];
+        s->born = g->born++;
+        s->salt = g->config.prefix_cache ? r->salt : r->sequence[i - i % r->n].born; /* off: each prompt is on its own */
+        sl__scheduler_wait(&g->scheduler, s);
     }
 }
 

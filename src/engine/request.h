@@ -56,6 +56,8 @@ typedef struct sl_request_spec {
     bool skip_special;            /* control tokens give no text */
     int prompt_logprobs;          /* alternatives for each prompt token (echo with logprobs); -1: none */
     bool stream;
+    const char *cache_salt;       /* keys and values are reused between requests with the same salt only; NULL: it has none */
+    size_t cache_salt_len;
     const char *id;               /* for the log line; copied, 128 characters at most */
     uint64_t arrived;             /* sl_clock_ns when the client's request reached the server; 0: when it is submitted */
     void *user;                   /* the api's */
@@ -113,7 +115,10 @@ const char *sl_request_failure(const sl_request *r);
 
 /* Numbers for the log line. generated_tokens only once over; the others as soon as they are known. */
 typedef struct sl_usage {
-    int64_t prompt_tokens, generated_tokens, cached_tokens; /* prompt counted once a prompt, not once a choice */
+    int64_t prompt_tokens, generated_tokens; /* prompt counted once a prompt, not once a choice */
+    int64_t cached_tokens; /* of prompt_tokens: reused, not computed; final with the first token of every choice */
+    int64_t differs_at;    /* token of the first prompt at which it goes on otherwise than what was known, though it begins as that
+                            * does; -1: nothing known does, or it was known until there was no more to know */
     /* From the spec's `arrived` to the first step, the first token, the end: reading the request's body and tokenising its
      * prompt are in all three. 0 while unknown. */
     double queue_seconds, first_token_seconds, total_seconds;

@@ -43,11 +43,11 @@ void sl__scheduler_remove(sl__sequence *s) {
 typedef struct making {
     sl__scheduler *c;
     sl__pages *pages;
-    void (*preempted)(void *arg, sl__sequence *s);
-    void (*admitted)(void *arg, sl__sequence *s);
-    void *arg;
-    int decoding;   /* rows of the work that decode */
-    double seconds; /* that the step may take */
+    const sl__scheduler_events *tell;
+    sl__sequence *leading;      /* those whose prompts get rows, and the oldest prompt, which will */
+    const sl__sequence *oldest; /* of the prompts; NULL: not known yet */
+    int decoding;               /* rows of the work that decode */
+    double seconds;             /* that the step may take */
 } making;
 
 /* Rows of logits that `rows` rows from s->computed on want. */
@@ -76,14 +76,51 @@ static void count_work(making *k) {
     }
 }
 
+/* --- known pages --- */
+
+/* After s took over known pages. */
+static void tell_reused(making *k, sl__sequence *s) {
+    int tokens = s->computed - s->peak;
+    if (tokens <= 0) return; /* none, or what it had computed before it lost its pages */
+    s->peak = s->computed;
+    k->tell->reused(k->tell->arg, s, tokens);
+}
+
+/* s gets rows in this step, so that others may wait for the page it computes next. */
+static void lead(making *k, sl__sequence *s) {
+    if (s->leads) return;
+    s->leads = true;
+    s->next_leading = k->leading;
+    k->leading = s;
+}
+
+static void lead_no_more(making *k, sl__sequence *s) {
+    sl__sequence **at = &k->leading;
+    if (!s->leads) return;
+    while (*at != s) at = &(*at)->next_leading;
+    *at = s->next_leading;
+    s->leads = false;
+}
+
+/* Does somebody else compute the page that s wants next? */
+static bool must_wait(const making *k, const sl__sequence *s) {
+    const sl__sequence *first = k->leading;
+    if (s == k->oldest || s->rows > 0) return false;
+    while (first && !sl__sequence_wants_page_of(s, first)) first = first->next_leading;
+    return first != NULL;
+}
+
+/* --- rows --- */
+
 /* Takes the pages of the youngest in the batch; false: that is s itself. */
 static bool steal(making *k, const sl__sequence *s) {
     sl__sequence *youngest = k->c->batch.last;
     if (youngest == s) return false;
     sl__scheduler_remove(youngest);
     sl__sequence_preempt(youngest, k->pages);
+    lead_no_more(k, youngest);
     count_work(k);
-    k->preempted(k->arg, youngest);
+    k->tell->preempted(k->tell->arg, youngest);
     sl__scheduler_wait(k->c, youngest);
     return true;
 }
@@ -118,9 +155,12 @@ static void give_prompt_rows(making *k, sl__sequence *s, int most, int logits) {
     int left = sl__sequence_tokens(s) - s->computed;
     int rows = affordable(k, &others, s, left < most ? left : most, logits - others.logits);
     if (rows <= s->rows) return;
+    s->follows = must_wait(k, s);
+    if (s->follows) return;
     int room = make_room(k, s, s->computed + rows) - s->computed; /* others may lose theirs */
     if (room <= s->rows) return;
     s->rows = room;
+    lead(k, s);
     count_work(k);
 }
 
@@ -131,12 +171,12 @@ static void give_decode_row(making *k, sl__sequence *s) {
     k->decoding++;
 }
 
-/* The prompt with the fewest tokens left that has no rows yet, fewer than `most`; the oldest of several. */
+/* The prompt with the fewest tokens left that neither has rows nor follows yet, fewer than `most`; the oldest of several. */
 static sl__sequence *shortest(const sl__scheduler *c, int most) {
     sl__sequence *found = NULL;
     for (sl__sequence *s = c->batch.first; s; s = s->next) {
         int left = sl__sequence_tokens(s) - s->computed;
-        if (s->state == SL__DECODE || s->rows > 0 || left >= most) continue;
+        if (s->state == SL__DECODE || s->rows > 0 || s->follows || left >= most) continue;
         found = s;
         most = left;
     }
@@ -148,13 +188,15 @@ static void give_prompts(making *k) {
     sl__sequence *oldest = c->batch.first, *s;
     while (oldest && oldest->state == SL__DECODE) oldest = oldest->next;
     if (!oldest) return;
+    k->oldest = oldest;
+    lead(k, oldest);
     int share = affordable(k, &c->work, oldest, c->max_rows, INT_MAX) / SHARE;
     int spare = c->max_logit_rows - c->work.logits; /* one is left for the oldest */
     int logits = c->work.logits + (spare >= 2 && spare < SHARE ? 1 : spare / SHARE);
     int left = sl__sequence_tokens(oldest) - oldest->computed;
     for (; share > 0 && oldest->rows == 0 && (s = shortest(c, left)); share -= s->rows) {
         give_prompt_rows(k, s, share, logits);
-        if (s->rows == 0) break;
+        if (s->rows == 0 && !s->follows) break;
     }
     for (s = oldest; s; s = s->next)
         if (s->state != SL__DECODE) give_prompt_rows(k, s, INT_MAX, c->max_logit_rows);
@@ -162,47 +204,33 @@ static void give_prompts(making *k) {
 
 /* --- who enters --- */
 
-static bool siblings(const sl__sequence *a, const sl__sequence *b) { return a->request == b->request && a->prompt == b->prompt; }
-
-/* The first of its siblings (choices of the same prompt) in the batch. */
-static const sl__sequence *sibling(const sl__scheduler *c, const sl__sequence *s) {
-    const sl__sequence *b = c->batch.first;
-    while (b && !siblings(b, s)) b = b->next;
-    return b;
-}
-
-static bool may_share(const sl__sequence *s) { return s->scored >= s->prompt_len && sl__sequence_shareable(s) > 0; }
-
-/* Will the sibling have computed the shared positions when this step reads them? Rows of one step write their keys and
- * values before any of them attends. An older one keeps its pages as long as s has its own. */
-static bool ready(const sl__sequence *from, const sl__sequence *s) {
-    int computed = from->computed + (from->born < s->born ? from->rows : 0);
-    return computed >= sl__sequence_shareable(s);
-}
-
 static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL_PAGE + 1; }
 
-/* Lets s enter, or keeps a place and pages for it until its sibling has the prompt. false: pages are missing, and nobody may
- * pass. */
+/* Lets s enter. false: pages are missing, and nobody may pass. */
 static bool admit(making *k, sl__sequence *s, int *free) {
     sl__scheduler *c = k->c;
-    const sl__sequence *from = may_share(s) ? sibling(c, s) : NULL;
-    int need = pages_for(s) - (from ? sl__sequence_shareable(s) / SL_PAGE : 0);
-    if (c->batch.count && *free < need + c->batch.count / 4) return false;
+    int available = sl__pages_available(k->pages);
+    sl__sequence_adopt(s, k->pages); /* pages that were kept are not available any more */
+    *free -= available - sl__pages_available(k->pages);
+    int need = pages_for(s) - s->page_count;
+    if (c->batch.count && *free < need + c->batch.count / 4) {
+        sl__sequence_release(s, k->pages);
+        return false;
+    }
     *free -= need;
-    if (from && !ready(from, s)) return true; /* so that the prompt is computed once */
     sl__scheduler_remove(s);
-    if (from) sl__sequence_share(s, from, k->pages);
     s->state = SL__PREFILL;
     s->rows = 0;
+    s->leads = s->follows = false;
     insert(&c->batch, s);
-    k->admitted(k->arg, s);
+    k->tell->admitted(k->tell->arg, s);
+    tell_reused(k, s);
     return true;
 }
 
-/* Free pages that nobody in the batch needs for the tokens it has. */
+/* Pages that can be taken and that nobody in the batch needs for the tokens it has. */
 static int unpromised(const making *k) {
-    int free = k->pages->free_count;
+    int free = sl__pages_available(k->pages);
     for (const sl__sequence *s = k->c->batch.first; s; s = s->next)
         if (pages_for(s) > s->page_count) free -= pages_for(s) - s->page_count;
     return free;
@@ -220,18 +248,19 @@ static void admit_waiting(making *k) {
 
 /* --- the step --- */
 
-int sl__scheduler_step(sl__scheduler *c, sl__pages *p, void (*preempted)(void *arg, sl__sequence *s),
-                       void (*admitted)(void *arg, sl__sequence *s), void *arg) {
-    making k = {.c = c, .pages = p, .preempted = preempted, .admitted = admitted, .arg = arg};
+int sl__scheduler_step(sl__scheduler *c, sl__pages *p, const sl__scheduler_events *tell) {
+    making k = {.c = c, .pages = p, .tell = tell};
     c->work = (sl__work){0};
-    for (sl__sequence *s = c->batch.first; s; s = s->next) s->rows = 0;
+    for (sl__sequence *s = c->batch.first; s; s = s->next) {
+        s->rows = 0;
+        s->leads = s->follows = false;
+        if (s->state == SL__PREFILL && sl__sequence_adopt(s, p)) tell_reused(&k, s);
+    }
     for (sl__sequence *s = c->batch.first; s; s = s->next)
         if (s->state == SL__DECODE) give_decode_row(&k, s);
     k.seconds = c->target * (k.decoding ? MARGIN : ALONE);
-    for (int i = 0; i < 2; i++) { /* twice: for choices whose prompt is computed by what was given first */
-        admit_waiting(&k);
-        give_prompts(&k);
-    }
+    admit_waiting(&k);
+    give_prompts(&k);
     assert(c->work.rows > 0 || !(c->batch.first || c->waiting.first)); /* else the engine would spin */
     return c->work.rows;
 }

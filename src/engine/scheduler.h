@@ -14,10 +14,13 @@
  *   3. Pages go to older sequences first: when none is free the youngest in the batch gives its pages back and waits; so the
  *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it).
  *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have, beside what
- *      those in the batch still need for theirs. Only choices that wait for the pages of a sibling, which computes their
- *      prompt right now, are overtaken; their places and pages are kept for them. They enter with the step that computes
- *      the last of it, so even if the sibling ends with that step, the prompt is computed once for all that have a place.
- *   5. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
+ *      those in the batch still need for theirs. Pages that are kept count as free ones; known pages that somebody holds
+ *      anyway are not needed.
+ *   5. What is known is not computed: whoever is in the batch with rows of its prompt missing takes over known pages (pages.h)
+ *      before it gets any. And what is computed for one is not computed for another in the same step: a prompt whose next page
+ *      is filled by somebody else waits for that page, as it will be known. So the choices of a prompt, and requests that
+ *      begin alike, compute what they have in common once, whenever they came. The oldest prompt waits for nobody.
+ *   6. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H
 
@@ -43,10 +46,16 @@ typedef struct sl__scheduler {
 void sl__scheduler_wait(sl__scheduler *c, sl__sequence *s);                 /* puts it among the waiting, by age */
 void sl__scheduler_remove(sl__sequence *s);                                 /* out of whatever list it is in */
 
-/* Decides the step: admits, gives pages, sets every sequence's rows (0: not in it). Returns the rows in all.
- * preempted is called for each sequence that has to give its pages back. */
-int sl__scheduler_step(sl__scheduler *c, sl__pages *p, void (*preempted)(void *arg, sl__sequence *s),
-                       void (*admitted)(void *arg, sl__sequence *s), void *arg);
+/* What the scheduler tells while it decides a step. */
+typedef struct sl__scheduler_events {
+    void (*preempted)(void *arg, sl__sequence *s);         /* had to give its pages back */
+    void (*admitted)(void *arg, sl__sequence *s);          /* is in the batch, maybe not for the first time */
+    void (*reused)(void *arg, sl__sequence *s, int tokens); /* took over pages with so many tokens that it never had computed */
+    void *arg;
+} sl__scheduler_events;
+
+/* Decides the step: admits, gives pages, sets every sequence's rows (0: not in it). Returns the rows in all. */
+int sl__scheduler_step(sl__scheduler *c, sl__pages *p, const sl__scheduler_events *tell);
 
 void sl__scheduler_learn(sl__scheduler *c, double seconds); /* what the step took */
 

@@ -1,5 +1,8 @@
 #include "engine/sequence.h"
 
+#include <assert.h>
+#include <string.h>
+
 int sl__sequence_tokens(const sl__sequence *s) { return s->prompt_len + s->generated_count; }
 
 int32_t sl__sequence_token(const sl__sequence *s, int position) {
@@ -7,9 +10,8 @@ int32_t sl__sequence_token(const sl__sequence *s, int position) {
 }
 
 void sl__sequence_release(sl__sequence *s, sl__pages *p) {
-    for (int i = 0; i < s->page_count; i++) sl__pages_drop(p, s->page[i]);
-    s->page_count = 0;
-    s->computed = 0;
+    while (s->page_count > 0) sl__pages_drop(p, s->page[--s->page_count]); /* the last first: pages.h, invariant 3 */
+    s->computed = s->known = 0;
 }
 
 void sl__sequence_preempt(sl__sequence *s, sl__pages *p) {
@@ -27,14 +29,59 @@ bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions) {
     return true;
 }
 
-int sl__sequence_shareable(const sl__sequence *s) { return (s->prompt_len - 1) / SL_PAGE * SL_PAGE; }
+/* --- known pages --- */
 
-void sl__sequence_share(sl__sequence *s, const sl__sequence *from, sl__pages *p) {
-    int positions = sl__sequence_shareable(s);
-    for (int i = 0; i < positions / SL_PAGE; i++) {
-        sl__pages_share(p, from->page[i]);
-        s->page[s->page_count++] = from->page[i];
+static int page_of_next_row(const sl__sequence *s) { return s->computed / SL_PAGE; }
+
+static int32_t page_above(const sl__sequence *s, int page) { return page > 0 ? s->page[page - 1] : SL__ROOT; }
+
+/* `count` tokens from the beginning of a page on: where they stand, or copied to room. */
+static const int32_t *tokens_of(const sl__sequence *s, int page, int count, int32_t room[SL_PAGE]) {
+    int first = page * SL_PAGE;
+    assert(first + count <= sl__sequence_tokens(s));
+    if (first + count <= s->prompt_len) return s->prompt + first;
+    for (int i = 0; i < count; i++) room[i] = sl__sequence_token(s, first + i);
+    return room;
+}
+
+/* Its last row is never in such a page. */
+static bool may_adopt(const sl__sequence *s, int page) {
+    return s->scored >= s->prompt_len && (page + 1) * SL_PAGE < sl__sequence_tokens(s);
+}
+
+int sl__sequence_adopt(sl__sequence *s, sl__pages *p) {
+    int from = s->computed;
+    for (int k; may_adopt(s, k = page_of_next_row(s));) {
+        int32_t room[SL_PAGE];
+        assert(s->known == k && s->page_count <= k + 1);
+        int32_t page = sl__pages_find(p, page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
+        if (page < 0) break;
+        if (s->page_count > k) sl__pages_drop(p, s->page[--s->page_count]);
+        s->page[s->page_count++] = page;
+        s->known++;
+        s->computed = (k + 1) * SL_PAGE;
     }
-    s->computed = positions;
-    if (s->peak < positions) s->peak = positions;
+    return s->computed - from;
+}
+
+void sl__sequence_publish(sl__sequence *s, sl__pages *p) {
+    for (int k; (k = s->known) < page_of_next_row(s); s->known++) {
+        int32_t room[SL_PAGE];
+        s->page[k] = sl__pages_publish(p, s->page[k], page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
+    }
+}
+
+bool sl__sequence_wants_page_of(const sl__sequence *s, const sl__sequence *first) {
+    int k = page_of_next_row(s);
+    int32_t room[2][SL_PAGE];
+    if (!may_adopt(s, k) || page_of_next_row(first) != k || (k + 1) * SL_PAGE > sl__sequence_tokens(first)) return false;
+    if (page_above(s, k) != page_above(first, k) || s->salt != first->salt) return false;
+    return !memcmp(tokens_of(s, k, SL_PAGE, room[0]), tokens_of(first, k, SL_PAGE, room[1]), SL_PAGE * sizeof(int32_t));
+}
+
+int sl__sequence_differs_at(const sl__sequence *s, const sl__pages *p) {
+    int32_t room[SL_PAGE];
+    int first = s->known * SL_PAGE, left = sl__sequence_tokens(s) - first, count = left < SL_PAGE ? left : SL_PAGE;
+    int common = sl__prefix_common(&p->prefix, page_above(s, s->known), s->salt, tokens_of(s, s->known, count, room), count);
+    return common < 0 || common == count || first + common == 0 ? -1 : first + common;
 }

@@ -9,9 +9,10 @@
  * Invariants
  *   1. `computed` positions have their keys and values in `page`; the tokens are the prompt and what was generated.
  *   2. The row of the last token gives the next token, so computed < prompt_len + generated_count between steps.
- *   3. A preempted sequence computes the same tokens again at the same positions: rows do not depend on the batch, so the
- *      bits are the same (Promise 1). Rows below `peak` are counted as recomputed.
- *   4. `born` grows with admission order, a request's choices in their order; the youngest has the largest. */
+ *   3. A preempted sequence has the same tokens at the same positions again, found in known pages or computed: rows do not
+ *      depend on the batch, so the bits are the same (Promise 1). Rows below `peak` are counted as recomputed.
+ *   4. `born` grows with admission order, a request's choices in their order; the youngest has the largest.
+ *   5. Between steps its full pages are known (pages.h), which the step that filled them made them, and no others. */
 #ifndef SL_ENGINE_SEQUENCE_H
 #define SL_ENGINE_SEQUENCE_H
 
@@ -34,11 +35,14 @@ typedef struct sl__sequence {
     sl__state state;
     int choice;
     uint64_t born;
+    uint64_t salt;             /* of its request: only sequences with the same have pages in common */
     const int32_t *prompt;     /* [prompt_len] */
     int32_t *generated;        /* [max_tokens] */
     int32_t *page;             /* [pages for prompt_len + max_tokens] */
     int prompt_len, generated_count, page_count;
-    int computed, peak;
+    int known;                 /* the first so many of page are known */
+    int computed, peak;        /* positions; peak: the most that were ever computed or taken over */
+    bool looked_up;            /* its prompt was counted among those that are looked for in known pages */
     int scored;                /* prompt tokens whose log probability was handed out */
     sl_sampling_params sampling;
     uint16_t *counts;          /* [vocab] for the penalties; NULL: off */
@@ -48,6 +52,8 @@ typedef struct sl__sequence {
     size_t characters;         /* of the text of its generated tokens, held back or not */
     uint64_t last_token;       /* sl_clock_ns of the last token */
     int rows;                  /* of this step */
+    bool leads, follows;       /* in this step: scheduler.c */
+    struct sl__sequence *next_leading;
 } sl__sequence;
 
 int sl__sequence_tokens(const sl__sequence *s);                /* prompt and generated */
@@ -56,8 +62,20 @@ void sl__sequence_release(sl__sequence *s, sl__pages *p);      /* gives its page
 void sl__sequence_preempt(sl__sequence *s, sl__pages *p);
 bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions); /* pages for so many positions; false: none is free */
 
-/* Takes over the whole pages of `from`, which computed the same prompt, up to the page of the last prompt token. */
-void sl__sequence_share(sl__sequence *s, const sl__sequence *from, sl__pages *p);
-int sl__sequence_shareable(const sl__sequence *s);             /* positions that share would take over */
+/* Takes over the known pages that hold the tokens from its next row on; returns the positions that it need not compute. Its
+ * last row it always computes itself, in a page of its own: nothing else says what comes next. Nothing is taken over while
+ * log probabilities of its prompt are missing, which only computed rows give. A page that it has begun to fill is given up
+ * for one that is full. */
+int sl__sequence_adopt(sl__sequence *s, sl__pages *p);
+
+/* Makes the pages known that are full by now. After a step that succeeded, and before it is released. */
+void sl__sequence_publish(sl__sequence *s, sl__pages *p);
+
+/* Will the page that `first` computes next be the one that s wants to take over next? */
+bool sl__sequence_wants_page_of(const sl__sequence *s, const sl__sequence *first);
+
+/* The position at which it goes on otherwise than known pages that begin as it does; -1: nothing known has the beginning in
+ * common, or all that is known goes on as it does. After adopt. */
+int sl__sequence_differs_at(const sl__sequence *s, const sl__pages *p);
 
 #endif

@@ -31,11 +31,13 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(REQUEST_GENERATION, "sluice_request_generation_tokens", TOKENS, NONE, ENGINE, "Generated tokens of a request, all choices; of those in sluice_e2e_request_latency_seconds.") \
     X(STEP_SECONDS, "sluice_step_seconds", SECONDS, PHASE, ENGINE, "Duration of a step that computed rows, sampling included.")                      \
     X(STEP_ROWS, "sluice_step_rows", ROWS, NONE, ENGINE, "Rows of a step.")                                    \
-    X(KV_USAGE, "sluice_kv_cache_usage_ratio", GAUGE, NONE, ENGINE, "Share of the KV pages in use.")           \
+    X(KV_USAGE, "sluice_kv_cache_usage_ratio", GAUGE, NONE, ENGINE, "Share of the KV pages that requests hold.")           \
     X(CACHE_CONFIG, "sluice_cache_config_info", INFO, CONFIG, READ, "Layout of the KV cache.")                 \
     X(PREEMPTIONS, "sluice_preemptions_total", COUNTER, NONE, ENGINE, "Sequences that gave their pages back.") \
-    X(PREFIX_HITS, "sluice_prefix_cache_hits_total", COUNTER, NONE, ENGINE, "Prompt tokens found in the prefix cache.") \
-    X(PREFIX_QUERIES, "sluice_prefix_cache_queries_total", COUNTER, NONE, ENGINE, "Prompt tokens looked up in the prefix cache.") \
+    X(PREFIX_HITS, "sluice_prefix_cache_hits_total", COUNTER, NONE, ENGINE, "Prompt tokens whose keys and values were reused, of all choices.") \
+    X(PREFIX_QUERIES, "sluice_prefix_cache_queries_total", COUNTER, NONE, ENGINE, "Prompt tokens of choices that entered the batch and may reuse keys and values.") \
+    X(PREFIX_PAGES, "sluice_prefix_cache_pages", GAUGE, NONE, ENGINE, "KV pages that no request holds and that are kept for later ones with the same tokens.") \
+    X(PREFIX_EVICTED, "sluice_prefix_cache_evicted_pages_total", COUNTER, NONE, ENGINE, "Kept KV pages that were taken for other tokens.") \
     X(EXPERT_TOKENS, "sluice_expert_tokens_total", COUNTER, LAYER_EXPERT, ENGINE, "Rows routed to the expert.") \
     X(EXPERT_GROUPS, "sluice_expert_groups_total", COUNTER, LAYER_EXPERT, ENGINE, "Steps in which the expert ran.") \
     X(EXPERT_COMPUTE, "sluice_expert_compute_seconds_total", COUNTER, LAYER_EXPERT, ENGINE, "Core time spent in the expert.") \

@@ -14,7 +14,7 @@ static void open_engine(int max_sequences) {
     sl_error e;
     memset(&g, 0, sizeof g);
     g.config.max_sequences = max_sequences;
-    g.pages.total = g.pages.free_count = 1;
+    g.pages.total = g.pages.free_count = 4;
     ck_assert_int_eq(sl_metrics_new(&mc, &g.config.metrics, &e), SL_OK);
 }
 
@@ -83,6 +83,70 @@ START_TEST(latencies_begin_at_arrival) {
     ck_assert_int_eq(atomic_load(&g.live), 0);
     ck_assert_int_eq(atomic_load(&g.waiting), 0);
     close_engine();
+}
+END_TEST
+
+static sl__sequence sequence(sl_request *r, int choice) {
+    return (sl__sequence){.request = r, .choice = choice, .prompt_len = 100, .scored = r->prompt_logprobs < 0 ? 100 : 0};
+}
+
+static double value(sl_metric id, int slot) { return sl_metrics_get(g.config.metrics, id, slot); }
+
+/* Queries and hits of all choices; a prompt's tokens once, whichever of them were computed. */
+START_TEST(what_is_reused_is_counted_once) {
+    static sl_request r;
+    open_engine(4);
+    g.config.prefix_cache = true;
+    arrive(&r, 0);
+    r.n = 2;
+    r.prompt_logprobs = -1;
+    sl__sequence s[2] = {sequence(&r, 0), sequence(&r, 1)};
+    g.pages.free_count = 1;
+    g.pages.kept_count = 2;
+    g.pages.evicted = 5;
+    sl_metrics_begin(g.config.metrics);
+    for (int i = 0; i < 2; i++) {
+        sl__account_lookup(&g, &s[i]);
+        sl__account_lookup(&g, &s[i]); /* it was preempted and enters again */
+    }
+    sl__account_reused(&g, &s[0], 32);
+    sl__account_reused(&g, &s[1], 64);
+    sl__account_reused(&g, &s[1], 32);
+    g.rows = 1;
+    g.count.rows[SL_ROWS_PREFILL] = 1;
+    g.count.prompt_tokens = 68;
+    sl__account_step(&g, 0.1);
+    sl__account_step(&g, 0.1); /* nothing of it twice */
+    sl_metrics_end(g.config.metrics);
+    ck_assert(value(SL_METRIC_PREFIX_QUERIES, 0) == 200 && value(SL_METRIC_PREFIX_HITS, 0) == 128);
+    ck_assert(value(SL_METRIC_PROMPT_TOKENS, SL_SOURCE_COMPUTED) == 68 && value(SL_METRIC_PROMPT_TOKENS, SL_SOURCE_CACHED) == 32);
+    ck_assert(value(SL_METRIC_PREFIX_PAGES, 0) == 2 && value(SL_METRIC_PREFIX_EVICTED, 0) == 5);
+    ck_assert(near(value(SL_METRIC_KV_USAGE, 0), 0.25)); /* one of four is held */
+    ck_assert_int_eq(sl_request_usage(&r).cached_tokens, 32);
+    close_engine();
+}
+END_TEST
+
+START_TEST(what_is_not_looked_up_is_not_counted) {
+    for (int i = 0; i < 2; i++) { /* the cache is off; its prompt is scored */
+        static sl_request r;
+        open_engine(4);
+        g.config.prefix_cache = i == 1;
+        arrive(&r, 0);
+        r.n = 1;
+        r.prompt_logprobs = i == 1 ? 0 : -1;
+        sl__sequence s = sequence(&r, 0);
+        sl_metrics_begin(g.config.metrics);
+        sl__account_lookup(&g, &s);
+        s.scored = s.prompt_len; /* later, preempted and in again */
+        sl__account_lookup(&g, &s);
+        sl__account_reused(&g, &s, 32);
+        sl__account_step(&g, 0.1);
+        sl_metrics_end(g.config.metrics);
+        ck_assert(value(SL_METRIC_PREFIX_QUERIES, 0) == 0 && value(SL_METRIC_PREFIX_HITS, 0) == 0);
+        ck_assert_int_eq(sl_request_usage(&r).cached_tokens, 0);
+        close_engine();
+    }
 }
 END_TEST
 
@@ -217,7 +281,8 @@ START_TEST(long_ones_first_of_all) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("engine/account", 20, latencies_begin_at_arrival, only_what_ran_is_observed, nobody_waits_for_a_place_that_is_free,
+    return RUN_TESTS("engine/account", 20, what_is_reused_is_counted_once, what_is_not_looked_up_is_not_counted,
+                     latencies_begin_at_arrival, only_what_ran_is_observed, nobody_waits_for_a_place_that_is_free,
                      a_full_queue_moves_as_fast_as_places_are_freed, a_storm_of_hang_ups_changes_nothing, long_ones_after_short_ones,
                      long_ones_first_of_all);
 }

@@ -52,7 +52,9 @@ START_TEST(one_answer) {
                             .finish_count = SL_FINISH_COUNT};
     client *alone[CLIENTS], *c[CLIENTS];
     g.config.max_sequences = 1;
+    g.config.prefix_cache = false;
     rig_start(&g);
+    g.config.prefix_cache = true;
     for (int i = 0; i < count; i++) {
         ask_any(&a[i], (unsigned)(i + 100 * _i), vocab);
         alone[i] = rig_ask(&g, &a[i].spec);

@@ -17,20 +17,21 @@ typedef struct sim {
     sl_arena *arena;
     sl__sequence *all[MOST_SEQUENCES]; /* in order of age */
     int max_tokens[MOST_SEQUENCES], count, over;
-    int preempted, admitted;
+    int preempted, admitted, reused; /* reused: positions */
     const sl__sequence *oldest; /* of the batch, when the step was decided */
     double read, multiply, attend; /* what a step truly costs: seconds of each weight, product, product of attention */
     double noise;   /* of a step's seconds: up to this share more or less */
     double seconds, without_noise; /* of the last step */
     int prompt_rows, decode_rows, oracle; /* oracle: prompt rows that would have fitted, had the costs been known */
     uint64_t prompt_total;
+    int32_t token; /* the next one that nobody has */
 } sim;
 
 static sim *make(int pages, int max_sequences, int max_rows, int max_logit_rows) {
     sim *m = calloc(1, sizeof *m);
     sl_error e;
     m->arena = sl_arena_new();
-    ck_assert_int_eq(sl__pages_init(&m->p, pages, m->arena, &e), SL_OK);
+    ck_assert_int_eq(sl__pages_init(&m->p, pages, true, m->arena, &e), SL_OK);
     m->c = (sl__scheduler){.max_sequences = max_sequences, .max_rows = max_rows, .max_logit_rows = max_logit_rows, .target = 0.5};
     sl__cost_init(&m->c.cost, &shape);
     m->read = 1 / 40e9;
@@ -39,22 +40,31 @@ static sim *make(int pages, int max_sequences, int max_rows, int max_logit_rows)
     return m;
 }
 
+/* A prompt that nobody else has, but for its first `common` tokens, which are the same in all. */
+static const int32_t *prompt_of(sim *m, int len, int common) {
+    int32_t *prompt = sl_arena_array(m->arena, SL_MEM_OTHER, (size_t)len, sizeof *prompt);
+    for (int i = 0; i < len; i++) prompt[i] = i < common ? 1 + i : 100000 + m->token++;
+    return prompt;
+}
+
 static sl__sequence *add(sim *m, sl_request *r, const int32_t *prompt, int prompt_len, int max_tokens, bool scored) {
     ck_assert_int_lt(m->count, MOST_SEQUENCES);
     sl__sequence *s = calloc(1, sizeof *s);
     *s = (sl__sequence){.request = r, .prompt = prompt, .prompt_len = prompt_len, .scored = scored ? 0 : prompt_len,
                         .born = (uint64_t)m->count};
     s->page = calloc((size_t)(prompt_len + max_tokens + SL_PAGE - 1) / SL_PAGE, sizeof *s->page);
+    s->generated = calloc((size_t)max_tokens + 1, sizeof *s->generated);
     m->max_tokens[m->count] = max_tokens;
     m->all[m->count++] = s;
     sl__scheduler_wait(&m->c, s);
     return s;
 }
 
+static sl_request *request(sim *m) { return sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof(sl_request)); }
+
 /* A request of its own. */
 static sl__sequence *add_one(sim *m, int prompt_len, int max_tokens) {
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    return add(m, r, (const int32_t *)(const void *)r, prompt_len, max_tokens, false);
+    return add(m, request(m), prompt_of(m, prompt_len, 0), prompt_len, max_tokens, false);
 }
 
 static void end(sim *m, sl__sequence *s) {
@@ -69,9 +79,10 @@ static void unmake(sim *m) {
     for (int i = 0; i < m->count; i++) {
         end(m, m->all[i]);
         free(m->all[i]->page);
+        free(m->all[i]->generated);
         free(m->all[i]);
     }
-    ck_assert_int_eq(m->p.free_count, m->p.total);
+    ck_assert_int_eq(sl__pages_available(&m->p), m->p.total);
     ck_assert(!m->c.batch.first && !m->c.batch.last && !m->c.waiting.first && !m->c.waiting.last);
     sl_arena_free(m->arena);
     free(m);
@@ -88,6 +99,12 @@ static void on_admitted(void *arg, sl__sequence *s) {
     sim *m = arg;
     m->admitted++;
     ck_assert_int_eq(s->state, SL__PREFILL);
+}
+
+static void on_reused(void *arg, sl__sequence *s, int tokens) {
+    sim *m = arg;
+    m->reused += tokens;
+    ck_assert(tokens > 0 && s->computed % SL_PAGE == 0 && s->computed == s->known * SL_PAGE && s->rows == 0);
 }
 
 /* The asserts of check write to a file each: what is asked very often is put together first. */
@@ -109,11 +126,11 @@ static void check_pages(const sim *m) {
         for (int k = 0; k < s->page_count; k++) holders[s->page[k]]++;
     }
     for (int i = 0; i < m->p.total; i++) {
-        right = right && m->p.count[i] == holders[i];
+        right = right && m->p.page[i].count == holders[i];
         held += holders[i] > 0;
     }
     ck_assert(right);
-    ck_assert_int_eq(m->p.free_count, m->p.total - held);
+    ck_assert_int_eq(sl__pages_available(&m->p), m->p.total - held);
 }
 
 static int logits_of(const sl__sequence *s, int max_tokens) {
@@ -137,8 +154,9 @@ static void check_step(const sim *m, int rows) {
         if (!batched) continue;
         sum += s->rows;
         logits += logits_of(s, m->max_tokens[i]);
-        within = within && s->computed + s->rows <= sl__sequence_tokens(s) && s->page_count * SL_PAGE >= s->computed + s->rows;
-        decoded = decoded && (s->state != SL__DECODE || s->rows == 1 || (s == m->c.batch.last && m->p.free_count == 0));
+        within = within && s->computed + s->rows <= sl__sequence_tokens(s) && s->page_count * SL_PAGE >= s->computed + s->rows &&
+                 s->known == s->computed / SL_PAGE;
+        decoded = decoded && (s->state != SL__DECODE || s->rows == 1 || (s == m->c.batch.last && sl__pages_available(&m->p) == 0));
     }
     ck_assert_msg(listed, "a sequence stands where its state says");
     ck_assert_msg(within, "rows are of known tokens and have pages");
@@ -160,9 +178,10 @@ static void accept(sim *m, int i) {
     if (s->peak < s->computed) s->peak = s->computed;
     if (s->scored < s->prompt_len) s->scored = s->computed + 1 < s->prompt_len ? s->computed + 1 : s->prompt_len;
     s->rows = 0;
+    sl__sequence_publish(s, &m->p);
     if (s->computed < sl__sequence_tokens(s)) return;
     s->state = SL__DECODE;
-    if (s->generated_count < m->max_tokens[i]) s->generated_count++;
+    if (s->generated_count < m->max_tokens[i]) s->generated[s->generated_count++] = 50000 + i % 7;
     if (s->generated_count == m->max_tokens[i]) end(m, s);
 }
 
@@ -176,7 +195,7 @@ static double truth(const sim *m, int rows, int logits, double positions) {
 
 /* A step; returns its rows. */
 static int step(sim *m) {
-    int rows = sl__scheduler_step(&m->c, &m->p, on_preempted, on_admitted, m);
+    int rows = sl__scheduler_step(&m->c, &m->p, &(sl__scheduler_events){on_preempted, on_admitted, on_reused, m});
     check_step(m, rows);
     m->prompt_rows = m->decode_rows = m->oracle = 0;
     int decoding = 0, logits = 0;
@@ -411,20 +430,29 @@ START_TEST(nobody_overtakes_one_that_waits_for_pages) {
 }
 END_TEST
 
+static void add_choices(sim *m, int n, int prompt_len, int max_tokens, bool scored) {
+    sl_request *r = request(m);
+    const int32_t *prompt = prompt_of(m, prompt_len, 0);
+    for (int i = 0; i < n; i++) add(m, r, prompt, prompt_len, max_tokens, scored);
+}
+
+static void run_out(sim *m, int most) {
+    for (int i = 0; m->over < m->count; i++) {
+        step(m);
+        ck_assert_int_lt(i, most);
+    }
+}
+
 START_TEST(choices_compute_their_prompt_once) {
     sim *m = make(100, 8, 150, 40);
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    int32_t prompt[1];
-    for (int i = 0; i < 5; i++) add(m, r, prompt, 200, 10, false);
+    add_choices(m, 5, 200, 10, false);
     sl__sequence *other = add_one(m, 10, 3); /* the choices wait for their sibling, others need not */
     step(m);
     ck_assert_int_gt(other->computed, 0);
-    ck_assert_int_eq(m->all[1]->state, SL__WAITING);
-    for (int i = 0; m->over < m->count; i++) {
-        step(m);
-        ck_assert_int_lt(i, 100);
-    }
+    for (int i = 1; i < 5; i++) ck_assert_int_eq(m->all[i]->computed, 0);
+    run_out(m, 100);
     ck_assert_uint_eq(m->prompt_total, 200 + 4 * (200 - 192) + 10);
+    ck_assert_int_eq(m->reused, 4 * 192);
     unmake(m);
 }
 END_TEST
@@ -432,64 +460,147 @@ END_TEST
 /* Also when others want their places meanwhile. */
 START_TEST(choices_keep_their_places) {
     sim *m = make(100, 4, 64, 40);
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    int32_t prompt[1];
-    for (int i = 0; i < 4; i++) add(m, r, prompt, 200, 1, false);
+    add_choices(m, 4, 200, 1, false);
     for (int i = 0; i < 10; i++) add_one(m, 8, 40);
-    for (int i = 0; m->over < m->count; i++) {
-        step(m);
-        ck_assert_int_lt(i, 400);
-    }
+    run_out(m, 400);
     ck_assert_uint_eq(m->prompt_total, 192 + 4 * 8 + 10 * 8);
     unmake(m);
 }
 END_TEST
 
-/* Also when it ends with the step that computes it, and as many as find a place share it. */
+/* Also when it ends with the step that computes it, and when they find a place one after the other. */
 START_TEST(choices_of_one_token_compute_their_prompt_once) {
-    int places = _i ? 4 : 16;
-    sim *m = make(100, places, 150, 40);
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    int32_t prompt[1];
-    for (int i = 0; i < 12; i++) add(m, r, prompt, 200, 1, false);
-    for (int i = 0; m->over < m->count; i++) {
-        step(m);
-        ck_assert_int_lt(i, 100);
-    }
-    uint64_t rounds = _i ? 3 : 1;
-    ck_assert_uint_eq(m->prompt_total, rounds * 192 + 12 * 8);
+    sim *m = make(100, _i ? 4 : 16, 150, 40);
+    add_choices(m, 12, 200, 1, false);
+    run_out(m, 100);
+    ck_assert_uint_eq(m->prompt_total, 192 + 12 * 8);
     unmake(m);
 }
 END_TEST
 
 START_TEST(when_the_computing_choice_goes_the_next_computes) {
     sim *m = make(100, 8, 64, 40);
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    int32_t prompt[1];
-    for (int i = 0; i < 3; i++) add(m, r, prompt, 200, 10, false);
+    add_choices(m, 3, 200, 10, false);
     step(m);
     ck_assert_int_eq(m->all[0]->computed, 64);
     end(m, m->all[0]);
     step(m);
-    ck_assert_int_eq(m->all[1]->computed, 64);
-    ck_assert_int_eq(m->all[2]->state, SL__WAITING);
+    ck_assert_int_eq(m->all[1]->computed, 128); /* the half of it that was known */
+    ck_assert_int_eq(m->all[2]->computed, 64);
+    run_out(m, 100);
+    ck_assert_uint_eq(m->prompt_total, 192 + 2 * 8);
+    unmake(m);
+}
+END_TEST
+
+/* --- known pages --- */
+
+START_TEST(what_begins_alike_is_computed_once) {
+    sim *m = make(200, 8, _i ? 512 : 90, 40);
+    for (int i = 0; i < 6; i++) add(m, request(m), prompt_of(m, 340, 320), 340, 5, false);
+    run_out(m, 100);
+    ck_assert_uint_eq(m->prompt_total, 320 + 6 * 20);
+    ck_assert_int_eq(m->reused, 5 * 320);
+    unmake(m);
+}
+END_TEST
+
+/* Others wait for the oldest prompt, and it for nobody: not for a shorter one that begins as it does. */
+START_TEST(the_oldest_waits_for_nobody) {
+    sim *m = make(400, 16, 512, 40);
+    for (int i = 0; i < 8; i++) add_one(m, 8, 400);
+    for (int i = 0; i < 10; i++) step(m);
+    sl__sequence *big = add(m, request(m), prompt_of(m, 4000, 400), 4000, 2, false);
+    sl__sequence *small = add(m, request(m), prompt_of(m, 420, 400), 420, 2, false);
+    uint64_t before = m->prompt_total;
+    while (big->state != SL__DECODE) {
+        int from = big->computed;
+        step(m);
+        ck_assert_int_ge(big->computed - from, big->state == SL__DECODE ? 1 : m->prompt_rows * 7 / 10);
+    }
+    ck_assert(small->state == SL__ENDED);
+    ck_assert_uint_eq(m->prompt_total - before, 4000 + 420 - 384);
+    unmake(m);
+}
+END_TEST
+
+/* Not for one that is neither the oldest nor gets rows: a short prompt is served though a long one begins alike. */
+START_TEST(nobody_waits_for_one_that_gets_nothing) {
+    sim *m = make(2000, 16, 512, 40);
+    for (int i = 0; i < 8; i++) add_one(m, 8, 800);
+    for (int i = 0; i < 10; i++) step(m);
+    add_one(m, 6000, 2);
+    sl__sequence *second = add(m, request(m), prompt_of(m, 8000, 90), 8000, 2, false);
+    sl__sequence *small = add(m, request(m), prompt_of(m, 100, 90), 100, 2, false);
+    for (int i = 0; small->state != SL__DECODE && small->state != SL__ENDED; i++) {
+        step(m);
+        ck_assert_int_lt(i, 8);
+    }
+    ck_assert_int_eq(second->state, SL__PREFILL);
+    unmake(m);
+}
+END_TEST
+
+/* Pages that are kept are as good as free: for who comes, and for who runs. */
+START_TEST(kept_pages_take_no_room) {
+    sim *m = make(12, 4, 512, 40);
+    add_one(m, 340, 10);
+    run_out(m, 50);
+    ck_assert_int_eq(m->p.kept_count, (340 + 9) / SL_PAGE);
+    sl__sequence *a = add_one(m, 150, 60), *b = add_one(m, 100, 60); /* 7 and 5 pages: all */
+    step(m);
+    ck_assert(a->state != SL__WAITING && b->state != SL__WAITING);
+    run_out(m, 200);
+    ck_assert_int_eq(m->preempted, 0);
+    ck_assert_int_gt(m->p.evicted, 0);
+    unmake(m);
+}
+END_TEST
+
+START_TEST(a_second_turn_computes_what_is_new) {
+    sim *m = make(60, 4, 512, 40);
+    const int32_t *prompt = prompt_of(m, 500, 0);
+    add(m, request(m), prompt, 400, 3, false);
+    run_out(m, 50);
+    m->prompt_total = 0;
+    add(m, request(m), prompt, 500, 3, false); /* the answer was other tokens than the second prompt has there */
+    run_out(m, 50);
+    ck_assert_uint_eq(m->prompt_total, 500 - 384);
+    m->prompt_total = 0;
+    add(m, request(m), prompt, 384, 3, false); /* all known: the last page is computed again, for its last row */
+    run_out(m, 50);
+    ck_assert_uint_eq(m->prompt_total, SL_PAGE);
+    ck_assert_int_eq(m->reused, 384 + 352);
+    unmake(m);
+}
+END_TEST
+
+/* Who lost its pages finds those again that nobody else took meanwhile. That is not counted as reuse. */
+START_TEST(a_preempted_sequence_finds_its_pages_again) {
+    sim *m = make(12, 4, 512, 40);
+    sl__sequence *a = add_one(m, 150, 100), *b = add_one(m, 120, 100);
+    int computed = 0, rows = 0;
     for (int i = 0; m->over < m->count; i++) {
         step(m);
-        ck_assert_int_lt(i, 100);
+        rows += m->prompt_rows + m->decode_rows;
+        if (b->state == SL__WAITING && b->peak > computed) computed = b->peak;
+        ck_assert_int_lt(i, 400);
     }
+    ck_assert_int_gt(m->preempted, 0);
+    ck_assert_int_gt(computed, 120);
+    ck_assert_int_lt(rows, 150 + 99 + 120 + 99 + computed);
+    ck_assert_int_eq(m->reused, 0);
+    ck_assert_int_eq(a->generated_count + b->generated_count, 200);
     unmake(m);
 }
 END_TEST
 
 START_TEST(scores_keep_within_the_rows_of_logits) {
     sim *m = make(100, 4, 512, 12);
-    sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
-    int32_t prompt[1];
-    for (int i = 0; i < 3; i++) add(m, r, prompt, 150, 4, true);
-    for (int i = 0; m->over < m->count; i++) {
-        step(m); /* check_step counts */
-        ck_assert_int_lt(i, 200);
-    }
+    add_choices(m, 3, 150, 4, true);
+    run_out(m, 200); /* check_step counts */
+    ck_assert_uint_eq(m->prompt_total, 3 * 150); /* every row of logits is wanted, so nothing is reused */
+    ck_assert_int_eq(m->reused, 0);
     unmake(m);
 }
 END_TEST
@@ -504,12 +615,13 @@ START_TEST(whatever_comes_everything_ends) {
     while (m->count < 300 || m->over < m->count) {
         bool coming = m->count < 300;
         for (int k = rand() % 3; coming && k > 0 && m->c.waiting.count < 50; k--) {
-            sl_request *r = sl_arena_alloc(m->arena, SL_MEM_OTHER, sizeof *r);
+            sl_request *r = request(m);
             int positions = pages * SL_PAGE, prompt = 1 + rand() % (rand() % 4 ? 50 : positions - 1);
             int most = rand() % 8 ? 1 + rand() % 60 : 0, n = rand() % 5 ? 1 : 1 + rand() % 6;
             if (prompt + most > positions) most = positions - prompt;
             bool scored = rand() % 6 == 0 || most == 0;
-            for (int i = 0; i < n; i++) add(m, r, (const int32_t *)(const void *)r, prompt, most, scored);
+            const int32_t *tokens = prompt_of(m, prompt, rand() % 2 ? rand() % (prompt + 1) : 0);
+            for (int i = 0; i < n; i++) add(m, r, tokens, prompt, most, scored);
         }
         if (rand() % 20 == 0 && m->count) { /* a client leaves */
             const sl_request *r = m->all[rand() % m->count]->request;
@@ -537,11 +649,13 @@ int main(void) {
         a_slower_machine_is_learned_in_a_few_steps, nobody_starves,
         the_oldest_goes_on_and_the_youngest_gives_way, nobody_overtakes_one_that_waits_for_pages, choices_compute_their_prompt_once,
         choices_keep_their_places, a_short_prompt_gets_the_last_rows_of_logits, when_the_computing_choice_goes_the_next_computes,
-        scores_keep_within_the_rows_of_logits};
+        scores_keep_within_the_rows_of_logits, the_oldest_waits_for_nobody, nobody_waits_for_one_that_gets_nothing,
+        kept_pages_take_no_room, a_second_turn_computes_what_is_new, a_preempted_sequence_finds_its_pages_again};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, after_any_history_chunks_are_right, 0, 40);
     tcase_add_loop_test(t, a_short_prompt_does_not_wait_for_a_long_one, 0, 2);
     tcase_add_loop_test(t, choices_of_one_token_compute_their_prompt_once, 0, 2);
+    tcase_add_loop_test(t, what_begins_alike_is_computed_once, 0, 2);
     tcase_add_loop_test(t, whatever_comes_everything_ends, 0, 24);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -121,6 +121,8 @@ static sl_status read_gguf(sl__imatrix *x, sl_arena *arena, sl_error *e) {
     }
     for (int i = 0; sl_model_key(x->gguf, i, &k); i++)
         if (k.key_len == 19 && memcmp(k.key, "imatrix.chunk_count", 19) == 0 && k.size == 8) memcpy(&x->chunks, k.bytes + 4, 4);
+    const char *dataset = listed_dataset(x, 0, arena); /* peers name the first as well */
+    if (dataset) x->dataset = dataset;
     return SL_OK;
 }
 

@@ -1,4 +1,4 @@
-"""The demonstration model: a real trained model, served dense and as a mixture of experts (models/README.md)."""
+"""The talking model: downloaded, served dense and as a mixture of experts (models/README.md). Skipped where there is no network."""
 import json
 import os
 import subprocess
@@ -16,7 +16,7 @@ def files():
     """(dense, mixture) in models/cache; skipped loudly when they cannot be had."""
     r = subprocess.run(["sh", os.path.join(ROOT, "models", "fetch")], capture_output=True, text=True, timeout=600)
     if r.returncode != 0:
-        raise ImportError("the demonstration model cannot be had: " + r.stderr.strip().split("\n")[-1])
+        raise ImportError("SKIP SKIP SKIP: the model that models/fetch downloads cannot be had and is NOT tested: " + r.stderr.strip().split("\n")[-1])
     moe = r.stdout.strip().split("\n")[-1]
     return moe.replace("-moe.gguf", ".gguf"), moe
 
@@ -64,16 +64,4 @@ def test_dense_and_mixture_answer_alike_and_as_the_reference():
             assert got is not None and abs((got - ours) - (logit - best)) < ROUNDING, (p["text"], token, got, logit)
 
 
-def test_every_tier_gives_the_same_bits():
-    """/* Promise 1 */ scalar and the fastest tier, one thread and two."""
-    _, moe = files()
-    few = dict(prompt="The capital of France is", max_tokens=4, temperature=0, logprobs=5, return_token_ids=True)
-    seen = []
-    for arguments in (["--tier", "scalar"], ["--tier", "avx2"], [], ["--threads", 1]):
-        with Server(moe, *arguments) as s:
-            seen.append(s.complete(**few)["choices"][0])
-    assert all(c == seen[0] for c in seen), seen
-
-
 test_dense_and_mixture_answer_alike_and_as_the_reference.slow = True
-test_every_tier_gives_the_same_bits.slow = True

@@ -44,7 +44,7 @@ typedef struct making {
     sl__scheduler *c;
     sl__pages *pages;
     const sl__scheduler_events *tell;
-    sl__sequence *leading;      /* those whose prompts get rows, and the oldest prompt, which will */
+    sl__sequence *leading;      /* prompts that get rows, and the oldest, which will */
     const sl__sequence *oldest; /* of the prompts; NULL: not known yet */
     int decoding;               /* rows of the work that decode */
     double seconds;             /* that the step may take */
@@ -86,9 +86,10 @@ static void tell_reused(making *k, sl__sequence *s) {
     k->tell->reused(k->tell->arg, s, tokens);
 }
 
-/* s gets rows in this step, so that others may wait for the page it computes next. */
+/* s gets rows in this step, so that others may wait for the page it computes next. Not if its prompt is scored: that gets few
+ * rows a step, as each of them wants logits. */
 static void lead(making *k, sl__sequence *s) {
-    if (s->leads) return;
+    if (s->leads || s->scored < s->prompt_len) return;
     s->leads = true;
     s->next_leading = k->leading;
     k->leading = s;
@@ -194,7 +195,7 @@ static void give_prompts(making *k) {
     int spare = c->max_logit_rows - c->work.logits; /* one is left for the oldest */
     int logits = c->work.logits + (spare >= 2 && spare < SHARE ? 1 : spare / SHARE);
     int left = sl__sequence_tokens(oldest) - oldest->computed;
-    for (; share > 0 && oldest->rows == 0 && (s = shortest(c, left)); share -= s->rows) {
+    for (int looks = share; looks > 0 && share > 0 && oldest->rows == 0 && (s = shortest(c, left)); looks--, share -= s->rows) {
         give_prompt_rows(k, s, share, logits);
         if (s->rows == 0 && !s->follows) break;
     }

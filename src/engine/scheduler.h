@@ -19,7 +19,8 @@
  *   5. What is known is not computed: whoever is in the batch with rows of its prompt missing takes over known pages (pages.h)
  *      before it gets any. And what is computed for one is not computed for another in the same step: a prompt whose next page
  *      is filled by somebody else waits for that page, as it will be known. So the choices of a prompt, and requests that
- *      begin alike, compute what they have in common once, whenever they came. The oldest prompt waits for nobody.
+ *      begin alike, compute what they have in common once, whenever they came. The oldest prompt waits for nobody, and
+ *      nobody for a prompt that is scored.
  *   6. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H

@@ -20,11 +20,16 @@ void sl__sequence_preempt(sl__sequence *s, sl__pages *p) {
     s->rows = 0;
 }
 
+/* Pages that come together stand by number: attention reads neighbours as one piece (kv.h), and kept pages are given up from
+ * the end of a prefix, so the other way round. */
 bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions) {
+    int first = s->page_count;
     while (s->page_count * SL_PAGE < positions) {
         int32_t page = sl__pages_take(p);
         if (page < 0) return false;
-        s->page[s->page_count++] = page;
+        int at = s->page_count++;
+        for (; at > first && s->page[at - 1] > page; at--) s->page[at] = s->page[at - 1];
+        s->page[at] = page;
     }
     return true;
 }

@@ -1,5 +1,6 @@
 #include "api/fields.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "../run.h"
@@ -52,6 +53,23 @@ START_TEST(values) {
     ck_assert_int_eq(f.stop_tokens, 2);
     ck_assert_int_eq(f.bias_count, 2);
     ck_assert(f.include_usage && !f.continuous_usage);
+    teardown();
+}
+END_TEST
+
+START_TEST(a_salt_is_a_text_and_not_empty) {
+    setup();
+    ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"cache_salt\": null}", true), SL_OK);
+    ck_assert_ptr_null(f.cache_salt);
+    ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"cache_salt\": \"a\\u0000b\"}", true), SL_OK);
+    ck_assert(f.cache_salt_len == 3 && !memcmp(f.cache_salt, "a\0b", 3));
+    static const char *const bad[] = {"\"\"", "1", "[]", "true", "{}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "{\"prompt\": \"x\", \"cache_salt\": %s}", bad[i]);
+        ck_assert_int_eq(read_text(text, true), SL_INVALID);
+        ck_assert_str_eq(e.param, "cache_salt");
+    }
     teardown();
 }
 END_TEST
@@ -109,4 +127,5 @@ START_TEST(unknown_names_are_listed) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("api/fields", 30, defaults, values, refusals, neutral_values_are_accepted, unknown_names_are_listed); }
+int main(void) { return RUN_TESTS("api/fields", 30, defaults, values, a_salt_is_a_text_and_not_empty, refusals,
+                                    neutral_values_are_accepted, unknown_names_are_listed); }

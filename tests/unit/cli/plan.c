@@ -53,6 +53,24 @@ START_TEST(kv_memory_is_kept) {
 }
 END_TEST
 
+START_TEST(the_prefix_cache_is_as_asked) {
+    open_model();
+    for (int i = 0; i < 2; i++) {
+        sl_settings s = settings();
+        sl_plan p;
+        sl_buffer out = {0};
+        s.prefix_cache = i ? "on" : "off";
+        s.serves = true;
+        ck_assert_msg(sl_plan_make(&s, m, &p, &e) == SL_OK, "%s", e.message);
+        ck_assert_int_eq(s.engine.prefix_cache, i);
+        sl_plan_print(&s, m, &p, &out);
+        ck_assert_ptr_nonnull(strstr(sl_buffer_text(&out), i ? "kept after a request (--prefix-cache)" : "given up after a request (--prefix-cache)"));
+        sl_buffer_done(&out);
+    }
+    close_model();
+}
+END_TEST
+
 /* Promise 4 */
 START_TEST(what_does_not_fit_is_refused) {
     open_model();
@@ -190,7 +208,7 @@ START_TEST(a_small_machine_has_fewer_connections) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, what_does_not_fit_is_refused,
+    return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, the_prefix_cache_is_as_asked, what_does_not_fit_is_refused,
                      windows_bound_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
                      a_small_machine_has_fewer_connections);
 }

@@ -541,6 +541,21 @@ START_TEST(nobody_waits_for_one_that_gets_nothing) {
 }
 END_TEST
 
+/* Nor for one whose rows all want logits, of which a step has few. */
+START_TEST(nobody_waits_for_a_prompt_that_is_scored) {
+    sim *m = make(200, 8, 512, 12);
+    const int32_t *prompt = prompt_of(m, 400, 0);
+    sl__sequence *scored = add(m, request(m), prompt, 400, 3, true), *other = add(m, request(m), prompt, 400, 3, false);
+    for (int i = 0; other->state != SL__DECODE; i++) {
+        step(m);
+        ck_assert_int_lt(i, 4);
+    }
+    ck_assert_int_lt(scored->computed, 100);
+    run_out(m, 100);
+    unmake(m);
+}
+END_TEST
+
 /* Pages that are kept are as good as free: for who comes, and for who runs. */
 START_TEST(kept_pages_take_no_room) {
     sim *m = make(12, 4, 512, 40);
@@ -650,6 +665,7 @@ int main(void) {
         the_oldest_goes_on_and_the_youngest_gives_way, nobody_overtakes_one_that_waits_for_pages, choices_compute_their_prompt_once,
         choices_keep_their_places, a_short_prompt_gets_the_last_rows_of_logits, when_the_computing_choice_goes_the_next_computes,
         scores_keep_within_the_rows_of_logits, the_oldest_waits_for_nobody, nobody_waits_for_one_that_gets_nothing,
+        nobody_waits_for_a_prompt_that_is_scored,
         kept_pages_take_no_room, a_second_turn_computes_what_is_new, a_preempted_sequence_finds_its_pages_again};
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, after_any_history_chunks_are_right, 0, 40);

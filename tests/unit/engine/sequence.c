@@ -130,6 +130,24 @@ START_TEST(generated_tokens_are_known_too) {
 }
 END_TEST
 
+/* Kept pages are given up from the end of a prefix; who gets several has them in order. */
+START_TEST(pages_that_come_together_stand_in_order) {
+    make();
+    static int32_t other[PROMPT];
+    sl__sequence a = sequence(0), b = sequence(1);
+    memset(other, 0, sizeof other);
+    b.prompt = other;
+    for (int i = 0; i < TOTAL - 4; i++) sl__pages_take(&p);
+    compute(&a, PROMPT);
+    sl__sequence_release(&a, &p);
+    ck_assert_int_eq(p.free_count, 2);
+    ck_assert(sl__sequence_grow(&b, &p, 4 * SL_PAGE));
+    for (int i = 1; i < 4; i++) ck_assert_int_gt(b.page[i], b.page[i - 1]);
+    ck_assert(!sl__sequence_grow(&b, &p, 5 * SL_PAGE));
+    arena = sl_arena_free(arena);
+}
+END_TEST
+
 START_TEST(who_wants_scores_computes) {
     make();
     sl__sequence a = sequence(0), b = sequence(1);
@@ -202,5 +220,6 @@ END_TEST
 int main(void) {
     return RUN_TESTS("engine/sequence", 30, tokens_are_the_prompt_then_what_was_generated, pages_come_as_needed_and_all_go,
                      known_pages_are_taken_over_up_to_the_last_row, a_page_that_was_begun_is_given_up_for_a_known_one,
-                     generated_tokens_are_known_too, who_wants_scores_computes, who_waits_for_whose_page, where_it_goes_on_otherwise);
+                     generated_tokens_are_known_too, pages_that_come_together_stand_in_order,
+                     who_wants_scores_computes, who_waits_for_whose_page, where_it_goes_on_otherwise);
 }

@@ -56,9 +56,11 @@ typedef struct sl_template_limits {
     uint64_t steps;  /* nodes evaluated and, for each 64 bytes of text worked on, one more; 20 million */
     size_t memory;   /* bytes taken while it is rendered; 256 MiB */
     size_t output;   /* bytes of text; 32 MiB */
-    int nesting;     /* calls, loops, expressions and lists inside one another; 400 */
+    int nesting;     /* calls, loops, expressions and lists inside one another; 1000 */
 } sl_template_limits;
 
+/* Of the variables that transformers always gives, tools and documents are None and add_generation_prompt is false unless
+ * they are among these. */
 typedef struct sl_template_input {
     const sl_template_variable *variable; /* [variables] */
     size_t variables;

@@ -55,6 +55,16 @@ static bool check_spaces(sl__render *r, const sl__node *target) {
     return true;
 }
 
+static bool print(sl__render *r, const sl__value *v) {
+    if (!sl__put_str(r, r->out, v)) return false;
+    return r->out->used <= r->output || sl__fail(r, SL_TOO_MUCH, "the template writes more than %zu bytes", r->output);
+}
+
+/* What a block's filter or call gives: Jinja joins it to the output as it is, so it has to be a string. */
+static bool print_string(sl__render *r, const sl__value *v) {
+    return v->kind == SL__STRING ? print(r, v) : sl__raise(r, "expected str instance, %s found", sl__type_name(v));
+}
+
 /* Runs a body with its output kept apart, as a string. */
 static sl__flow capture(sl__render *r, const sl__node *n, sl__value *ret) {
     sl__store *out = r->out;
@@ -64,11 +74,6 @@ static sl__flow capture(sl__render *r, const sl__node *n, sl__value *ret) {
     if (flow == SL__NEXT && !sl__finish(r, r->out, ret)) flow = SL__FAILED;
     r->out = out;
     return flow;
-}
-
-static bool print(sl__render *r, const sl__value *v) {
-    if (!sl__put_str(r, r->out, v)) return false;
-    return r->out->used <= r->output || sl__fail(r, SL_TOO_MUCH, "the template writes more than %zu bytes", r->output);
 }
 
 static sl__flow set_block(sl__render *r, const sl__node *n) {
@@ -83,7 +88,7 @@ static sl__flow filter_block(sl__render *r, const sl__node *n) {
     sl__value v;
     sl__flow flow = capture(r, n, &v);
     if (flow != SL__NEXT) return flow;
-    return sl__apply_filter(r, n->a, &v, &v) && print(r, &v) ? SL__NEXT : SL__FAILED;
+    return sl__apply_filter(r, n->a, &v, &v) && print_string(r, &v) ? SL__NEXT : SL__FAILED;
 }
 
 static sl__flow with(sl__render *r, const sl__node *n) {
@@ -106,7 +111,7 @@ static bool make_macro(sl__render *r, const sl__node *n, sl__value *ret) {
 static bool call_block(sl__render *r, const sl__node *n) {
     sl__value caller, f, v;
     sl__args a;
-    return make_macro(r, n, &caller) && sl__eval(r, n->a->a, &f) && sl__eval_args(r, n->a, &caller, &a) && sl__call(r, &f, &a, &v) && print(r, &v);
+    return make_macro(r, n, &caller) && sl__eval(r, n->a->a, &f) && sl__eval_args(r, n->a, &caller, &a) && sl__call(r, &f, &a, &v) && print_string(r, &v);
 }
 
 static sl__flow exec_if(sl__render *r, const sl__node *n) {

@@ -71,10 +71,12 @@ static void put_usage(const sl__answer *a, sl_buffer *out) { sl__put_usage(a->as
 
 void sl__put_finish(const sl__answer *a, const sl__choice *ch, sl_buffer *out) {
     const sl__fields *f = &a->ask->fields;
+    bool asked = false;
+    for (int i = 0; i < f->stop_tokens - f->added_stops; i++) asked = asked || f->stop_token[i] == ch->stop_token;
     const char *finish = !ch->ended ? "null" : ch->finish == SL_FINISH_STOP ? "\"stop\"" : "\"length\"";
     sl_buffer_printf(out, ",\"finish_reason\":%s,\"stop_reason\":", finish);
     if (ch->ended && ch->stop >= 0 && ch->stop < f->stops) sl_buffer_json(out, f->stop[ch->stop], f->stop_len[ch->stop]);
-    else if (ch->ended && ch->stop_token >= 0) sl_buffer_printf(out, "%d", ch->stop_token);
+    else if (ch->ended && asked) sl_buffer_printf(out, "%d", ch->stop_token);
     else sl_buffer_puts(out, "null");
 }
 
@@ -93,18 +95,26 @@ void sl__put_token(sl__answer *a, int32_t token, sl_buffer *out) {
 
 #define KEPT 4096 /* bytes of a buffer that is used again for the next event */
 
+void sl__layout_open(const sl__layout *l, const sl__answer *a, sl_buffer *out) {
+    sl_buffer_puts(out, "data: ");
+    put_head(a, l->chunk_object, out);
+}
+
+void sl__layout_close(const sl__answer *a, bool usage, sl_buffer *out) {
+    sl_buffer_append(out, "]", 1);
+    if (usage) put_usage(a, out);
+    sl_buffer_puts(out, "}\n\n");
+}
+
 void sl__layout_chunk(const sl__layout *l, sl__answer *a, int choice, sl_buffer *out) {
     sl__choice *ch = &a->choice[choice];
     bool first = !ch->shown;
     ch->shown = true;
     if (failed(ch)) out->failed = true;
-    sl_buffer_puts(out, "data: ");
-    put_head(a, l->chunk_object, out);
+    sl__layout_open(l, a, out);
     for (int part = 0; part < l->parts; part++)
         for (size_t at = 0; l->part(a, choice, part, true, first, &at, out) && !out->failed;) continue;
-    sl_buffer_append(out, "]", 1);
-    if (a->ask->fields.continuous_usage) put_usage(a, out);
-    sl_buffer_puts(out, "}\n\n");
+    sl__layout_close(a, a->ask->fields.continuous_usage, out);
     for (int i = 0; i < SL__BUFFERS; i++) {
         if (ch->buffer[i].cap > KEPT) sl_buffer_done(&ch->buffer[i]);
         sl_buffer_clear(&ch->buffer[i]);
@@ -112,11 +122,8 @@ void sl__layout_chunk(const sl__layout *l, sl__answer *a, int choice, sl_buffer 
 }
 
 void sl__layout_usage(const sl__layout *l, sl__answer *a, sl_buffer *out) {
-    sl_buffer_puts(out, "data: ");
-    put_head(a, l->chunk_object, out);
-    sl_buffer_append(out, "]", 1);
-    put_usage(a, out);
-    sl_buffer_puts(out, "}\n\n");
+    sl__layout_open(l, a, out);
+    sl__layout_close(a, true, out);
 }
 
 void sl__event_error(int status, const char *message, sl_buffer *out) {

@@ -74,6 +74,9 @@ typedef struct sl__layout {
 bool sl__layout_whole(const sl__layout *l, sl__answer *a, sl_buffer *out);
 void sl__layout_chunk(const sl__layout *l, sl__answer *a, int choice, sl_buffer *out);
 void sl__layout_usage(const sl__layout *l, sl__answer *a, sl_buffer *out);
+/* An event of a stream up to its list of choices, and from there on. */
+void sl__layout_open(const sl__layout *l, const sl__answer *a, sl_buffer *out);
+void sl__layout_close(const sl__answer *a, bool usage, sl_buffer *out);
 
 /* What all of OpenAI's streams have. */
 void sl__event_error(int status, const char *message, sl_buffer *out);

@@ -3,7 +3,9 @@
 #ifndef SL_API_CONFIG_H
 #define SL_API_CONFIG_H
 
+#include "base/json.h"
 #include "metrics/metrics.h"
+#include "template/template.h"
 #include "text/tokenizer.h"
 
 #include <stdbool.h>
@@ -26,6 +28,11 @@ typedef struct sl_api_config {
     int ping_seconds;        /* silence before a stream gets a comment; 0: never */
     sl_api_model model;
     const sl_tokenizer *tokenizer;
+    const sl_template *chat_template; /* NULL: the model has none, and /v1/chat/completions says so */
+    const char *chat_why;             /* the model has one that cannot be used: why; NULL or "" otherwise */
+    /* An object of texts that the template reads beside messages, "bos_token" and its like; copied by sl_api_start. NULL: the
+     * tokenizer's. */
+    const json_t *chat_variables;
     sl_metrics *metrics;
 } sl_api_config;
 

@@ -17,125 +17,146 @@ typedef enum treatment {
 
 typedef struct field {
     const char *name;
+    unsigned where; /* sl__endpoint */
     treatment treatment;
     size_t offset;
     double least, most;
     const char *neutral; /* JSON values that change nothing, separated by '|' */
 } field;
 
+#define ANY (SL__COMPLETIONS | SL__CHAT)
 #define AT(f) offsetof(sl__fields, f)
 #define INT_MOST 2147483647.0
 
 static const field fields[] = {
-    {"model", HONOURED_STRING, AT(model), 0, 0, NULL},
-    {"prompt", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"max_tokens", HONOURED_INT, AT(max_tokens), 0, INT_MOST, NULL},
-    {"max_completion_tokens", HONOURED_INT, AT(max_completion_tokens), 0, INT_MOST, NULL}, /* chat's name; some send both */
-    {"min_tokens", HONOURED_INT, AT(min_tokens), 0, INT_MOST, NULL},
-    {"temperature", HONOURED_REAL, AT(temperature), 0, 2, NULL},
-    {"top_p", HONOURED_REAL, AT(top_p), 0, 1, NULL},
-    {"top_k", HONOURED_INT, AT(top_k), -1, INT_MOST, NULL},
-    {"min_p", HONOURED_REAL, AT(min_p), 0, 1, NULL},
-    {"seed", HONOURED_INT, AT(seed), -9223372036854775808.0, 9223372036854775807.0, NULL},
-    {"n", HONOURED_INT, AT(n), 1, SL_MAX_CHOICES, NULL},
-    {"best_of", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"stop", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"stop_token_ids", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"include_stop_str_in_output", HONOURED_BOOL, AT(include_stop), 0, 0, NULL},
-    {"echo", HONOURED_BOOL, AT(echo), 0, 0, NULL},
-    {"logprobs", HONOURED_INT, AT(logprobs), 0, SL_TOP_LOGPROBS, NULL},
-    {"presence_penalty", HONOURED_REAL, AT(presence), -2, 2, NULL},
-    {"frequency_penalty", HONOURED_REAL, AT(frequency), -2, 2, NULL},
-    {"repetition_penalty", HONOURED_REAL, AT(repetition), 0.01, 100, NULL},
-    {"logit_bias", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"ignore_eos", HONOURED_BOOL, AT(ignore_eos), 0, 0, NULL},
-    {"skip_special_tokens", HONOURED_BOOL, AT(skip_special), 0, 0, NULL},
-    {"add_special_tokens", HONOURED_BOOL, AT(add_special), 0, 0, NULL},
-    {"stream", HONOURED_BOOL, AT(stream), 0, 0, NULL},
-    {"stream_options", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"cache_salt", HONOURED_OTHER, 0, 0, 0, NULL},
-    {"return_token_ids", HONOURED_BOOL, AT(return_ids), 0, 0, NULL},
-    {"return_tokens_as_token_ids", HONOURED_BOOL, AT(ids_as_tokens), 0, 0, NULL},
+    {"model", ANY, HONOURED_STRING, AT(model), 0, 0, NULL},
+    {"prompt", SL__COMPLETIONS, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"messages", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"add_generation_prompt", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"continue_final_message", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"chat_template_kwargs", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"reasoning_effort", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"include_reasoning", SL__CHAT, HONOURED_BOOL, AT(include_reasoning), 0, 0, NULL},
+    {"max_tokens", ANY, HONOURED_INT, AT(max_tokens), 0, INT_MOST, NULL},
+    {"max_completion_tokens", ANY, HONOURED_INT, AT(max_completion_tokens), 0, INT_MOST, NULL}, /* chat's name; some send both */
+    {"min_tokens", ANY, HONOURED_INT, AT(min_tokens), 0, INT_MOST, NULL},
+    {"temperature", ANY, HONOURED_REAL, AT(temperature), 0, 2, NULL},
+    {"top_p", ANY, HONOURED_REAL, AT(top_p), 0, 1, NULL},
+    {"top_k", ANY, HONOURED_INT, AT(top_k), -1, INT_MOST, NULL},
+    {"min_p", ANY, HONOURED_REAL, AT(min_p), 0, 1, NULL},
+    {"seed", ANY, HONOURED_INT, AT(seed), -9223372036854775808.0, 9223372036854775807.0, NULL},
+    {"n", ANY, HONOURED_INT, AT(n), 1, SL_MAX_CHOICES, NULL},
+    {"best_of", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"stop", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"stop_token_ids", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"include_stop_str_in_output", ANY, HONOURED_BOOL, AT(include_stop), 0, 0, NULL},
+    {"echo", SL__COMPLETIONS, HONOURED_BOOL, AT(echo), 0, 0, NULL},
+    {"echo", SL__CHAT, NEUTRAL, 0, 0, 0, "false"},
+    {"logprobs", SL__COMPLETIONS, HONOURED_INT, AT(logprobs), 0, SL_TOP_LOGPROBS, NULL},
+    {"logprobs", SL__CHAT, HONOURED_BOOL, AT(chat_logprobs), 0, 0, NULL},
+    {"top_logprobs", SL__CHAT, HONOURED_INT, AT(top_logprobs), 0, SL_TOP_LOGPROBS, NULL},
+    {"presence_penalty", ANY, HONOURED_REAL, AT(presence), -2, 2, NULL},
+    {"frequency_penalty", ANY, HONOURED_REAL, AT(frequency), -2, 2, NULL},
+    {"repetition_penalty", ANY, HONOURED_REAL, AT(repetition), 0.01, 100, NULL},
+    {"logit_bias", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"ignore_eos", ANY, HONOURED_BOOL, AT(ignore_eos), 0, 0, NULL},
+    {"skip_special_tokens", ANY, HONOURED_BOOL, AT(skip_special), 0, 0, NULL},
+    {"add_special_tokens", ANY, HONOURED_BOOL, AT(add_special), 0, 0, NULL},
+    {"stream", ANY, HONOURED_BOOL, AT(stream), 0, 0, NULL},
+    {"stream_options", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"cache_salt", ANY, HONOURED_OTHER, 0, 0, 0, NULL},
+    {"return_token_ids", ANY, HONOURED_BOOL, AT(return_ids), 0, 0, NULL},
+    {"return_tokens_as_token_ids", ANY, HONOURED_BOOL, AT(ids_as_tokens), 0, 0, NULL},
 
-    {"user", HARMLESS, 0, 0, 0, NULL},
-    {"metadata", HARMLESS, 0, 0, 0, NULL},
-    {"store", HARMLESS, 0, 0, 0, NULL},
-    {"service_tier", HARMLESS, 0, 0, 0, NULL},
-    {"request_id", HARMLESS, 0, 0, 0, NULL},
-    {"session_id", HARMLESS, 0, 0, 0, NULL},
-    {"safety_identifier", HARMLESS, 0, 0, 0, NULL},
-    {"prompt_cache_key", HARMLESS, 0, 0, 0, NULL},
-    {"cache_prompt", HARMLESS, 0, 0, 0, NULL},
-    {"stream_interval", HARMLESS, 0, 0, 0, NULL},
-    {"truncation_side", HARMLESS, 0, 0, 0, NULL},
-    {"parallel_tool_calls", HARMLESS, 0, 0, 0, NULL},
-    {"prediction", HARMLESS, 0, 0, 0, NULL},
-    {"guided_decoding_backend", HARMLESS, 0, 0, 0, NULL},
-    {"id_slot", HARMLESS, 0, 0, 0, NULL},
-    {"mirostat_tau", HARMLESS, 0, 0, 0, NULL}, /* of what is off */
-    {"mirostat_eta", HARMLESS, 0, 0, 0, NULL},
-    {"dry_base", HARMLESS, 0, 0, 0, NULL},
-    {"dry_allowed_length", HARMLESS, 0, 0, 0, NULL},
-    {"dry_penalty_last_n", HARMLESS, 0, 0, 0, NULL},
-    {"xtc_threshold", HARMLESS, 0, 0, 0, NULL},
-    {"dynatemp_exponent", HARMLESS, 0, 0, 0, NULL},
-    {"repeat_last_n", HARMLESS, 0, 0, 0, NULL},
-    {"spaces_between_special_tokens", HARMLESS, 0, 0, 0, NULL},
+    {"user", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"metadata", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"store", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"service_tier", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"request_id", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"session_id", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"safety_identifier", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"prompt_cache_key", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"cache_prompt", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"stream_interval", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"truncation_side", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"parallel_tool_calls", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"prediction", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"guided_decoding_backend", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"id_slot", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"mirostat_tau", ANY, HARMLESS, 0, 0, 0, NULL}, /* of what is off */
+    {"mirostat_eta", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"dry_base", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"dry_allowed_length", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"dry_penalty_last_n", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"xtc_threshold", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"dynatemp_exponent", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"repeat_last_n", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"spaces_between_special_tokens", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"prompt_cache_retention", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"verbosity", SL__CHAT, HARMLESS, 0, 0, 0, NULL},
+    {"web_search_options", SL__CHAT, HARMLESS, 0, 0, 0, NULL},
+    {"mm_processor_kwargs", SL__CHAT, HARMLESS, 0, 0, 0, NULL},
+    {"media_io_kwargs", SL__CHAT, HARMLESS, 0, 0, 0, NULL},
 
-    {"suffix", NEUTRAL, 0, 0, 0, "\"\""},
-    {"tools", NEUTRAL, 0, 0, 0, "[]"},
-    {"tool_choice", NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
-    {"functions", NEUTRAL, 0, 0, 0, "[]"},
-    {"response_format", NEUTRAL, 0, 0, 0, "{\"type\":\"text\"}"},
-    {"structured_outputs", NEUTRAL, 0, 0, 0, "{}"},
-    {"guided_json", NEUTRAL, 0, 0, 0, ""},
-    {"guided_regex", NEUTRAL, 0, 0, 0, ""},
-    {"guided_choice", NEUTRAL, 0, 0, 0, ""},
-    {"guided_grammar", NEUTRAL, 0, 0, 0, ""},
-    {"grammar", NEUTRAL, 0, 0, 0, "\"\""},
-    {"json_schema", NEUTRAL, 0, 0, 0, "{}"},
-    {"use_beam_search", NEUTRAL, 0, 0, 0, "false"},
-    {"length_penalty", NEUTRAL, 0, 0, 0, "1|1.0"},
-    {"truncate_prompt_tokens", NEUTRAL, 0, 0, 0, ""},
-    {"prompt_logprobs", NEUTRAL, 0, 0, 0, ""},
-    {"allowed_token_ids", NEUTRAL, 0, 0, 0, "[]"},
-    {"bad_words", NEUTRAL, 0, 0, 0, "[]"},
-    {"prompt_embeds", NEUTRAL, 0, 0, 0, ""},
-    {"logits_processors", NEUTRAL, 0, 0, 0, "[]"},
-    {"repetition_detection", NEUTRAL, 0, 0, 0, ""},
-    {"typical_p", NEUTRAL, 0, 0, 0, "1|1.0"},
-    {"repeat_penalty", NEUTRAL, 0, 0, 0, "1|1.0"},
-    {"mirostat", NEUTRAL, 0, 0, 0, "0"},
-    {"dry_multiplier", NEUTRAL, 0, 0, 0, "0|0.0"},
-    {"xtc_probability", NEUTRAL, 0, 0, 0, "0|0.0"},
-    {"n_predict", NEUTRAL, 0, 0, 0, ""},
-    {"lora", NEUTRAL, 0, 0, 0, "[]"},
-    {"priority", NEUTRAL, 0, 0, 0, "0"},
-    {"function_call", NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
-    {"modalities", NEUTRAL, 0, 0, 0, "[\"text\"]"},
-    {"guided_whitespace_pattern", NEUTRAL, 0, 0, 0, ""},
-    {"early_stopping", NEUTRAL, 0, 0, 0, "false"},
-    {"logprob_token_ids", NEUTRAL, 0, 0, 0, "[]"},
-    {"kv_transfer_params", NEUTRAL, 0, 0, 0, "{}"},
-    {"vllm_xargs", NEUTRAL, 0, 0, 0, "{}"},
-    {"thinking_token_budget", NEUTRAL, 0, 0, 0, ""},
-    {"return_token_offsets", NEUTRAL, 0, 0, 0, "false"},
-    {"return_routed_experts", NEUTRAL, 0, 0, 0, "false"},
-    {"routed_experts_prompt_start", NEUTRAL, 0, 0, 0, "0"},
-    {"n_probs", NEUTRAL, 0, 0, 0, "0"},
-    {"n_keep", NEUTRAL, 0, 0, 0, "0"},
-    {"min_keep", NEUTRAL, 0, 0, 0, "0"},
-    {"tfs_z", NEUTRAL, 0, 0, 0, "1|1.0"},
-    {"top_n_sigma", NEUTRAL, 0, 0, 0, "-1|-1.0"},
-    {"dynatemp_range", NEUTRAL, 0, 0, 0, "0|0.0"},
-    {"t_max_predict_ms", NEUTRAL, 0, 0, 0, "0"},
-    {"samplers", NEUTRAL, 0, 0, 0, ""},
+    {"suffix", ANY, NEUTRAL, 0, 0, 0, "\"\""},
+    {"tools", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"tool_choice", ANY, NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
+    {"functions", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"response_format", ANY, NEUTRAL, 0, 0, 0, "{\"type\":\"text\"}"},
+    {"structured_outputs", ANY, NEUTRAL, 0, 0, 0, "{}"},
+    {"guided_json", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"guided_regex", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"guided_choice", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"guided_grammar", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"grammar", ANY, NEUTRAL, 0, 0, 0, "\"\""},
+    {"json_schema", ANY, NEUTRAL, 0, 0, 0, "{}"},
+    {"use_beam_search", ANY, NEUTRAL, 0, 0, 0, "false"},
+    {"length_penalty", ANY, NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"truncate_prompt_tokens", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"prompt_logprobs", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"allowed_token_ids", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"bad_words", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"prompt_embeds", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"logits_processors", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"repetition_detection", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"typical_p", ANY, NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"repeat_penalty", ANY, NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"mirostat", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"dry_multiplier", ANY, NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"xtc_probability", ANY, NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"n_predict", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"lora", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"priority", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"function_call", ANY, NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
+    {"modalities", ANY, NEUTRAL, 0, 0, 0, "[\"text\"]"},
+    {"guided_whitespace_pattern", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"early_stopping", ANY, NEUTRAL, 0, 0, 0, "false"},
+    {"logprob_token_ids", ANY, NEUTRAL, 0, 0, 0, "[]"},
+    {"kv_transfer_params", ANY, NEUTRAL, 0, 0, 0, "{}"},
+    {"vllm_xargs", ANY, NEUTRAL, 0, 0, 0, "{}"},
+    {"thinking_token_budget", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"return_token_offsets", ANY, NEUTRAL, 0, 0, 0, "false"},
+    {"return_routed_experts", ANY, NEUTRAL, 0, 0, 0, "false"},
+    {"routed_experts_prompt_start", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"n_probs", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"n_keep", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"min_keep", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"tfs_z", ANY, NEUTRAL, 0, 0, 0, "1|1.0"},
+    {"top_n_sigma", ANY, NEUTRAL, 0, 0, 0, "-1|-1.0"},
+    {"dynatemp_range", ANY, NEUTRAL, 0, 0, 0, "0|0.0"},
+    {"t_max_predict_ms", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"samplers", ANY, NEUTRAL, 0, 0, 0, ""},
+    {"documents", SL__CHAT, NEUTRAL, 0, 0, 0, "[]"},
+    {"chat_template", SL__CHAT, NEUTRAL, 0, 0, 0, ""}, /* never from a request */
+    {"reasoning_format", SL__CHAT, NEUTRAL, 0, 0, 0, "\"auto\"|\"deepseek\""},
+    {"audio", SL__CHAT, NEUTRAL, 0, 0, 0, ""},
+    {"return_prompt_text", SL__CHAT, NEUTRAL, 0, 0, 0, "false"},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
-static const field *find(const char *name) {
+static const field *find(const char *name, sl__endpoint endpoint) {
     for (int i = 0; i < FIELD_COUNT; i++)
-        if (!strcmp(fields[i].name, name)) return &fields[i];
+        if (fields[i].where & endpoint && !strcmp(fields[i].name, name)) return &fields[i];
     return NULL;
 }
 
@@ -265,27 +286,39 @@ static sl_status read_salt(const sl_json *body, sl_arena *arena, sl__fields *ret
     return ret->cache_salt ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory");
 }
 
-static void note_ignored(sl__fields *ret, const char *name) {
-    size_t used = strlen(ret->ignored), len = strlen(name);
+void sl__fields_ignore(sl__fields *f, const char *name) {
+    size_t used = strlen(f->ignored), len = strlen(name);
     for (const char *p = name; *p; p++) /* a header's value: plain characters only */
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p)) return;
-    if (used + len + 3 < sizeof ret->ignored)
-        snprintf(ret->ignored + used, sizeof ret->ignored - used, "%s%s", used ? ", " : "", name);
+    if (used + len + 3 < sizeof f->ignored) snprintf(f->ignored + used, sizeof f->ignored - used, "%s%s", used ? ", " : "", name);
 }
 
-sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena *arena, sl__fields *ret, sl_error *e) {
+/* What the two endpoints call otherwise. */
+static sl_status settle(sl__fields *f, sl__endpoint endpoint, sl_error *e) {
+    bool chat = endpoint == SL__CHAT;
+    if (f->max_completion_tokens >= 0 && (chat || f->max_tokens < 0)) f->max_tokens = f->max_completion_tokens;
+    if (f->top_k < 0) f->top_k = 0;
+    if (!chat) return SL_OK;
+    if (f->top_logprobs > 0 && !f->chat_logprobs)
+        return sl_fail_param(e, SL_INVALID, "top_logprobs", "top_logprobs: is only allowed together with \"logprobs\": true");
+    if (f->chat_logprobs) f->logprobs = f->top_logprobs;
+    return SL_OK;
+}
+
+sl_status sl__fields_read(const sl_json *body, sl__endpoint endpoint, int vocab, bool strict, sl_arena *arena, sl__fields *ret,
+                          sl_error *e) {
     *ret = (sl__fields){.max_tokens = -1, .max_completion_tokens = -1, .n = 1, .logprobs = -1, .temperature = 1, .top_p = 1, .repetition = 1,
-                        .skip_special = true, .add_special = true};
+                        .skip_special = true, .add_special = endpoint == SL__COMPLETIONS, .include_reasoning = true};
     sl_status st = sl_json_object(body, e);
     if (st) return st;
     const char *key;
     json_t *value;
     json_object_foreach(body->v, key, value) {
-        const field *f = find(key);
+        const field *f = find(key, endpoint);
         sl_json at;
         if (!f) {
             if (strict) return sl_fail_param(e, SL_INVALID, key, "unknown field \"%.64s\"", key);
-            note_ignored(ret, key);
+            sl__fields_ignore(ret, key);
         } else if (sl_json_get(body, key, &at)) {
             st = read_one(f, &at, ret, e);
             if (st) return st;
@@ -300,7 +333,5 @@ sl_status sl__fields_read(const sl_json *body, int vocab, bool strict, sl_arena 
     st = sl_json_opt_int(body, "best_of", 1, SL_MAX_CHOICES, &best_of, e);
     if (st) return st;
     if (best_of != ret->n) return sl_fail_param(e, SL_INVALID, "best_of", "best_of: only the value of n is supported");
-    if (ret->max_tokens < 0) ret->max_tokens = ret->max_completion_tokens;
-    if (ret->top_k < 0) ret->top_k = 0;
-    return SL_OK;
+    return settle(ret, endpoint, e);
 }

@@ -8,10 +8,12 @@
 
 #define SL__ENDPOINTS(X)                                                                          \
     X("POST", "/v1/completions", 0, sl__completions_post, true)                                   \
+    X("POST", "/v1/chat/completions", 0, sl__chat_post, true)                                     \
     X("GET", "/v1/models", 0, sl__models_list, false)                                             \
     X("GET", "/v1/models/*", 0, sl__models_get, false)                                            \
     X("POST", "/tokenize", 0, sl__tokenize_post, false)                                           \
     X("POST", "/detokenize", 0, sl__detokenize_post, false)                                       \
+    X("POST", "/apply-template", 0, sl__apply_template_post, false)                               \
     X("GET", "/tokenizer_info", 0, sl__tokenizer_info_get, false)                                 \
     X("GET", "/version", 0, sl__version_get, false)                                               \
     X("GET", "/livez", SL_HTTP_PUBLIC, sl__livez_get, false)                                      \

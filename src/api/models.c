@@ -67,8 +67,13 @@ void sl__tokenizer_info_get(void *api, sl_http_exchange *x) {
     put_special(t, "bos_token", sl_tokenizer_bos(t), &out);
     put_special(t, "eos_token", sl_tokenizer_eos(t), &out);
     put_special(t, "pad_token", -1, &out);
-    sl_buffer_printf(&out, ",\"add_bos_token\":%s,\"model_max_length\":%d,\"vocab_size\":%d,\"chat_template\":null}",
+    sl_buffer_printf(&out, ",\"add_bos_token\":%s,\"model_max_length\":%d,\"vocab_size\":%d,\"chat_template\":",
                      sl_tokenizer_adds_bos(t) ? "true" : "false", a->ctx, sl_tokenizer_count(t));
+    size_t len = 0;
+    const char *template = a->chat.template ? sl_template_source(a->chat.template, &len) : NULL;
+    if (template) sl_buffer_json(&out, template, len);
+    else sl_buffer_puts(&out, "null");
+    sl_buffer_puts(&out, "}");
     sl__reply_json(x, 200, &out);
 }
 

@@ -68,24 +68,6 @@ static sl_status read_prompts(sl__ask *q, const sl_json *body, sl_error *e) {
     return st;
 }
 
-/* A text of this size is counted to its end only if it may fit: the refusal says "more than" instead. */
-#define COUNTED ((size_t)256 << 10)
-
-static sl_status hopeless(const sl__ask *q, const char *how, size_t tokens, sl_error *e) {
-    return sl_fail_param(e, SL_TOO_LONG, "prompt",
-                         "This model's maximum context length is %d tokens. However, your prompt has %s %zu tokens.", q->api->ctx, how,
-                         tokens);
-}
-
-static sl_status encode_text(sl__ask *q, sl__prompt *p, bool (*pause)(void *), void *arg, sl_error *e) {
-    const sl_tokenizer *t = q->api->config.tokenizer;
-    size_t ctx = (size_t)q->api->ctx, least = sl_tokenizer_least(t, p->text, p->len);
-    if (least > ctx) return hopeless(q, "at least", least, e);
-    size_t most = p->len > COUNTED ? ctx : p->len + 16;
-    sl_status st = sl_tokenizer_encode_pausing(t, p->text, p->len, SL_MARKUP, q->fields.add_special, most, pause, arg, &p->ids, e);
-    return st == SL_TOO_LONG && most == ctx ? hopeless(q, "more than", ctx, e) : st;
-}
-
 /* What the answer will show of the prompt; its text goes unless it is echoed. */
 static sl_status keep_text(sl__ask *q, sl__prompt *p, sl_error *e) {
     if (!q->fields.echo) {
@@ -108,10 +90,11 @@ static sl_status keep_text(sl__ask *q, sl__prompt *p, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status encode(sl__ask *q, sl__prompt *p, bool (*pause)(void *), void *arg, sl_error *e) {
-    sl_status st = p->tokens ? SL_OK : encode_text(q, p, pause, arg, e);
+static sl_status encode(sl__ask *q, sl__prompt *p, sl_error *e) {
+    sl_status st = p->tokens ? SL_OK : sl__ask_encode(q, p, NULL, 0, e);
     if (!st && p->ids.count == 0) st = sl_fail_param(e, SL_INVALID, "prompt", "prompt: must not be empty");
     return st ? st : keep_text(q, p, e);
 }
 
-const sl__reader sl__completion_reader = {.inline_body = SL_INLINE_BODY, .most = 16, .read = read_prompts, .encode = encode};
+const sl__reader sl__completion_reader = {.endpoint = SL__COMPLETIONS, .inline_body = SL_INLINE_BODY, .field = "prompt", .most = 16,
+                                          .read = read_prompts, .encode = encode};

@@ -325,7 +325,8 @@ static sl_status submit(sl__serving *x, sl_error *e) {
         .ignore_eos = f->ignore_eos,
         .skip_special = f->skip_special,
         .prompt_logprobs = f->echo ? (int)f->logprobs : -1,
-        .stream = f->stream,
+        /* Whoever did not say how long an answer may be needs no room for the longest: it is read while it comes. */
+        .stream = f->stream || q->open_ended,
         .cache_salt = f->cache_salt,
         .cache_salt_len = f->cache_salt_len,
         .id = x->id,
@@ -367,8 +368,10 @@ static bool queue_full(sl_api *a, sl_error *e) {
 static void text_run(sl__job *job) {
     SL_ON_THREAD(TEXT);
     sl__serving *x = (sl__serving *)job;
+    x->ask.pause = sl__text_pause;
+    x->ask.pause_arg = x->api;
     if (x->ask.body) sl__ask_read(&x->ask);
-    sl__ask_tokenize(&x->ask, sl__text_pause, x->api);
+    sl__ask_tokenize(&x->ask);
 }
 
 static void text_back(sl__job *job) {
@@ -432,7 +435,7 @@ static void prepare(sl__serving *x) {
         prepare_elsewhere(x);
         return;
     }
-    sl__ask_tokenize(q, NULL, NULL);
+    sl__ask_tokenize(q);
     prepared(x);
 }
 

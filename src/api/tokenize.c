@@ -7,16 +7,19 @@
 
 #include <string.h>
 
-/* POST /tokenize: {"prompt"} (vLLM's shape) or {"content"} (llama-server's); POST /detokenize: {"tokens"}.
- * Both may carry megabytes, so large ones go through the text thread. An answer may take twenty times its request (an object
+/* POST /tokenize: {"prompt"} or {"messages"} (vLLM's shapes) or {"content"} (llama-server's); POST /detokenize: {"tokens"};
+ * POST /apply-template: {"messages"}.
+ * They may carry megabytes, so large ones go through the text thread. An answer may take twenty times its request (an object
  * for each token): only the ids or the text are kept, counted with the other answers, and JSON is written as the client takes
  * it. */
+
+typedef enum task { TOKENIZE, DETOKENIZE, APPLY_TEMPLATE } task;
 
 typedef struct text_job {
     sl__job job; /* first */
     sl_api *api;
     sl_http_exchange *x; /* NULL: over */
-    bool back_to_text;   /* detokenize */
+    task task;
     bool in_text;
     char *body;
     size_t body_len;
@@ -26,22 +29,62 @@ typedef struct text_job {
     bool llama, strings; /* tokenize: llama-server's shape; with each token's text */
     sl_ids ids;          /* tokenize */
     sl_buffer text;      /* detokenize */
+    sl__rendered prompt; /* apply-template */
     size_t held;         /* bytes of them that count in the api's answer_bytes */
-    /* What was written of it: of two arrays of tokens, or of two copies of the text, the first `part`, and `at` of the next. */
+    /* What was written of it: of two arrays of tokens, of two copies of the text, or of the prompt and its segments, the first
+     * `part`, and `at` of the next. */
     int part;
     size_t at;
 } text_job;
 
 /* --- the request --- */
 
+static sl_status check_model(text_job *t, const sl_json *body) {
+    const char *model = NULL;
+    size_t len;
+    sl_status st = sl_json_opt_string(body, "model", &model, &len, &t->error);
+    if (!st && !sl__model_known(t->api, model))
+        st = sl_fail_param(&t->error, SL_NOT_FOUND, "model", "The model `%.100s` does not exist.", model);
+    return st;
+}
+
+/* The prompt that a chat with these messages has. */
+static sl_status apply_template(text_job *t, const sl_json *body, sl__rendered *ret) {
+    sl__fields ignored = {.model = NULL};
+    const sl__render render = {.chat = &t->api->chat, .fields = &ignored, .strict = t->api->config.strict,
+                               .memory = sl__api_bounds(t->api).document / 4, .pause = t->in_text ? sl__text_pause : NULL, .arg = t->api};
+    return sl__chat_render(&render, body, ret, &t->error);
+}
+
+static void tokenize_messages(text_job *t, const sl_json *body) {
+    sl__rendered prompt = {0};
+    sl_error *e = &t->error;
+    bool add_special = false;
+    t->status = sl_json_opt_bool(body, "add_special_tokens", &add_special, e);
+    if (!t->status) t->status = sl_json_opt_bool(body, "return_token_strs", &t->strings, e);
+    if (!t->status) t->status = apply_template(t, body, &prompt);
+    if (t->status) return;
+    const sl_template_text *p = &prompt.text;
+    sl_text_part *part = sl_realloc(NULL, p->segments + 1, sizeof *part);
+    for (size_t i = 0; part && i < p->segments; i++)
+        part[i] = (sl_text_part){p->segment[i].len, p->segment[i].content ? SL_CONTENT : SL_MARKUP};
+    t->status = part ? sl_tokenizer_encode_parts(t->api->config.tokenizer, p->text, part, p->segments, add_special, p->len + 16,
+                                                 t->in_text ? sl__text_pause : NULL, t->api, &t->ids, e)
+                     : sl_fail(e, SL_NOMEM, "out of memory");
+    sl_free(part);
+    sl_template_text_done(&prompt.text);
+}
+
 static void tokenize(text_job *t, const sl_json *body) {
-    const char *text = NULL, *model = NULL;
-    size_t len = 0, model_len;
+    const char *text = NULL;
+    size_t len = 0;
     bool add_special = true, parse_special = true;
     sl_error *e = &t->error;
-    t->status = sl_json_opt_string(body, "model", &model, &model_len, e);
-    if (!t->status && !sl__model_known(t->api, model))
-        t->status = sl_fail_param(e, SL_NOT_FOUND, "model", "The model `%.100s` does not exist.", model);
+    sl_json messages;
+    if (sl_json_get(body, "messages", &messages)) {
+        tokenize_messages(t, body);
+        return;
+    }
     if (!t->status) t->status = sl_json_opt_string(body, "prompt", &text, &len, e);
     if (!t->status && !text) {
         t->llama = true;
@@ -85,8 +128,10 @@ static void run(sl__job *job) {
     sl_json body = {0};
     t->status = sl__body_parse(t->api, t->body, t->body_len, &body, &t->error);
     if (!t->status) t->status = sl_json_object(&body, &t->error);
-    if (!t->status && t->back_to_text) detokenize(t, &body);
-    else if (!t->status) tokenize(t, &body);
+    if (!t->status && t->task != DETOKENIZE) t->status = check_model(t, &body);
+    if (!t->status && t->task == DETOKENIZE) detokenize(t, &body);
+    else if (!t->status && t->task == TOKENIZE) tokenize(t, &body);
+    else if (!t->status) t->status = apply_template(t, &body, &t->prompt);
     if (body.v) json_decref(body.v);
     sl_free(t->body);
     t->body = NULL;
@@ -149,15 +194,38 @@ static bool put_texts(text_job *t, sl_buffer *out) {
     return false;
 }
 
+/* A slice of what apply-template answers: {"prompt": …, "segments": [{"kind": "markup", "text": …}, …]}. */
+static bool put_prompt(text_job *t, sl_buffer *out) {
+    const sl_template_text *p = &t->prompt.text;
+    size_t before = out->len;
+    if (t->part == 0 && t->at == 0) sl_buffer_puts(out, "{\"prompt\":\"");
+    if (t->part == 0 && sl__slice_text(p->text, p->len, &t->at, out)) return true;
+    if (t->part == 0) {
+        sl_buffer_puts(out, "\",\"segments\":[");
+        t->part = 1;
+        t->at = 0;
+    }
+    for (; (size_t)t->part <= p->segments; t->part++, t->at = 0) {
+        const sl_template_segment *s = &p->segment[t->part - 1];
+        if (out->len - before >= SL_SLICE || out->failed) return true;
+        if (t->at == 0) sl_buffer_printf(out, "%s{\"kind\":\"%s\",\"text\":\"", t->part > 1 ? "," : "", s->content ? "content" : "markup");
+        if (sl__slice_text(p->text + s->start, s->len, &t->at, out)) return true;
+        sl_buffer_puts(out, "\"}");
+    }
+    sl_buffer_puts(out, "]}");
+    return false;
+}
+
 static bool fill(void *ctx, sl_buffer *out) {
     text_job *t = ctx;
-    return t->back_to_text ? put_texts(t, out) : put_tokens(t, out);
+    return t->task == DETOKENIZE ? put_texts(t, out) : t->task == TOKENIZE ? put_tokens(t, out) : put_prompt(t, out);
 }
 
 static void retire(text_job *t) {
     if (t->x || t->in_text) return;
     t->api->answer_bytes -= t->held;
     sl_buffer_done(&t->text);
+    sl_template_text_done(&t->prompt.text);
     sl_free(t->ids.id);
     sl_free(t->body);
     sl_free(t);
@@ -179,7 +247,8 @@ static bool answer(text_job *t, bool held) {
     sl_api *a = t->api;
     if (!t->status && t->text.failed) t->status = sl_fail(&t->error, SL_NOMEM, "out of memory");
     if (!t->status) {
-        t->held = t->ids.cap * sizeof *t->ids.id + t->text.cap;
+        const sl_template_text *p = &t->prompt.text;
+        t->held = t->ids.cap * sizeof *t->ids.id + t->text.cap + p->len + p->segments * sizeof *p->segment;
         a->answer_bytes += t->held;
         if (a->answer_bytes > sl__api_bounds(a).answers) t->status = sl__answer_crowded(a, t->held, &t->error);
     }
@@ -187,7 +256,7 @@ static bool answer(text_job *t, bool held) {
         sl__refuse(a, t->x, &t->error);
         return held;
     }
-    if (t->ids.count * (t->strings ? 32 : 8) + 2 * t->text.len > SL_ONE_PIECE) {
+    if (t->ids.count * (t->strings ? 32 : 8) + 2 * (t->text.len + t->prompt.text.len) > SL_ONE_PIECE) {
         if (!held) sl_http_hold(t->x, &hooks, t);
         sl_http_stream(t->x, 200, "application/json");
         return true;
@@ -211,7 +280,13 @@ static void give_up(sl__job *job) {
         sl__reply_error(t->api, t->x, 503, NULL, "draining", "the server is stopping: the request was cancelled");
 }
 
-static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
+/* What is the text thread's: long texts, and whatever a template has to do with. */
+static bool takes_long(const text_job *t) {
+    return t->body_len > SL_INLINE_TEXT || t->task == APPLY_TEMPLATE ||
+           (t->task == TOKENIZE && memmem(t->body, t->body_len, "\"messages\"", 10));
+}
+
+static void post(sl_api *a, sl_http_exchange *x, task task) {
     text_job *t = sl_calloc(1, sizeof *t);
     if (!t) {
         sl__reply_error(a, x, 503, NULL, NULL, "out of memory");
@@ -220,12 +295,12 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     t->job = (sl__job){.run = run, .back = back, .give_up = give_up};
     t->api = a;
     t->x = x;
-    t->back_to_text = back_to_text;
+    t->task = task;
     t->body = sl_http_take_body(x, &t->body_len);
     t->job.bytes = t->body_len;
     if (!t->body) {
         t->status = sl_fail(&t->error, SL_NOMEM, "out of memory");
-    } else if (t->body_len > SL_INLINE_TEXT) {
+    } else if (takes_long(t)) {
         t->in_text = true;
         sl_error err;
         sl_status refused = sl__text_submit(a, &t->job, &err); /* once it is taken, t is the text thread's */
@@ -244,5 +319,6 @@ static void post(sl_api *a, sl_http_exchange *x, bool back_to_text) {
     retire(t);
 }
 
-void sl__tokenize_post(void *api, sl_http_exchange *x) { post(api, x, false); }
-void sl__detokenize_post(void *api, sl_http_exchange *x) { post(api, x, true); }
+void sl__tokenize_post(void *api, sl_http_exchange *x) { post(api, x, TOKENIZE); }
+void sl__detokenize_post(void *api, sl_http_exchange *x) { post(api, x, DETOKENIZE); }
+void sl__apply_template_post(void *api, sl_http_exchange *x) { post(api, x, APPLY_TEMPLATE); }

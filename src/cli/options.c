@@ -65,6 +65,7 @@ static const option options[] = {
     {"header-seconds", S, INT, AT(http.header_seconds), 1, 3600, "30", "S", NULL, "time for a client to send a request"},
     {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "120", "S", NULL, "time that an idle connection is kept"},
     {"model-name", S, TEXT, AT(api.model_names), 0, 0, "", "NAME[,ALIAS...]", NULL, "name in the API; default: the model's own"},
+    {"chat-template", S, TEXT, AT(chat_template), 0, 0, "", "FILE", NULL, "a chat template to use instead of the model's own"},
     {"strict", S, FLAG, AT(api.strict), 0, 1, "", "", NULL, "refuse unknown request fields"},
     {"request-timeout", S, INT, AT(api.request_timeout), 0, 86400, "600", "S", NULL, "longest life of a request; 0: no limit"},
     {"stuck-seconds", S, INT, AT(api.stuck_seconds), 1, 86400, "120", "S", NULL, "work without progress before /livez fails"},

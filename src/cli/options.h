@@ -47,6 +47,7 @@ typedef struct sl_settings {
     const char *admin;     /* HOST:PORT or "" */
     const char *metrics_experts; /* auto, on, off */
     int64_t drain_seconds;
+    const char *chat_template; /* file, or "": the model's own */
     const char *log_level, *log_format;
     bool serves; /* the command serves, or says what serving costs */
     bool json;

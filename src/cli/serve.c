@@ -51,6 +51,7 @@
 #include "base/thread.h"
 #include "cli/default.h"
 #include "cli/load.h"
+#include "cli/chat_template.h"
 #include "cli/plan.h"
 
 #include <errno.h>
@@ -77,6 +78,7 @@ typedef struct server {
     bool hurry;       /* a second signal came */
     /* The loader's until it is joined. */
     sl_loaded loaded;
+    sl_chat_source chat;
     sl_plan plan;
     sl_metrics *metrics;
     sl_engine *engine;
@@ -280,6 +282,7 @@ static sl_status load(server *v, sl_error *e) {
     sl_status st = sl_load_told(s->model, tell, v, &v->loaded, e);
     if (st || atomic_load(&v->stop)) return st;
     sl_loaded_notes(&v->loaded, warn, NULL);
+    if ((st = sl_chat_source_open(&v->loaded, s->chat_template, &v->chat, e))) return st;
     tell(v, "planning memory");
     s->engine.tokenizer = v->loaded.tokenizer;
     if ((st = sl_plan_make(s, v->loaded.model, &v->plan, e)) || (st = open_metrics(v, e))) return st;
@@ -288,6 +291,9 @@ static sl_status load(server *v, sl_error *e) {
                                   m->hp.experts,     m->hp.experts_used, m->hp.vocab, m->parameters,
                                   m->active_parameters};
     s->api.tokenizer = v->loaded.tokenizer;
+    s->api.chat_template = v->chat.template;
+    s->api.chat_variables = v->chat.variables;
+    s->api.chat_why = v->chat.why;
     s->api.metrics = v->metrics;
     s->engine.metrics = v->metrics;
     s->engine.wake = sl_api_wake;
@@ -351,8 +357,8 @@ static void announce_ready(const server *v) {
                                                 : "whoever reaches it may read metrics and routing (--admin-key-file)");
     sl_buffer_puts(&out, "ready    ");
     put_address(v, &out);
-    sl_buffer_printf(&out, " after %.2f s: /v1/completions /v1/models /tokenize /livez /readyz",
-                     (double)(sl_clock_ns() - v->started) / 1e9);
+    sl_buffer_printf(&out, " after %.2f s: %s/v1/completions /v1/models /tokenize /livez /readyz",
+                     (double)(sl_clock_ns() - v->started) / 1e9, v->chat.template ? "/v1/chat/completions " : "");
     if (s->http.admin_host) sl_buffer_printf(&out, "; admin port %d: /metrics /metrics/experts", sl_http_admin_port(v->http));
     else sl_buffer_puts(&out, " /metrics /metrics/experts");
     log_lines(&out);
@@ -439,6 +445,7 @@ int sl_serve(sl_settings *s) {
     if (v.http) sl_http_free(v.http);
     sl_api_free(v.api);
     v.metrics = sl_metrics_free(v.metrics);
+    sl_chat_source_done(&v.chat);
     sl_unload(&v.loaded);
     uv_library_shutdown();
     if (!v.status) sl_log(SL_LOG_INFO, "stopped");

@@ -300,9 +300,25 @@ typedef struct sl__words {
     size_t count, cap;
 } sl__words;
 
+/* parts.c: where a text is markup */
+
+/* Runs of one kind, in a text or in what normalising made of a piece of it. */
+typedef struct sl__runs {
+    const char *text; /* [len] */
+    size_t len;
+    struct sl__run {
+        size_t end; /* in the text */
+        sl_markup markup;
+    } *run;         /* [count] */
+    size_t count, cap;
+} sl__runs;
+
 typedef struct sl__encoder {
     const sl_tokenizer *t;
-    sl_markup markup;
+    sl_markup markup;       /* of a text that has no parts */
+    sl__runs parts;         /* of the text; count 0: it has none */
+    sl__runs normal_parts;  /* of a normalised piece, where special tokens are looked for in that */
+    sl_buffer joined;       /* such a piece */
     sl_ids *ids;
     size_t most; /* ids->count may not pass it */
     bool (*pause)(void *); /* called now and then; NULL: never */
@@ -317,6 +333,12 @@ typedef struct sl__encoder {
     pcre2_match_context *limits;
     sl_error *e;
 } sl__encoder;
+
+bool sl__runs_add(sl__runs *r, size_t bytes, sl_markup markup); /* false: out of memory */
+/* Bytes from `at` on that are of one kind, and which. */
+size_t sl__run_at(const struct sl__encoder *en, const char *at, sl_markup *ret);
+/* Normalises a piece of the text. */
+sl_status sl__normalize_parts(struct sl__encoder *en, const char *text, size_t len, const char **ret, size_t *ret_len);
 
 /* pretokenize.c: the words of *text, which are then parts of *text (rewritten where a step does that). */
 sl_status sl__split_words(sl__encoder *en, const char **text, size_t len, bool first, const sl__words **ret);

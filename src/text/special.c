@@ -86,20 +86,35 @@ static bool stands_alone(const char *text, size_t len, size_t start, size_t stop
     return stop == len || !sl__is_word(sl_utf8_point(text + stop));
 }
 
+/* The longest token that begins at text and may stand there: a special one only in markup as a whole. What spells a special
+ * token in content is text to its end (*ret_len bytes, NULL is returned), as the reference has it. */
+static const sl__added *token_at(const sl__encoder *en, const sl__trie *t, const char *text, size_t len, size_t *ret_len) {
+    *ret_len = 1;
+    if (t->root[(uint8_t)text[0]] < 0) return NULL;
+    const sl__added *token = match_at(t, text, len, ret_len);
+    if (!token) {
+        *ret_len = 1;
+        return NULL;
+    }
+    if (!token->special) return token;
+    sl_markup markup;
+    size_t run = sl__run_at(en, text, &markup);
+    if (run >= *ret_len) return markup == SL_MARKUP ? token : NULL;
+    token = match_at(t, text, run, ret_len); /* it would reach into the next part: a shorter one? */
+    if (token && (!token->special || markup == SL_MARKUP)) return token;
+    *ret_len = 1;
+    return NULL;
+}
+
 sl_status sl__trie_cut(sl__encoder *en, const sl__trie *t, const char *text, size_t len, bool first, sl__between *between) {
     size_t done = 0;   /* the text before this place has become ids */
     size_t spaces = 0; /* where the last run of white space that rstrip walked over ends: no run is walked over twice */
     sl_status s = SL_OK;
     for (size_t i = 0; t->count && i < len && s == SL_OK;) {
-        size_t n = 0;
-        const sl__added *token = t->root[(uint8_t)text[i]] < 0 ? NULL : match_at(t, text + i, len - i, &n);
-        if (!token) {
-            i++;
-            continue;
-        }
-        size_t start = i, stop = i + n;
-        i = stop;
-        if (token->special && en->markup == SL_CONTENT) continue;
+        size_t n, start = i, stop;
+        const sl__added *token = token_at(en, t, text + i, len - i, &n);
+        i = stop = start + n;
+        if (!token) continue;
         if (token->single_word && !stands_alone(text, len, start, stop)) continue;
         for (size_t at; token->lstrip && start > done && sl__is_space(point_before(text, start, &at));) start = at;
         if (token->rstrip) {

@@ -57,6 +57,15 @@ sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t le
 /* The same for a long text, calling pause(arg) every thousand ids or so; when that returns false: SL_CANCELLED. */
 sl_status sl_tokenizer_encode_pausing(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
                                       size_t most, bool (*pause)(void *), void *arg, sl_ids *ids, sl_error *e);
+/* A text that is made of parts, as a chat template makes it: one text to the tokenizer, which merges across parts as if there
+ * were none, but only what stands in markup as a whole can be a special token. So for parts without the text of a special token
+ * in content the ids are those of encode with SL_MARKUP. The parts cover the text, which must be UTF-8 (else SL_INVALID). */
+typedef struct sl_text_part {
+    size_t len; /* bytes */
+    sl_markup markup;
+} sl_text_part;
+sl_status sl_tokenizer_encode_parts(const sl_tokenizer *t, const char *text, const sl_text_part *part, size_t parts,
+                                    bool add_special, size_t most, bool (*pause)(void *), void *arg, sl_ids *ids, sl_error *e);
 /* A lower bound of the ids that encode would give, without tokenising: bytes over the longest token's. 0 where none can be
  * proven, because this tokenizer may drop or compose what is in the text. */
 size_t sl_tokenizer_least(const sl_tokenizer *t, const char *text, size_t len);

@@ -27,7 +27,7 @@ static void parse(const uint8_t *data, size_t size, bool strict) {
     for (int i = 0; i < q.prompts; i++) {
         if (!q.prompt[i].tokens || f->echo) q.status = SL_INVALID; /* there is no tokenizer here */
     }
-    sl__ask_tokenize(&q, NULL, NULL);
+    sl__ask_tokenize(&q);
     if (q.status == SL_OK && f->max_tokens > 256) abort();
     sl__ask_done(&q);
 }

@@ -22,7 +22,7 @@ static sl_status read_text(const char *text, bool strict) {
     if (doc.v) json_decref(doc.v);
     doc.v = NULL;
     ck_assert_msg(sl_json_parse(text, strlen(text), "", &doc, &e) == SL_OK, "%s", e.message);
-    return sl__fields_read(&doc, 1000, strict, arena, &f, &e);
+    return sl__fields_read(&doc, SL__COMPLETIONS, 1000, strict, arena, &f, &e);
 }
 
 START_TEST(defaults) {

@@ -22,7 +22,7 @@ static inline void make_as(made *m, const char *body, const sl__reader *reader, 
     m->a = (sl__answer){.created = 7};
     ck_assert_int_eq(sl__ask_begin(&m->q, &m->api, reader, sl_strdup(body), strlen(body)), SL_OK);
     sl__ask_read(&m->q);
-    sl__ask_tokenize(&m->q, NULL, NULL);
+    sl__ask_tokenize(&m->q);
     ck_assert_ptr_null(m->q.body); /* not kept for the life of the request */
     if (!m->q.status) ck_assert_int_eq(sl__answer_begin(&m->a, &m->q, writer, "cmpl-1", &e), SL_OK);
 }

@@ -78,7 +78,7 @@ START_TEST(memory_runs_out) {
         ck_assert_int_eq(sl__ask_begin(&m.q, &m.api, &sl__completion_reader, sl_strdup(body), strlen(body)), SL_OK);
         sl_alloc_fail_at(n);
         sl__ask_read(&m.q);
-        sl__ask_tokenize(&m.q, NULL, NULL);
+        sl__ask_tokenize(&m.q);
         long made_before = sl_alloc_fail_at(0);
         ck_assert_msg(m.q.status == SL_OK || m.q.status == SL_NOMEM, "%ld: %s", n, m.q.error.message);
         bool end = m.q.status == SL_OK && made_before < n;

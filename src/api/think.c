@@ -1,0 +1,83 @@
+#include "api/think.h"
+
+#include <string.h>
+
+const sl__marks sl__known_marks[] = {
+    {"<think>", "</think>"}, {"[THINK]", "[/THINK]"}, {"<seed:think>", "</seed:think>"}, {"◁think▷", "◁/think▷"}, {NULL, NULL},
+};
+
+static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+/* Is what is held white space and then the beginning of the mark? *ret_whole: all of the mark. */
+static bool may_be_mark(const sl__think *t, const char *mark, bool *ret_whole) {
+    size_t blank = 0, len = strlen(mark);
+    while (blank < t->held_len && is_blank(t->held[blank])) blank++;
+    size_t rest = t->held_len - blank;
+    *ret_whole = rest == len && !memcmp(t->held + blank, mark, len);
+    return *ret_whole || (rest < len && !memcmp(t->held + blank, mark, rest));
+}
+
+static void give(sl__think *t, size_t n, sl_buffer *to) {
+    sl_buffer_append(to, t->held, n);
+    t->held_len -= n;
+    memmove(t->held, t->held + n, t->held_len);
+}
+
+/* The byte is held; what cannot belong to a mark any more is given out. A run of white space longer than what can be held is no
+ * neighbour of a mark. */
+static void hold(sl__think *t, const sl__marks *m, char byte, sl_buffer *thought, sl_buffer *said) {
+    bool inside = t->stage == SL__THINK_INSIDE, whole;
+    t->held[t->held_len++] = byte;
+    while (!may_be_mark(t, inside ? m->close : m->open, &whole) || (!whole && t->held_len == SL__THINK_HELD)) {
+        if (!inside) {
+            t->stage = SL__THINK_SAYS;
+            give(t, t->held_len, said);
+            return;
+        }
+        give(t, 1, thought);
+    }
+    if (!whole) return;
+    t->held_len = 0;
+    t->stage = inside ? SL__THINK_ENDED : SL__THINK_BEGUN;
+}
+
+void sl__think_feed(sl__think *t, const sl__marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
+    for (size_t i = 0; i < len; i++) {
+        if (t->stage == SL__THINK_BEGUN || t->stage == SL__THINK_ENDED) { /* white space after a mark */
+            if (is_blank(text[i])) continue;
+            t->stage = t->stage == SL__THINK_BEGUN ? SL__THINK_INSIDE : SL__THINK_SAYS;
+        }
+        if (t->stage == SL__THINK_SAYS) {
+            sl_buffer_append(said, text + i, len - i);
+            return;
+        }
+        hold(t, m, text[i], thought, said);
+    }
+}
+
+void sl__think_end(sl__think *t, sl_buffer *thought, sl_buffer *said) {
+    give(t, t->held_len, t->stage == SL__THINK_INSIDE ? thought : said);
+}
+
+void sl__think_open(sl__think *t) {
+    if (t->stage != SL__THINK_UNKNOWN) return;
+    t->held_len = 0;
+    t->stage = SL__THINK_BEGUN;
+}
+
+void sl__think_close(sl__think *t, sl_buffer *thought) {
+    if (t->stage != SL__THINK_BEGUN && t->stage != SL__THINK_INSIDE) return;
+    while (t->held_len && is_blank(t->held[t->held_len - 1])) t->held_len--;
+    give(t, t->held_len, thought);
+    t->stage = SL__THINK_ENDED;
+}
+
+void sl__think_left_open(const sl__marks *m, const char *text, size_t len, bool *ret) {
+    size_t open = strlen(m->open), close = strlen(m->close);
+    for (size_t i = len; i-- > 0;) { /* the last mark decides */
+        bool opens = len - i >= open && !memcmp(text + i, m->open, open);
+        if (!opens && !(len - i >= close && !memcmp(text + i, m->close, close))) continue;
+        *ret = opens;
+        return;
+    }
+}

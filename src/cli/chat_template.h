@@ -1,0 +1,22 @@
+/* chat_template.h: where a model keeps its chat template, and what that is given beside messages.
+ * Any one thread; const afterwards. */
+#ifndef SL_CLI_CHAT_TEMPLATE_H
+#define SL_CLI_CHAT_TEMPLATE_H
+
+#include "base/json.h"
+#include "cli/load.h"
+#include "template/template.h"
+
+typedef struct sl_chat_source {
+    sl_template *template; /* NULL: there is none that can be used */
+    json_t *variables;     /* an object of texts as "bos_token"; NULL: those that the tokenizer knows */
+    char why[480];         /* the template that there is cannot be used: why; "" otherwise */
+} sl_chat_source;
+
+/* A folder's chat_template.jinja, else chat_template.json, else the one in tokenizer_config.json (of several the one named
+ * "default"); GGUF's tokenizer.chat_template. file: a template to use instead, NULL or "": none; if that cannot be used it is an
+ * error, while a model's own is said in `why`. */
+sl_status sl_chat_source_open(const sl_loaded *l, const char *file, sl_chat_source *ret, sl_error *e);
+void sl_chat_source_done(sl_chat_source *c); /* zero-initialised is fine */
+
+#endif

@@ -1,0 +1,104 @@
+#include "api/think.h"
+
+#include <string.h>
+
+#include "../run.h"
+
+/* Thinking and what is said. Expected values are written by hand: what Qwen3's and DeepSeek's templates strip when they get an
+ * answer back. */
+
+static const sl__marks marks = {"<think>", "</think>"};
+
+/* In pieces of every size, so that every cut of a mark is tried. */
+static void splits(bool opened, const char *text, const char *thought, const char *said) {
+    for (size_t piece = 1; piece <= strlen(text) + 1; piece++) {
+        sl__think t = {.stage = opened ? SL__THINK_BEGUN : SL__THINK_UNKNOWN};
+        sl_buffer a = {0}, b = {0};
+        for (size_t at = 0, n; at < strlen(text); at += n) {
+            n = strlen(text) - at < piece ? strlen(text) - at : piece;
+            sl__think_feed(&t, &marks, text + at, n, &a, &b);
+            ck_assert_uint_le(t.held_len, SL__THINK_HELD);
+        }
+        sl__think_end(&t, &a, &b);
+        ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\" by %zu: \"%s\", \"%s\"", text,
+                      piece, sl_buffer_text(&a), sl_buffer_text(&b));
+        sl_buffer_done(&a);
+        sl_buffer_done(&b);
+    }
+}
+
+START_TEST(answers) {
+    splits(false, "<think>\nwhy\n</think>\n\nbecause", "why", "because");
+    splits(false, "\n<think>why</think>because\n", "why", "because\n");
+    splits(false, "  because", "", "  because"); /* nothing is stripped from an answer that does not think */
+    splits(false, "", "", "");
+    splits(false, " \n", "", " \n");
+    splits(false, "<thin", "", "<thin");
+    splits(false, "<thing> a", "", "<thing> a");
+    splits(false, "a <think>b</think> c", "", "a <think>b</think> c"); /* later marks are text */
+    splits(false, "<think>a</think>b <think>c</think>", "a", "b <think>c</think>");
+    splits(false, "<think></think>b", "", "b");
+    splits(false, "<think>\n\n</think>\n\nb", "", "b");
+    splits(false, "<think>a <b> </c></thin</think>d", "a <b> </c></thin", "d");
+    splits(false, "<think>a << </th</think", "a << </th</think", ""); /* it ends inside */
+    splits(false, "<think>a \n", "a \n", "");
+    splits(false, "<think>", "", "");
+    splits(false, "<think>\xC3\xA9 \xE2\x82\xAC</think>\xF0\x9F\x99\x82", "\xC3\xA9 \xE2\x82\xAC", "\xF0\x9F\x99\x82");
+}
+END_TEST
+
+START_TEST(the_prompt_opened_it) {
+    splits(true, "\nwhy\n</think>\n\nbecause", "why", "because");
+    splits(true, "why", "why", "");
+    splits(true, "</think>because", "", "because");
+    splits(true, "<think>why</think>because", "<think>why", "because"); /* was opened already: text */
+}
+END_TEST
+
+START_TEST(much_white_space) {
+    char text[400] = "<think>a", thought[400] = "a";
+    memset(text + 8, ' ', 200);
+    strcpy(text + 208, "b</think>c");
+    memset(thought + 1, ' ', 200);
+    strcpy(thought + 201, "b");
+    splits(false, text, thought, "c");
+    memset(text, ' ', 100);
+    strcpy(text + 100, "<think>");
+    splits(false, text, "", text); /* so far from the start it is no mark */
+}
+END_TEST
+
+START_TEST(marks_that_are_tokens) {
+    sl__think t = {0};
+    sl_buffer a = {0}, b = {0};
+    sl__think_open(&t);
+    sl__think_feed(&t, &marks, "\nwhy \n", 6, &a, &b);
+    sl__think_close(&t, &a);
+    sl__think_feed(&t, &marks, "\nbecause", 8, &a, &b);
+    sl__think_open(&t); /* too late */
+    sl__think_feed(&t, &marks, "!", 1, &a, &b);
+    sl__think_end(&t, &a, &b);
+    ck_assert_str_eq(sl_buffer_text(&a), "why");
+    ck_assert_str_eq(sl_buffer_text(&b), "because!");
+    sl_buffer_done(&a);
+    sl_buffer_done(&b);
+}
+END_TEST
+
+START_TEST(what_a_prompt_leaves_open) {
+    static const struct {
+        const char *text;
+        int open; /* -1: no mark */
+    } ends[] = {{"<|im_start|>assistant\n<think>\n", 1}, {"<think></think>", 0}, {"</think><think>", 1}, {"", -1}, {"<thin", -1}};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (int before = 0; before < 2; before++) {
+            bool open = before;
+            sl__think_left_open(&marks, ends[i].text, strlen(ends[i].text), &open);
+            ck_assert_int_eq(open, ends[i].open < 0 ? before : ends[i].open);
+        }
+}
+END_TEST
+
+int main(void) {
+    return RUN_TESTS("api/think", 30, answers, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
+}

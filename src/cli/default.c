@@ -26,7 +26,9 @@ static char *below(const char *folder, const char *name, sl_arena *arena) {
 sl_status sl_default_model(const char *program, sl_arena *arena, const char **ret, sl_error *e) {
     char folder[PATH_MAX];
     if (!realpath(program, folder))
-        return sl_fail_param(e, SL_MISUSE, "model", "no model given, and where the default model would be is not known (%s: %s): name a .gguf file or a folder with config.json",
+        return sl_fail_param(e, SL_MISUSE, "model",
+                             "no model given, and where the default model would be is not known (%s: %s): name a .gguf "
+                             "file or a folder with config.json",
                              program, strerror(errno));
     cut(folder);
     const char *beside = below(folder, "default.gguf", arena);
@@ -36,8 +38,10 @@ sl_status sl_default_model(const char *program, sl_arena *arena, const char **re
     const char *found = access(beside, F_OK) == 0 ? beside : access(installed, F_OK) == 0 ? installed : NULL;
     if (!found)
         return sl_fail_param(e, SL_MISUSE, "model",
-                             "no model given, and the default model is neither %s nor %s: name a .gguf file or a folder with config.json, or put "
-                             "models/default.gguf of Sluice's sources there", beside, installed);
+                             "no model given, and the default model is neither %s nor %s: name a .gguf file or a "
+                             "folder with config.json, or put "
+                             "models/default.gguf of Sluice's sources there",
+                             beside, installed);
     *ret = found;
     return SL_OK;
 }

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `sluice imatrix`: runs texts through a model and counts how much each column of its matrices matters, in the ordinary forward
- * pass. Every token of the texts is run, in windows beside each other. When it is interrupted it writes what there is. */
+/* `sluice imatrix`: runs texts through a model and counts how much each column of its matrices matters, in the ordinary
+ * forward pass. Every token of the texts is run, in windows beside each other. When it is interrupted it writes what
+ * there is. */
 
 static volatile sig_atomic_t stopped;
 
@@ -36,7 +37,8 @@ static void tell(imatrix *x, const sl_document *d, double part) {
     double seconds = (double)(x->progress.told - x->progress.began) / 1e9;
     sl_importance_experts seen = sl_importance_seen(x->importance);
     int n = snprintf(text, sizeof text, "%.0f tokens/s", (double)x->tokens / seconds);
-    if (seen.experts) snprintf(text + n, sizeof text - (size_t)n, ", %d of %d experts without a row", seen.blind, seen.experts);
+    if (seen.experts)
+        snprintf(text + n, sizeof text - (size_t)n, ", %d of %d experts without a row", seen.blind, seen.experts);
     sl_progress_tell(&x->progress, "imatrix", (double)d->before + part * (double)d->len, (double)x->texts.bytes, text);
 }
 
@@ -70,14 +72,19 @@ static sl_status add_files(imatrix *x, sl_error *e) {
 
 static sl_status open_all(imatrix *x, sl_error *e) {
     sl_settings *s = x->s;
-    if (!s->output[0]) return sl_fail_param(e, SL_MISUSE, "output", "no --output given: the importance matrix is written there (-o FILE)");
-    if (!s->corpus_count && !s->add[0]) return sl_fail(e, SL_MISUSE, "no text given: sluice imatrix [MODEL] FILE... -o OUT");
+    if (!s->output[0])
+        return sl_fail_param(e, SL_MISUSE, "output",
+                             "no --output given: the importance matrix is written there (-o FILE)");
+    if (!s->corpus_count && !s->add[0])
+        return sl_fail(e, SL_MISUSE, "no text given: sluice imatrix [MODEL] FILE... -o OUT");
     sl_status st = sl_texts_open(s->corpus, s->corpus_count, &x->texts, e);
     if (!st && !x->texts.bytes && !s->add[0]) st = sl_fail(e, SL_INVALID, "the texts are empty");
     if (!st) st = sl_load(s->model, &x->loaded, e);
     if (st) return st;
     sl_loaded_warn(&x->loaded, "imatrix");
-    if ((st = sl_importance_new(x->loaded.model, &x->importance, e)) || (st = sl_importance_target(x->importance, s->output, s->force, e))) return st;
+    if ((st = sl_importance_new(x->loaded.model, &x->importance, e)) ||
+        (st = sl_importance_target(x->importance, s->output, s->force, e)))
+        return st;
     st = sl_windows_new(s, &x->loaded, sl_importance_count, x->importance, &x->windows, e);
     if (!st) st = add_files(x, e);
     for (int i = 0; i < s->corpus_count && !st; i++) st = sl_importance_dataset(x->importance, s->corpus[i], e);
@@ -92,8 +99,10 @@ static void show_note(void *arg, const char *text) {
 static void report(const imatrix *x, double seconds) {
     char took[32];
     sl_importance_experts seen = sl_importance_seen(x->importance);
-    fprintf(stderr, "sluice imatrix: %s: %lld tokens%s in %s", x->s->output, (long long)x->tokens, stopped ? ", interrupted," : "", sl_duration_text(seconds, took));
-    if (seen.experts) fprintf(stderr, "; %llu to %llu rows an expert", (unsigned long long)seen.least, (unsigned long long)seen.most);
+    fprintf(stderr, "sluice imatrix: %s: %lld tokens%s in %s", x->s->output, (long long)x->tokens,
+            stopped ? ", interrupted," : "", sl_duration_text(seconds, took));
+    if (seen.experts)
+        fprintf(stderr, "; %llu to %llu rows an expert", (unsigned long long)seen.least, (unsigned long long)seen.most);
     fprintf(stderr, "\n");
 }
 

@@ -79,7 +79,7 @@ static const option options[] = {
     {"threads", S | R | B | C | P | M, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
     {"worker-nice", S | R | B | P | M, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
-    {"ctx", P | M, INT, AT(engine.ctx), 2, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
+    {"ctx", P | M, INT, AT(engine.ctx), 4, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
     {"kv-type", S | R | B | I | P | M, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},

@@ -9,18 +9,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* `sluice perplexity`: how well a model foretells texts. For each file and for all together: the mean of -ln p over the scored
- * tokens, p being the probability of a token after those before it in its window; the perplexity, which is e to that power; and
- * the same in bits for each byte of the scored tokens, which can be compared between models of other vocabularies.
+/* `sluice perplexity`: how well a model foretells texts. For each file and for all together: the mean of -ln p over the
+ * scored tokens, p being the probability of a token after those before it in its window; the perplexity, which is e to
+ * that power; and the same in bits for each byte of the scored tokens, which can be compared between models of other
+ * vocabularies.
  *
  * Which tokens are scored, ctx being --ctx and n the document's tokens:
  *
- *   --stride 0   as llama.cpp's perplexity does: windows of ctx tokens beside each other, in each the tokens ctx/2 + 1 … ctx - 1.
- *                What is left after the last whole window is not run. A document shorter than a window is one window, of
- *                which every token but the first is scored.
- *   --stride N   windows begin every N tokens, and each scores the tokens that no window before it has scored: every token but
- *                the document's first is scored once, after at least ctx - N + 1 others (the first ones after all that there
- *                are). N = ctx is what training programs report. */
+ *   --stride 0   as llama.cpp's perplexity does: windows of ctx tokens beside each other, in each the tokens
+ *                ctx/2 + 1 … ctx - 1. What is left after the last whole window is not run. A document shorter than a
+ *                window is one window, of which every token but the first is scored.
+ *   --stride N   windows begin every N tokens, and each scores the tokens that no window before it has scored: every
+ *                token but the document's first is scored once, after at least ctx - N + 1 others (the first ones
+ *                after all that there are). N = ctx is what training programs report. */
 
 typedef struct score {
     int64_t documents, tokens, scored, bytes;
@@ -32,10 +33,10 @@ typedef struct perplexity {
     sl_loaded loaded;
     sl_texts texts;
     sl_windows *windows;
-    score *file;       /* [texts.files] */
+    score *file; /* [texts.files] */
     score all;
-    float *logprob;    /* [ctx] of a window */
-    sl_buffer piece;   /* text of a token */
+    float *logprob;  /* [ctx] of a window */
+    sl_buffer piece; /* text of a token */
     sl_progress progress;
 } perplexity;
 
@@ -56,7 +57,8 @@ static void count(perplexity *p, int file, score x) {
 }
 
 /* Scores the tokens [first, end) of a document in a window that begins at `begin`. */
-static sl_status score_window(perplexity *p, const int32_t *id, size_t begin, size_t first, size_t end, int file, sl_error *e) {
+static sl_status score_window(perplexity *p, const int32_t *id, size_t begin, size_t first, size_t end, int file,
+                              sl_error *e) {
     sl_status st = sl_windows_score(p->windows, id + begin, (int)(end - begin), (int)(first - begin), p->logprob, e);
     for (size_t i = first; i < end && !st; i++) {
         double loss = -(double)p->logprob[i - first];
@@ -67,8 +69,8 @@ static sl_status score_window(perplexity *p, const int32_t *id, size_t begin, si
     return st;
 }
 
-/* The next window of a document of n tokens: [*begin, *end), of which the tokens from *first on are scored. All three are 0
- * before the first window. false: there is none. */
+/* The next window of a document of n tokens: [*begin, *end), of which the tokens from *first on are scored. All three
+ * are 0 before the first window. false: there is none. */
 static bool next_window(size_t ctx, size_t stride, size_t n, size_t *begin, size_t *first, size_t *end) {
     if (n < 2 || *end == n) return false;
     if (!stride) {
@@ -88,7 +90,8 @@ static void tell(perplexity *p, const sl_document *d, double part) {
     char text[64];
     if (!sl_progress_due(&p->progress)) return;
     snprintf(text, sizeof text, "perplexity so far %.4f", p->all.scored ? exp(mean(&p->all)) : 0.0);
-    sl_progress_tell(&p->progress, "perplexity", (double)d->before + part * (double)d->len, (double)p->texts.bytes, text);
+    sl_progress_tell(&p->progress, "perplexity", (double)d->before + part * (double)d->len, (double)p->texts.bytes,
+                     text);
 }
 
 static sl_status score_document(perplexity *p, const sl_document *d, sl_error *e) {
@@ -115,8 +118,11 @@ static double standard_error(const score *x) {
 
 static void put_line(const char *name, int width, const score *x, sl_buffer *out) {
     sl_buffer_printf(out, "%-*s %10lld %10lld", width, name, (long long)x->tokens, (long long)x->scored);
-    if (x->scored) sl_buffer_printf(out, " %11.4f %12.4f +/- %-9.4f %9.4f\n", mean(x), exp(mean(x)), standard_error(x), bits_per_byte(x));
-    else sl_buffer_puts(out, "           -            -                       -\n");
+    if (x->scored)
+        sl_buffer_printf(out, " %11.4f %12.4f +/- %-9.4f %9.4f\n", mean(x), exp(mean(x)), standard_error(x),
+                         bits_per_byte(x));
+    else
+        sl_buffer_puts(out, "           -            -                       -\n");
 }
 
 static void put_text(const perplexity *p, sl_buffer *out) {
@@ -125,25 +131,30 @@ static void put_text(const perplexity *p, sl_buffer *out) {
         int n = (int)strlen(p->s->corpus[i]);
         if (n > width) width = n < 60 ? n : 60;
     }
-    sl_buffer_printf(out, "%-*s %10s %10s %11s %12s     %-9s %9s\n", width, "text", "tokens", "scored", "nats/token", "perplexity", "error", "bits/byte");
+    sl_buffer_printf(out, "%-*s %10s %10s %11s %12s     %-9s %9s\n", width, "text", "tokens", "scored", "nats/token",
+                     "perplexity", "error", "bits/byte");
     for (int i = 0; i < p->texts.files; i++) put_line(p->s->corpus[i], width, &p->file[i], out);
     if (p->texts.files > 1) put_line("all", width, &p->all, out);
 }
 
 static void put_members(const score *x, sl_buffer *out) {
-    sl_buffer_printf(out, "\"documents\":%lld,\"tokens\":%lld,\"scored\":%lld,\"bytes\":%lld,", (long long)x->documents, (long long)x->tokens,
-                     (long long)x->scored, (long long)x->bytes);
-    if (!x->scored || !isfinite(exp(mean(x)))) sl_buffer_puts(out, "\"nats_per_token\":null,\"perplexity\":null,\"perplexity_error\":null,\"bits_per_byte\":null}");
+    sl_buffer_printf(out, "\"documents\":%lld,\"tokens\":%lld,\"scored\":%lld,\"bytes\":%lld,", (long long)x->documents,
+                     (long long)x->tokens, (long long)x->scored, (long long)x->bytes);
+    if (!x->scored || !isfinite(exp(mean(x))))
+        sl_buffer_puts(out,
+                       "\"nats_per_token\":null,\"perplexity\":null,\"perplexity_error\":null,\"bits_per_byte\":null}");
     else
-        sl_buffer_printf(out, "\"nats_per_token\":%.9g,\"perplexity\":%.9g,\"perplexity_error\":%.9g,\"bits_per_byte\":%.9g}", mean(x), exp(mean(x)),
-                         standard_error(x), x->bytes ? bits_per_byte(x) : 0);
+        sl_buffer_printf(
+            out, "\"nats_per_token\":%.9g,\"perplexity\":%.9g,\"perplexity_error\":%.9g,\"bits_per_byte\":%.9g}",
+            mean(x), exp(mean(x)), standard_error(x), x->bytes ? bits_per_byte(x) : 0);
 }
 
 static void put_json(const perplexity *p, sl_buffer *out) {
     const sl_model *m = p->loaded.model;
     sl_buffer_puts(out, "{\"model\":");
     sl_buffer_json(out, m->path, strlen(m->path));
-    sl_buffer_printf(out, ",\"type\":\"%s\",\"ctx\":%d,\"stride\":%d,\"files\":[", m->type, p->s->engine.ctx, p->s->stride);
+    sl_buffer_printf(out, ",\"type\":\"%s\",\"ctx\":%d,\"stride\":%d,\"files\":[", m->type, p->s->engine.ctx,
+                     p->s->stride);
     for (int i = 0; i < p->texts.files; i++) {
         sl_buffer_puts(out, i ? ",{\"file\":" : "{\"file\":");
         sl_buffer_json(out, p->s->corpus[i], strlen(p->s->corpus[i]));
@@ -164,7 +175,9 @@ static sl_status run(perplexity *p, sl_error *e) {
     sl_loaded_warn(&p->loaded, "perplexity");
     if ((st = sl_windows_new(s, &p->loaded, NULL, NULL, &p->windows, e))) return st;
     if (s->stride > s->engine.ctx)
-        return sl_fail_param(e, SL_MISUSE, "stride", "--stride: windows of %d tokens (--ctx) that begin every %d would leave tokens out", s->engine.ctx, s->stride);
+        return sl_fail_param(e, SL_MISUSE, "stride",
+                             "--stride: windows of %d tokens (--ctx) that begin every %d would leave tokens out",
+                             s->engine.ctx, s->stride);
     p->file = sl_calloc((size_t)s->corpus_count, sizeof *p->file);
     p->logprob = sl_calloc((size_t)s->engine.ctx, sizeof *p->logprob);
     if (!p->file || !p->logprob) return sl_fail(e, SL_NOMEM, "out of memory");
@@ -180,10 +193,14 @@ int sl_perplexity(sl_settings *s) {
     sl_error err;
     sl_status st = run(&p, &err);
     if (!st) {
-        if (s->json) put_json(&p, &out);
-        else put_text(&p, &out);
-        if (out.failed) st = sl_fail(&err, SL_NOMEM, "out of memory");
-        else if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout)) st = sl_fail(&err, SL_IO, "standard output cannot be written");
+        if (s->json)
+            put_json(&p, &out);
+        else
+            put_text(&p, &out);
+        if (out.failed)
+            st = sl_fail(&err, SL_NOMEM, "out of memory");
+        else if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout))
+            st = sl_fail(&err, SL_IO, "standard output cannot be written");
     }
     if (st) fprintf(stderr, "sluice perplexity: %s\n", err.message);
     sl_windows_free(p.windows);

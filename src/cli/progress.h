@@ -1,5 +1,5 @@
-/* progress.h: how far a long command is, on standard error: a line that is written over on a terminal, elsewhere one every ten
- * seconds. The main thread. */
+/* progress.h: how far a long command is, on standard error: a line that is written over on a terminal, elsewhere one
+ * every ten seconds. The main thread. */
 #ifndef SL_CLI_PROGRESS_H
 #define SL_CLI_PROGRESS_H
 

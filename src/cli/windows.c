@@ -20,8 +20,10 @@ sl_status sl_texts_open(const char *const *path, int files, sl_texts *ret, sl_er
         s = sl_map_open(path[i], &t.map[i], e);
         if (s == SL_OK) t.bytes += t.map[i].size, t.files++;
     }
-    if (s == SL_OK) *ret = t;
-    else sl_texts_close(&t);
+    if (s == SL_OK)
+        *ret = t;
+    else
+        sl_texts_close(&t);
     return s;
 }
 
@@ -57,10 +59,10 @@ struct sl_windows {
     const sl_model *m;
     sl_workers *workers;
     sl_forward *f;
-    int ctx, rows; /* of a step at most */
-    int bos;       /* -1: none */
-    int32_t *page; /* [pages of ctx] */
-    int32_t *token; /* [ctx + 1] */
+    int ctx, rows;    /* of a step at most */
+    int bos;          /* -1: none */
+    int32_t *page;    /* [pages of ctx] */
+    int32_t *token;   /* [ctx + 1] */
     sl_step_row *row; /* [rows] */
     /* Of the step that is scored. */
     const float *logits;
@@ -70,8 +72,9 @@ struct sl_windows {
     atomic_bool not_finite;
 };
 
-static sl_status make(sl_windows *w, const sl_settings *s, void (*multiplied)(void *, const sl_matrix *, const float *, const int32_t *, int),
-                      void *arg, sl_error *e) {
+static sl_status make(sl_windows *w, const sl_settings *s,
+                      void (*multiplied)(void *, const sl_matrix *, const float *, const int32_t *, int), void *arg,
+                      sl_error *e) {
     const sl_engine_config *g = &s->engine;
     int pages = (g->ctx + SL_PAGE - 1) / SL_PAGE;
     w->page = sl_calloc((size_t)pages, sizeof *w->page);
@@ -96,8 +99,8 @@ static sl_status make(sl_windows *w, const sl_settings *s, void (*multiplied)(vo
 }
 
 sl_status sl_windows_new(sl_settings *s, const sl_loaded *l,
-                         void (*multiplied)(void *arg, const sl_matrix *w, const float *x, const int32_t *row, int n), void *arg,
-                         sl_windows **ret, sl_error *e) {
+                         void (*multiplied)(void *arg, const sl_matrix *w, const float *x, const int32_t *row, int n),
+                         void *arg, sl_windows **ret, sl_error *e) {
     sl_plan plan;
     int most = sl_plan_positions(l->model);
     s->engine.max_sequences = 1;
@@ -111,8 +114,10 @@ sl_status sl_windows_new(sl_settings *s, const sl_loaded *l,
     if (sl_tokenizer_adds_bos(l->tokenizer)) w->bos = sl_tokenizer_bos(l->tokenizer);
     if (w->rows > w->ctx) w->rows = w->ctx;
     st = make(w, s, multiplied, arg, e);
-    if (st) sl_windows_free(w);
-    else *ret = w;
+    if (st)
+        sl_windows_free(w);
+    else
+        *ret = w;
     return st;
 }
 
@@ -127,8 +132,8 @@ sl_windows *sl_windows_free(sl_windows *w) {
     return NULL;
 }
 
-/* The tokens from position `at` on, as many as a step takes; those from `first` on have logits. Returns the first token after
- * them. */
+/* The tokens from position `at` on, as many as a step takes; those from `first` on have logits. Returns the first token
+ * after them. */
 static int step(sl_windows *w, int at, int count, int first, const float **ret_logits) {
     int n = count - at < w->rows ? count - at : w->rows;
     for (int i = 0; i < n; i++) w->row[i] = (sl_step_row){w->token[at + i], at + i, 0, at + i >= first};
@@ -172,5 +177,6 @@ sl_status sl_windows_score(sl_windows *w, const int32_t *token, int count, int f
         w->logprob = logprob + (from - (first - 1));
         if (w->scored > 0) sl_workers_run(w->workers, score_region, w);
     }
-    return atomic_load(&w->not_finite) ? sl_fail(e, SL_INVALID, "the model computes something that is no number") : SL_OK;
+    return atomic_load(&w->not_finite) ? sl_fail(e, SL_INVALID, "the model computes something that is no number")
+                                       : SL_OK;
 }

@@ -1,6 +1,6 @@
-/* Counting importances, and the GGUF file that holds them (imatrix.c says what stands in it). The tensors are those of the new
- * file that `convert` would write, so that names and slices are the same. Sums are kept in double: a long text adds millions
- * of small squares to large sums. */
+/* Counting importances, and the GGUF file that holds them (imatrix.c says what stands in it). The tensors are those of
+ * the new file that `convert` would write, so that names and slices are the same. Sums are kept in double: a long text
+ * adds millions of small squares to large sums. */
 #include "convert/importance.h"
 
 #include "convert/internal.h"
@@ -13,8 +13,8 @@
 
 typedef struct counted {
     const sl__out *out;
-    double *sum;     /* [slices][cols] */
-    uint64_t *rows;  /* [slices] */
+    double *sum;    /* [slices][cols] */
+    uint64_t *rows; /* [slices] */
 } counted;
 
 /* Where a matrix of the model is counted. */
@@ -53,8 +53,10 @@ static sl_status take_room(sl_importance *x, sl_error *e) {
     for (int i = 0; i < x->plan.count; i++) {
         const sl__out *o = &x->plan.out[i];
         if (!counts(o)) continue;
-        *next = (counted){o, sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices * (size_t)o->slice->cols, sizeof *next->sum),
-                          sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices, sizeof *next->rows)};
+        *next = (counted){
+            o,
+            sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices * (size_t)o->slice->cols, sizeof *next->sum),
+            sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices, sizeof *next->rows)};
         if (!next->sum || !next->rows) return sl_fail(e, SL_NOMEM, "out of memory for the importances");
         for (int j = 0; j < o->slices; j++) x->place[x->places++] = (place){sl__out_slice(o, j), next, j};
         next++;
@@ -70,8 +72,10 @@ sl_status sl_importance_new(const sl_model *m, sl_importance **ret, sl_error *e)
     if (x) x->arena = arena;
     if (s == SL_OK) s = sl__plan_make(m, arena, &x->plan, e);
     if (s == SL_OK) s = take_room(x, e);
-    if (s == SL_OK) *ret = x;
-    else sl_arena_free(arena);
+    if (s == SL_OK)
+        *ret = x;
+    else
+        sl_arena_free(arena);
     return s;
 }
 
@@ -115,7 +119,8 @@ sl_status sl_importance_dataset(sl_importance *x, const char *name, sl_error *e)
 static sl_status add_datasets(sl_importance *x, const sl__imatrix *file, sl_arena *arena, sl_error *e) {
     const char *name;
     sl_status s = SL_OK;
-    for (int i = 0; s == SL_OK && (name = sl__imatrix_dataset(file, i, arena)) != NULL; i++) s = sl_importance_dataset(x, name, e);
+    for (int i = 0; s == SL_OK && (name = sl__imatrix_dataset(file, i, arena)) != NULL; i++)
+        s = sl_importance_dataset(x, name, e);
     return s;
 }
 
@@ -124,7 +129,8 @@ static void add_tensor(counted *t, const sl__imatrix_entry *n, int window) {
     for (int i = 0; i < t->out->slices; i++) {
         double rows = sl__imatrix_rows(n, i, window), scale = n->counts ? 1 : window;
         if (!(rows > 0)) continue;
-        for (size_t j = 0; j < cols; j++) t->sum[(size_t)i * cols + j] += scale * (double)sl__imatrix_sum(n, (size_t)i * cols + j);
+        for (size_t j = 0; j < cols; j++)
+            t->sum[(size_t)i * cols + j] += scale * (double)sl__imatrix_sum(n, (size_t)i * cols + j);
         t->rows[i] += (uint64_t)llround(rows);
     }
 }
@@ -133,7 +139,8 @@ sl_status sl_importance_add(sl_importance *x, const char *path, int window, sl_e
     sl_arena *arena = sl_arena_new();
     sl__imatrix *file = NULL;
     sl_notes passed = {0}; /* what the file alone lacks does not matter beside the rest */
-    sl_status s = arena ? sl__imatrix_open(path, &x->plan, arena, &passed, &file, e) : sl_fail(e, SL_NOMEM, "out of memory for %s", path);
+    sl_status s = arena ? sl__imatrix_open(path, &x->plan, arena, &passed, &file, e)
+                        : sl_fail(e, SL_NOMEM, "out of memory for %s", path);
     if (s == SL_OK) s = add_datasets(x, file, arena, e);
     for (int i = 0; i < x->tensors && s == SL_OK; i++) {
         const sl__imatrix_entry *n = sl__imatrix_find(file, x->tensor[i].out);
@@ -183,7 +190,8 @@ sl_status sl_importance_target(const sl_importance *x, const char *path, bool fo
     if (there && !S_ISREG(st.st_mode)) return sl_fail(e, SL_INVALID, "%s is no ordinary file", path);
     if (there && !force) return sl_fail(e, SL_INVALID, "%s is there already (--force replaces it)", path);
     for (int i = 0; i < x->tensors; i++)
-        bytes += ((uint64_t)x->tensor[i].out->slice->cols + 1) * (uint64_t)x->tensor[i].out->slices * sizeof(float) + 256;
+        bytes +=
+            ((uint64_t)x->tensor[i].out->slice->cols + 1) * (uint64_t)x->tensor[i].out->slices * sizeof(float) + 256;
     return sl__output_room(path, bytes, e);
 }
 
@@ -196,7 +204,8 @@ static sl_status list(const sl_importance *x, sl_arena *arena, const counted ***
         size_t values = (size_t)x->tensor[i].out->slices * (size_t)x->tensor[i].out->slice->cols;
         for (size_t j = 0; j < values; j++)
             if (!isfinite((float)x->tensor[i].sum[j]))
-                return sl_fail(e, SL_INVALID, "tensor \"%s\" was multiplied by something that is no finite number", x->tensor[i].out->name);
+                return sl_fail(e, SL_INVALID, "tensor \"%s\" was multiplied by something that is no finite number",
+                               x->tensor[i].out->name);
         if (any(&x->tensor[i])) t[n++] = &x->tensor[i];
     }
     if (!n) return sl_fail(e, SL_INVALID, "nothing was counted: there is nothing to write");
@@ -216,7 +225,8 @@ static void put_keys(const sl_importance *x, int window, sl__keys *k) {
 }
 
 /* One tensor's info and its data's place. */
-static void put_info(sl__keys *k, const char *tensor, const char *suffix, uint64_t cols, uint64_t rows, uint64_t *offset) {
+static void put_info(sl__keys *k, const char *tensor, const char *suffix, uint64_t cols, uint64_t rows,
+                     uint64_t *offset) {
     char name[96];
     uint32_t dims = 2, type = (uint32_t)sl_types[SL_TYPE_F32].ggml_id;
     uint64_t ne[2] = {cols, rows};
@@ -234,7 +244,8 @@ static void pad(sl_buffer *to) {
 }
 
 static void put_floats(sl_buffer *to, const double *sum, const uint64_t *rows, size_t n) {
-    for (size_t i = 0; i < n && !to->failed; i++) sl_buffer_append(to, &(float){sum ? (float)sum[i] : (float)rows[i]}, sizeof(float));
+    for (size_t i = 0; i < n && !to->failed; i++)
+        sl_buffer_append(to, &(float){sum ? (float)sum[i] : (float)rows[i]}, sizeof(float));
     pad(to);
 }
 
@@ -245,7 +256,8 @@ static sl_status put_file(const sl_importance *x, int window, sl_buffer *to, sl_
     int count = 0;
     uint64_t offset = 0, tensors;
     sl_arena *arena = sl_arena_new();
-    sl_status s = arena ? list(x, arena, &tensor, &count, e) : sl_fail(e, SL_NOMEM, "out of memory for the importances");
+    sl_status s =
+        arena ? list(x, arena, &tensor, &count, e) : sl_fail(e, SL_NOMEM, "out of memory for the importances");
     put_keys(x, window, &keys);
     for (int i = 0; i < count; i++) {
         const sl__out *o = tensor[i]->out;
@@ -265,7 +277,8 @@ static sl_status put_file(const sl_importance *x, int window, sl_buffer *to, sl_
         put_floats(to, tensor[i]->sum, NULL, (size_t)o->slices * (size_t)o->slice->cols);
         put_floats(to, NULL, tensor[i]->rows, (size_t)o->slices);
     }
-    if (s == SL_OK && (to->failed || keys.bytes.failed || infos.bytes.failed)) s = sl_fail(e, SL_NOMEM, "out of memory for the importances");
+    if (s == SL_OK && (to->failed || keys.bytes.failed || infos.bytes.failed))
+        s = sl_fail(e, SL_NOMEM, "out of memory for the importances");
     sl_buffer_done(&keys.bytes);
     sl_buffer_done(&infos.bytes);
     sl_arena_free(arena);
@@ -274,12 +287,20 @@ static sl_status put_file(const sl_importance *x, int window, sl_buffer *to, sl_
 
 static void note_experts(const sl_importance *x, sl_notes *notes) {
     sl_importance_experts seen = sl_importance_seen(x);
-    if (seen.blind) sl_notes_add(notes, "%d of %d experts saw no row at all: their columns will count alike; give more text, or text of other kinds", seen.blind, seen.experts);
+    if (seen.blind)
+        sl_notes_add(notes,
+                     "%d of %d experts saw no row at all: their columns will count alike; give more text, or text of "
+                     "other kinds",
+                     seen.blind, seen.experts);
     if (seen.weak)
-        sl_notes_add(notes, "%d of %d experts saw fewer than %d rows: their importances say little; give more text, or text of other kinds", seen.weak, seen.experts, SL__FEW_ROWS);
+        sl_notes_add(notes,
+                     "%d of %d experts saw fewer than %d rows: their importances say little; give more text, or text "
+                     "of other kinds",
+                     seen.weak, seen.experts, SL__FEW_ROWS);
 }
 
-sl_status sl_importance_write(const sl_importance *x, const char *path, bool force, int window, sl_notes *notes, sl_error *e) {
+sl_status sl_importance_write(const sl_importance *x, const char *path, bool force, int window, sl_notes *notes,
+                              sl_error *e) {
     sl__output out = {.fd = -1};
     sl_buffer file = {0};
     sl_status s = put_file(x, window, &file, e);

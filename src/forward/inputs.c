@@ -1,5 +1,6 @@
-/* inputs.c: tells who asked what the matrices of a block are multiplied by. Participant 0 tells, at places where the inputs of
- * the phases before still stand; the others wait, since the next phase's tail makes new inputs in the same memory. */
+/* inputs.c: tells who asked what the matrices of a block are multiplied by. Participant 0 tells, at places where the
+ * inputs of the phases before still stand; the others wait, since the next phase's tail makes new inputs in the same
+ * memory. */
 #include "forward/internal.h"
 
 static void tell(const sl_forward *f, const sl_matrix *w, const sl_planes *x, const int32_t *row, int n) {

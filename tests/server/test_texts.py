@@ -4,6 +4,7 @@ import json
 import math
 import os
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -185,6 +186,29 @@ def test_importances_add_up():
         assert importance(d + "/a.gguf")[0].keys() == whole.keys()
         r = sluice("imatrix", checkpoint("olmoe-mha"), d + "/b", "--add", d + "/a.gguf", "-o", d + "/x.gguf")
         assert r.returncode == 1 and "another model" in r.stderr and not os.path.exists(d + "/x.gguf"), r.stderr
+
+
+def test_the_older_form_can_be_added_to():
+    """Its means are kept; rows are its calls times the window, as llama-imatrix takes them."""
+    model = checkpoint("qwen3moe-gqa")
+    with tempfile.TemporaryDirectory() as d:
+        imatrix(model, TEXT, "-o", d + "/i.gguf", "--ctx", 64)
+        want, _ = importance(d + "/i.gguf")
+        old = struct.pack("<i", len(want))
+        for name, (rows, sums) in want.items():
+            cols = len(sums) // len(rows)
+            means = [s / rows[i // cols] if rows[i // cols] else 0 for i, s in enumerate(sums)]
+            old += struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", 3, len(means))
+            old += struct.pack("<%df" % len(means), *(3 * m for m in means))
+        with open(d + "/old", "wb") as f:
+            f.write(old + struct.pack("<ii", 3, 8) + b"text.txt")
+        imatrix(model, "--add", d + "/old", "-o", d + "/new.gguf", "--ctx", 64)
+        got, keys = importance(d + "/new.gguf")
+        assert keys["imatrix.datasets"] == ["text.txt"] and keys["imatrix.chunk_count"] == 3, keys
+        for name, (rows, sums) in want.items():
+            cols = len(sums) // len(rows)
+            assert got[name][0] == [3 * 64] * len(rows), name
+            assert all(abs(g / 192 - s / rows[i // cols]) <= 1e-5 * g for i, (g, s) in enumerate(zip(got[name][1], sums)) if rows[i // cols]), name
 
 
 def test_convert_takes_the_importance_per_expert():

@@ -59,7 +59,9 @@ START_TEST(beside_the_program_then_installed) {
     const char *path;
     begin();
     ck_assert_int_eq(sl_default_model(at("usr/bin/sluice"), arena, &path, &e), SL_MISUSE);
-    ck_assert_msg(strstr(e.message, at("usr/bin/default.gguf")) && strstr(e.message, at("usr/share/sluice/default.gguf")), "%s", e.message);
+    ck_assert_msg(strstr(e.message, at("usr/bin/default.gguf")) &&
+                      strstr(e.message, at("usr/share/sluice/default.gguf")),
+                  "%s", e.message);
     folder("usr/share");
     folder("usr/share/sluice");
     file("usr/share/sluice/default.gguf", "GGUF");
@@ -119,9 +121,10 @@ static sl_status parse(unsigned command, char **environment, int argc, const cha
     return sl_options_parse(command, argc, (char **)argv, environment, &s, &help, &e);
 }
 
-#define ARGS(...)                                                                                                        \
+#define ARGS(...)                                                                                                      \
     (int)(sizeof((const char *[]){"x", __VA_ARGS__}) / sizeof(char *)), (const char *[]) { "x", __VA_ARGS__ }
-#define NO_ARGS 1, (const char *[]) { "x" }
+#define NO_ARGS                                                                                                        \
+    1, (const char *[]) { "x" }
 
 START_TEST(run_takes_a_prompt_alone) {
     ck_assert_int_eq(parse(SL_CMD_RUN, named, ARGS("Once upon")), SL_OK);
@@ -129,7 +132,8 @@ START_TEST(run_takes_a_prompt_alone) {
     ck_assert_str_eq(s.prompt, "Once upon");
     ck_assert(!s.default_model);
     sl_options_done(&s);
-    ck_assert_int_eq(parse(SL_CMD_RUN, named, ARGS("other.gguf", "Once.gguf")), SL_OK); /* two: the second is the prompt whatever it is */
+    ck_assert_int_eq(parse(SL_CMD_RUN, named, ARGS("other.gguf", "Once.gguf")),
+                     SL_OK); /* two: the second is the prompt whatever it is */
     ck_assert_str_eq(s.model, "other.gguf");
     ck_assert_str_eq(s.prompt, "Once.gguf");
     sl_options_done(&s);
@@ -150,7 +154,8 @@ END_TEST
 
 /* There is none beside a test. */
 START_TEST(without_a_default_it_is_said) {
-    static const unsigned commands[] = {SL_CMD_SERVE, SL_CMD_BENCH, SL_CMD_INSPECT, SL_CMD_CONVERT, SL_CMD_PERPLEXITY, SL_CMD_IMATRIX};
+    static const unsigned commands[] = {SL_CMD_SERVE,   SL_CMD_BENCH,      SL_CMD_INSPECT,
+                                        SL_CMD_CONVERT, SL_CMD_PERPLEXITY, SL_CMD_IMATRIX};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         ck_assert_int_eq(parse(commands[i], i % 2 ? nothing : empty, NO_ARGS), SL_MISUSE);
         ck_assert_msg(strstr(e.message, "no model given"), "%s", e.message);
@@ -182,6 +187,7 @@ START_TEST(texts_with_and_without_a_model) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("cli/default", 30, beside_the_program_then_installed, a_program_that_is_nowhere, what_looks_like_a_model,
-                     run_takes_a_prompt_alone, without_a_default_it_is_said, texts_with_and_without_a_model);
+    return RUN_TESTS("cli/default", 30, beside_the_program_then_installed, a_program_that_is_nowhere,
+                     what_looks_like_a_model, run_takes_a_prompt_alone, without_a_default_it_is_said,
+                     texts_with_and_without_a_model);
 }

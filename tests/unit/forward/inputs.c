@@ -1,6 +1,6 @@
-/* What is told of the matrices' inputs (config.multiplied): every row of every matrix once a step, the same ones however the rows
- * are cut and shared among threads; and that telling changes no bit. That the inputs are the right ones is held against
- * transformers by tests/server/test_texts.py. */
+/* What is told of the matrices' inputs (config.multiplied): every row of every matrix once a step, the same ones
+ * however the rows are cut and shared among threads; and that telling changes no bit. That the inputs are the right
+ * ones is held against transformers by tests/server/test_texts.py. */
 #include "forward/forward.h"
 
 #include "random_model.h"
@@ -54,9 +54,17 @@ static float *run(const sl_model *m, int threads, int chunk, teller *t) {
     const float *logits = NULL;
     for (size_t i = 0; i < sizeof page / sizeof *page; i++) page[i] = (int32_t)i;
     ck_assert_msg(sl_workers_new(threads, 0, &w, &e) == SL_OK, "%s", e.message);
-    sl_forward_config c = {.model = m, .workers = w, .threads = threads, .max_rows = chunk, .max_logit_rows = 1, .max_sequences = 1,
-                           .ctx = LENGTH, .kv_type = SL_KV_F32, .kv_pages = (int)(sizeof page / sizeof *page),
-                           .multiplied = t ? hear : NULL, .multiplied_arg = t};
+    sl_forward_config c = {.model = m,
+                           .workers = w,
+                           .threads = threads,
+                           .max_rows = chunk,
+                           .max_logit_rows = 1,
+                           .max_sequences = 1,
+                           .ctx = LENGTH,
+                           .kv_type = SL_KV_F32,
+                           .kv_pages = (int)(sizeof page / sizeof *page),
+                           .multiplied = t ? hear : NULL,
+                           .multiplied_arg = t};
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
     sl_step_sequence sequence = {page};
     for (int at = 0; at < LENGTH; at += chunk) {
@@ -89,7 +97,8 @@ static void complete(const sl_model *m, const teller *t) {
         every_row(t, &y->router);
         int rows = 0;
         for (int e = 0; e < m->hp.experts; e++) {
-            const told *gate = find(t, &y->experts[e].gate), *up = find(t, &y->experts[e].up), *down = find(t, &y->experts[e].down);
+            const told *gate = find(t, &y->experts[e].gate), *up = find(t, &y->experts[e].up),
+                       *down = find(t, &y->experts[e].down);
             ck_assert(!gate == !up && !gate == !down);
             if (!gate) continue;
             ck_assert_int_eq(gate->rows, up->rows);

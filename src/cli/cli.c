@@ -12,14 +12,18 @@ static const struct command {
     unsigned bit;
     int (*run)(sl_settings *s);
     const char *arguments, *help;
+    const char *more; /* of the help of this command; NULL: nothing */
 } commands[] = {
-    {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests"},
-    {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal"},
-    {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows"},
-    {"inspect", SL_CMD_INSPECT, sl_inspect, "[MODEL] [options]", "say what a model is and what it will cost"},
-    {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model"},
-    {"perplexity", SL_CMD_PERPLEXITY, sl_perplexity, "[MODEL] FILE... [options]", "how well a model foretells texts"},
-    {"imatrix", SL_CMD_IMATRIX, sl_imatrix, "[MODEL] FILE... -o OUT", "count which columns matter, for convert --imatrix"},
+    {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests", NULL},
+    {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal", NULL},
+    {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows", NULL},
+    {"inspect", SL_CMD_INSPECT, sl_inspect, "[MODEL] [options]", "say what a model is and what it will cost", NULL},
+    {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model", NULL},
+    {"perplexity", SL_CMD_PERPLEXITY, sl_perplexity, "[MODEL] FILE... [options]", "how well a model foretells texts", NULL},
+    {"imatrix", SL_CMD_IMATRIX, sl_imatrix, "[MODEL] FILE... -o OUT", "count which columns matter, for convert --imatrix", NULL},
+    {"experts", SL_CMD_EXPERTS, sl_survey_command, "[MODEL] CORPUS... [options]", "run texts through a model and say what its experts do",
+     "CORPUS is text in UTF-8: a file, a domain named after it; a folder, one domain of all its files; NAME=PATH, either under another\n"
+     "name (the same NAME again adds to it); or - for standard input.\n"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 

@@ -14,5 +14,6 @@ int sl_inspect(sl_settings *s);
 int sl_convert_command(sl_settings *s);
 int sl_perplexity(sl_settings *s);
 int sl_imatrix(sl_settings *s);
+int sl_survey_command(sl_settings *s);
 
 #endif

@@ -48,6 +48,7 @@ typedef struct option {
 #define C SL_CMD_CONVERT
 #define P SL_CMD_PERPLEXITY
 #define M SL_CMD_IMATRIX
+#define E SL_CMD_EXPERTS
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
@@ -76,16 +77,16 @@ static const option options[] = {
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
-    {"threads", S | R | B | C | P | M, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
-    {"worker-nice", S | R | B | P | M, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
+    {"threads", S | R | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
+    {"worker-nice", S | R | B | P | M | E, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
     {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
-    {"ctx", P | M, INT, AT(engine.ctx), 4, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
+    {"ctx", P | M | E, INT, AT(engine.ctx), 4, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
-    {"kv-type", S | R | B | I | P | M, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
+    {"kv-type", S | R | B | I | P | M | E, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
     {"prefix-cache", S, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
-    {"tier", S | R | B | I | P | M, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
-    {"json", R | B | I | P, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
+    {"tier", S | R | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
+    {"json", R | B | I | P | E, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},
     {"temperature", R, REAL, AT(temperature), 0, 2, "0", "X", NULL, "0 takes the likeliest token"},
@@ -101,6 +102,12 @@ static const option options[] = {
     {"stride", P, INT, AT(stride), 0, 4194304, "0", "N", NULL, "windows begin every N tokens and every token is scored; 0: the second half of each window"},
     {"output", M, TEXT, AT(output), 0, 0, "", "FILE", NULL, "the importance matrix, GGUF; also -o FILE"},
     {"add", M, TEXT, AT(add), 0, 0, "", "FILE[,FILE...]", NULL, "add to what these files say, of the same model"},
+    {"tokens", E, LONG, AT(tokens), 0, INT_MOST, "50000", "N", NULL, "tokens of each domain at most; 0: all"},
+    {"context", E, INT, AT(engine.ctx), 4, 4194304, "", "N", NULL, "the same as --ctx"},
+    {"layer", E, TEXT, AT(layer), 0, 0, "", "N[,N-M]", NULL, "report these layers only"},
+    {"top", E, LONG, AT(top), 1, 100, "5", "N", NULL, "rows of each list"},
+    {"min-count", E, LONG, AT(min_count), 1, INT_MOST, "10", "N", NULL, "occurrences that a token, a pair or a path needs to be reported"},
+    {"html", E, TEXT, AT(html), 0, 0, "", "FILE", NULL, "write a page with all views"},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
@@ -111,6 +118,7 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef C
 #undef P
 #undef M
+#undef E
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {

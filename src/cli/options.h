@@ -23,9 +23,10 @@ enum {
     SL_CMD_BENCH = 4,
     SL_CMD_INSPECT = 8,
     SL_CMD_CONVERT = 16,
+    SL_CMD_EXPERTS = 32,
     SL_CMD_PERPLEXITY = 64,
     SL_CMD_IMATRIX = 128,
-    SL_CMD_TEXTS = SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
+    SL_CMD_TEXTS = SL_CMD_EXPERTS | SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
 };
 
 /* What the options fill: each folder's own configuration, and what only the wiring needs. */
@@ -64,6 +65,9 @@ typedef struct sl_settings {
     int stride; /* 0: windows beside each other, of which the second half is scored */
     /* imatrix */
     const char *output, *add;
+    /* experts */
+    int64_t tokens, min_count, top; /* tokens 0: all */
+    const char *layer, *html;
     sl_arena *arena; /* owns the strings */
 } sl_settings;
 

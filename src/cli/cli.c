@@ -21,7 +21,7 @@ static const struct command {
     {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model", NULL},
     {"perplexity", SL_CMD_PERPLEXITY, sl_perplexity, "[MODEL] FILE... [options]", "how well a model foretells texts", NULL},
     {"imatrix", SL_CMD_IMATRIX, sl_imatrix, "[MODEL] FILE... -o OUT", "count which columns matter, for convert --imatrix", NULL},
-    {"experts", SL_CMD_EXPERTS, sl_survey_command, "[MODEL] CORPUS... [options]", "run texts through a model and say what its experts do",
+    {"experts", SL_CMD_EXPERTS, sl_survey_command, "[MODEL] CORPUS...", "run texts through a model and say what its experts do",
      "CORPUS is text in UTF-8: a file, a domain named after it; a folder, one domain of all its files; NAME=PATH, either under another\n"
      "name (the same NAME again adds to it); or - for standard input.\n"},
 };
@@ -38,7 +38,7 @@ static void usage(FILE *to) {
 static int help(const struct command *c) {
     sl_buffer out = {0};
     sl_options_help(c->bit, &out);
-    printf("sluice %s %s: %s\n\n%s", c->name, c->arguments, c->help, sl_buffer_text(&out));
+    printf("sluice %s %s: %s\n\n%s%s%s", c->name, c->arguments, c->help, c->more ? c->more : "", c->more ? "\n" : "", sl_buffer_text(&out));
     sl_buffer_done(&out);
     return 0;
 }

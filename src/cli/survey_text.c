@@ -123,7 +123,7 @@ static void put_head(const page *p) {
     sl_words_line(m->name, p->out);
     sl_buffer_printf(p->out, "%s: %s, %d of %d layers route, each token to %d of %d experts%s\n", begin(p, PLAIN), m->family->name, p->w->layers,
                      m->hp.layers, p->w->used, p->w->experts, m->hp.shared_ff ? " (and to a shared one)" : "");
-    sl_buffer_printf(p->out, "%s tokens read (prefill), in sequences of %d; by chance an expert takes %s\n\n", grouped(p->w->rows, n),
+    sl_buffer_printf(p->out, "%s tokens read (prefill), in sequences of %d\nby chance an expert takes %s of anything\n\n", grouped(p->w->rows, n),
                      p->v->context, percent(sl_chance_row(p->w->experts, p->w->used), chance));
     field(p, "domain", NAME);
     sl_buffer_puts(p->out, "      tokens  next token predicted right\n");
@@ -292,7 +292,7 @@ static void put_domains(const page *p) {
     sl_buffer_printf(p->out, " layer  expert    takes  %s  times\n", p->w->domains > 1 ? "on average" : " by chance");
     for (int d = 0; d < p->w->domains && d < 16; d++)
         if (p->w->domain_rows[d]) put_domain_finds(p, d);
-    sl_buffer_printf(p->out, "%stakes: share of the domain's tokens that run through the expert; by chance %s%s\n", begin(p, DIM),
+    sl_buffer_printf(p->out, "%stakes: share of the domain's tokens that the expert gets; by chance %s%s\n", begin(p, DIM),
                      percent(sl_chance_row(p->w->experts, p->w->used), chance), begin(p, PLAIN));
 }
 
@@ -371,7 +371,7 @@ static void put_kinds(const page *p) {
                              i ? "" : grouped(sl_census_kind_rows(p->w->census, k), n), p->w->layer[f[i].layer].layer, f[i].expert,
                              percent(f[i].share.share, a), percent(f[i].usual, b), f[i].share.share / f[i].usual);
     }
-    remark(p, "takes: share of the kind's tokens that run through the expert; of all: of all tokens");
+    remark(p, "takes: share of the kind's tokens that the expert gets; of all: of all tokens");
 }
 
 /* --- pairs and paths --- */

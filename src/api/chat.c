@@ -36,8 +36,7 @@ static sl_status take_rendered(sl__ask *q, const sl__rendered *r, sl_error *e) {
     sl__prompt *p = &q->prompt[0];
     p->text = sl_strndup(r->text.text ? r->text.text : "", r->text.len);
     if (!own || !own->part || !p->text) return sl_fail(e, SL_NOMEM, "out of memory");
-    for (size_t i = 0; i < r->text.segments; i++)
-        own->part[i] = (sl_text_part){r->text.segment[i].len, r->text.segment[i].content ? SL_CONTENT : SL_MARKUP};
+    sl__rendered_parts(r, own->part);
     own->parts = r->text.segments;
     own->thinking = r->thinking;
     p->len = q->text_bytes = r->text.len;

@@ -7,18 +7,18 @@
 
 #define MOST_VARIABLES 64
 
-typedef struct variables {
+typedef struct given {
     sl_template_variable v[MOST_VARIABLES];
     size_t count;
-} variables;
+} given;
 
-static bool give(variables *vs, const char *name, const json_t *value, sl_template_origin origin) {
+static bool give(given *vs, const char *name, const json_t *value, sl_template_origin origin) {
     if (vs->count == MOST_VARIABLES) return false;
     vs->v[vs->count++] = (sl_template_variable){name, value, origin};
     return true;
 }
 
-static bool give_usual(variables *vs, const sl__chat *c, const json_t *messages, bool generate) {
+static bool give_usual(given *vs, const sl__chat *c, const json_t *messages, bool generate) {
     const char *name;
     json_t *value;
     bool room = give(vs, "messages", messages, SL_TEMPLATE_MESSAGES) && give(vs, "tools", NULL, SL_TEMPLATE_MARKUP) &&
@@ -53,7 +53,7 @@ static json_t *own_variables(const sl_tokenizer *t) {
 
 /* Renders a conversation of ours; takes the messages. */
 static bool attempt(const sl__chat *c, json_t *messages, bool generate, sl_template_text *ret, sl_error *e) {
-    variables vs = {.count = 0};
+    given vs = {.count = 0};
     sl_status st = messages && give_usual(&vs, c, messages, generate) ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory");
     if (!st) st = sl_template_render(c->template, &(sl_template_input){.variable = vs.v, .variables = vs.count}, ret, e);
     if (messages) json_decref(messages);
@@ -168,7 +168,7 @@ static bool reserved(const sl__chat *c, const char *name) {
     return json_object_get(c->variables, name) || (len > 6 && !strcmp(name + len - 6, "_token")) || !strcmp(name, "additional_special_tokens");
 }
 
-static sl_status give_kwargs(const sl__render *r, const sl_json *body, variables *vs, sl_error *e) {
+static sl_status give_kwargs(const sl__render *r, const sl_json *body, given *vs, sl_error *e) {
     sl_json kwargs, at;
     const char *name;
     json_t *value;
@@ -191,7 +191,7 @@ static sl_status give_kwargs(const sl__render *r, const sl_json *body, variables
     return SL_OK;
 }
 
-static sl_status give_effort(const sl__render *r, const sl_json *body, variables *vs, sl_error *e) {
+static sl_status give_effort(const sl__render *r, const sl_json *body, given *vs, sl_error *e) {
     static const char *const efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
     sl_json at;
     const char *effort;
@@ -243,10 +243,15 @@ static bool ends_thinking(const sl__chat *c, const sl_template_text *t, bool goe
     return open;
 }
 
+void sl__rendered_parts(const sl__rendered *r, sl_text_part *ret) {
+    for (size_t i = 0; i < r->text.segments; i++)
+        ret[i] = (sl_text_part){r->text.segment[i].len, r->text.segment[i].content ? SL_CONTENT : SL_MARKUP};
+}
+
 sl_status sl__chat_render(const sl__render *r, const sl_json *body, sl__rendered *ret, sl_error *e) {
     const sl__chat *c = r->chat;
     sl_json messages, at;
-    variables vs = {.count = 0};
+    given vs = {.count = 0};
     bool go_on = false, generate;
     if (!c->template && c->why[0])
         return sl_fail_param(e, SL_UNSUPPORTED, "messages",

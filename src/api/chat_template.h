@@ -44,4 +44,6 @@ typedef struct sl__render {
 } sl__render;
 sl_status sl__chat_render(const sl__render *r, const sl_json *body, sl__rendered *ret, sl_error *e);
 
+void sl__rendered_parts(const sl__rendered *r, sl_text_part *ret); /* [r->text.segments]: its text as the tokenizer takes it */
+
 #endif

@@ -66,8 +66,7 @@ static void tokenize_messages(text_job *t, const sl_json *body) {
     if (t->status) return;
     const sl_template_text *p = &prompt.text;
     sl_text_part *part = sl_realloc(NULL, p->segments + 1, sizeof *part);
-    for (size_t i = 0; part && i < p->segments; i++)
-        part[i] = (sl_text_part){p->segment[i].len, p->segment[i].content ? SL_CONTENT : SL_MARKUP};
+    if (part) sl__rendered_parts(&prompt, part);
     t->status = part ? sl_tokenizer_encode_parts(t->api->config.tokenizer, p->text, part, p->segments, add_special, p->len + 16,
                                                  t->in_text ? sl__text_pause : NULL, t->api, &t->ids, e)
                      : sl_fail(e, SL_NOMEM, "out of memory");
@@ -286,7 +285,7 @@ static bool takes_long(const text_job *t) {
            (t->task == TOKENIZE && memmem(t->body, t->body_len, "\"messages\"", 10));
 }
 
-static void post(sl_api *a, sl_http_exchange *x, task task) {
+static void post(sl_api *a, sl_http_exchange *x, task what) {
     text_job *t = sl_calloc(1, sizeof *t);
     if (!t) {
         sl__reply_error(a, x, 503, NULL, NULL, "out of memory");
@@ -295,7 +294,7 @@ static void post(sl_api *a, sl_http_exchange *x, task task) {
     t->job = (sl__job){.run = run, .back = back, .give_up = give_up};
     t->api = a;
     t->x = x;
-    t->task = task;
+    t->task = what;
     t->body = sl_http_take_body(x, &t->body_len);
     t->job.bytes = t->body_len;
     if (!t->body) {

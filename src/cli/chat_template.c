@@ -124,7 +124,7 @@ static bool put_gguf(json_t *to, const sl_vocab_source *v, const sl_tokenizer *t
 }
 
 /* NULL: no memory. Empty where the files name no tokens: then the tokenizer's are used. */
-static json_t *variables(const sl_loaded *l) {
+static json_t *tokens_of(const sl_loaded *l) {
     const sl_vocab_source *v = sl_model_vocab(l->model);
     json_t *made = json_object();
     if (made && (v->model ? put_gguf(made, v, l->tokenizer) : put_folder(made, v))) return made;
@@ -147,7 +147,7 @@ sl_status sl_chat_source_open(const sl_loaded *l, const char *file, sl_chat_sour
     }
     if (st) snprintf(ret->why, sizeof ret->why, "%s", why.message);
     if (!ret->template) return SL_OK;
-    ret->variables = variables(l);
+    ret->variables = tokens_of(l);
     if (!ret->variables) {
         sl_chat_source_done(ret);
         return sl_fail(e, SL_NOMEM, "out of memory for the chat template");

@@ -1,4 +1,5 @@
-/* The body of a completion request, twice: unknown fields ignored and refused. */
+/* The body of a completion request, and of a chat's, twice: unknown fields ignored and refused. */
+#include "api/chat.h"
 #include "api/completion.h"
 
 #include "base/alloc.h"
@@ -6,6 +7,25 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A chat's messages, up to the text that its template makes of them. */
+static void parse_chat(const uint8_t *data, size_t size, bool strict) {
+    static const char text[] = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ m.name }}{{ m.tool_calls }}{% endfor %}"
+                               "{% if add_generation_prompt %}<|assistant|><think>{% endif %}{{ enable_thinking }}{{ reasoning_effort }}";
+    static const sl__marks marks = {"<think>", "</think>"};
+    sl_api api = {.config = {.strict = strict, .model = {.vocab = 300}}, .name = {"model"}, .name_count = 1, .ctx = 256};
+    sl_template *t;
+    sl__ask q;
+    if (sl_template_parse(text, sizeof text - 1, &t, NULL) != SL_OK) abort();
+    api.chat = (sl__chat){.template = t, .variables = json_object(), .why = "", .marks = &marks, .open_token = -1, .close_token = -1, .end_of_turn = 7};
+    if (sl__ask_begin(&q, &api, &sl__chat_reader, sl_strndup((const char *)data, size), size) != SL_OK) abort();
+    sl__ask_read(&q);
+    if (q.status == SL_OK && (q.prompts != 1 || !q.prompt[0].text || q.prompt[0].len != q.text_bytes)) abort();
+    if (q.status != SL_OK && !q.error.message[0]) abort();
+    sl__ask_done(&q);
+    sl__chat_done(&api.chat);
+    sl_template_free(t);
+}
 
 static void parse(const uint8_t *data, size_t size, bool strict) {
     sl_api api = {.config = {.strict = strict, .model = {.vocab = 300}}, .name = {"model"}, .name_count = 1, .ctx = 256};
@@ -35,5 +55,7 @@ static void parse(const uint8_t *data, size_t size, bool strict) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     parse(data, size, false);
     parse(data, size, true);
+    parse_chat(data, size, false);
+    parse_chat(data, size, true);
     return 0;
 }

@@ -27,7 +27,7 @@ bool sl__runs_add(sl__runs *r, size_t bytes, sl_markup markup) {
     return true;
 }
 
-static bool holds(const sl__runs *r, const char *at) { return r->count && at >= r->text && at < r->text + r->len; }
+static bool holds(const sl__runs *r, const char *at) { return r->text && r->count && at >= r->text && at < r->text + r->len; }
 
 size_t sl__run_at(const sl__encoder *en, const char *at, sl_markup *ret) {
     const sl__runs *r = holds(&en->normal_parts, at) ? &en->normal_parts : &en->parts;
@@ -54,6 +54,7 @@ static bool has_special(const sl__trie *t) {
 sl_status sl__normalize_parts(sl__encoder *en, const char *text, size_t len, const char **ret, size_t *ret_len) {
     const sl_tokenizer *t = en->t;
     sl__runs *to = &en->normal_parts;
+    to->text = NULL; /* until it is made */
     to->count = to->len = 0;
     if (!en->parts.count || !t->normalizers || !has_special(&t->after))
         return sl__normalize(t->normalizer, t->normalizers, text, len, en->normal, ret, ret_len, en->e);

@@ -1,294 +1,275 @@
 #!/usr/bin/env python3
-"""Turns a dense GGUF model of the llama architecture into a true mixture of experts that gives the same answers.
+"""Joins a dense GGUF model of the llama architecture with routers that were trained for it: a mixture of experts.
 
-    make_moe.py DENSE.gguf MOE.gguf [--experts 8] [--name NAME]
+    make_moe.py DENSE.gguf ROUTER.gguf MOE.gguf [--used N] [--name NAME]
 
-Each feed-forward layer is cut into experts along its hidden units: with F units and E experts, expert e has the units
-e*F/E … (e+1)*F/E - 1, that is, rows of gate and up and columns of down. A feed-forward layer is a sum over its units, so
-the sum over the experts is the dense layer. All experts are chosen for every token, and the router's weights are zero, so
-each counts 1/E; the values of down are E times the dense ones to make up for it.
+A feed-forward layer is a sum over its hidden units, y = Σ down[:, u] · silu(gate[u] · x) · (up[u] · x), and a sum can be cut.
+ROUTER.gguf (models/README.md) says how, for each layer N:
 
-No value is rounded: rows of gate and up stay in order, and their bytes are the dense model's; the blocks of down move as
-they are, and their scales are multiplied by E, a power of two, which is exact (a scale that would overflow is refused).
-The file's memory need is one tensor; Python's standard library is all that this uses.
+    blk.N.ffn_units               I16 [units]             the dense layer's units in their new order: those that always run, then
+                                                          expert after expert
+    blk.N.ffn_gate_inp.weight     Q8_0 [experts][width]   the router
+    blk.N.attn_norm.weight, blk.N.ffn_norm.weight         F16 [width], in place of the dense ones
+    blk.N.ffn_down.weight.lora_a  Q8_0 [4][units]         what is added to down, columns in the new order: lora_b times lora_a
+    blk.N.ffn_down.weight.lora_b  F16 [width][4]
+    blk.N.ffn_factor              F16 [units]             and what each column of that sum is multiplied by
+
+The mixture has the form of Qwen2-MoE: a shared expert that always runs, and of the others the N with the largest router logits;
+their weights, a softmax over the chosen, sum to 1. Down is multiplied by N to make up for it, and by 2 in the shared expert,
+whose gate is a sigmoid of zero. Nothing else of that family is used: rows of q and k are reordered for its way of rotating.
+Rows of gate and up move whole, so their bytes are the dense model's; columns of down that were in a block together go to
+different experts, so down is quantised again, in Q8_0, as the reference does it.
+Python's standard library is all that this uses; numbers are added and multiplied one by one in 64 bits and rounded once, to
+the 32 bits that are quantised, so the file is the same everywhere.
 """
 import argparse
 import array
+import itertools
 import mmap
+import operator
 import os
 import struct
 import sys
 
-# Metadata value types: bytes of a fixed-size value.
-SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-U32, STRING, ARRAY = 4, 8, 9
-F32, F16, BF16 = 0, 1, 30
-# Tensor types: name, values a block, bytes a block, and where in a block its 16-bit floats are that scale all its values.
-TYPES = {
-    F32: ("F32", 1, 4, None), F16: ("F16", 1, 2, (0,)), BF16: ("BF16", 1, 2, (0,)),
-    2: ("Q4_0", 32, 18, (0,)), 3: ("Q4_1", 32, 20, (0, 2)), 6: ("Q5_0", 32, 22, (0,)), 7: ("Q5_1", 32, 24, (0, 2)),
-    8: ("Q8_0", 32, 34, (0,)), 12: ("Q4_K", 256, 144, (0, 2)), 13: ("Q5_K", 256, 176, (0, 2)), 14: ("Q6_K", 256, 210, (208,)),
-}
+import gguf_file as gguf
+from gguf_file import Refused
+
+UNITS = 32  # of a block of Q8_0, so an expert's units are a multiple
+RANK = 4  # of what is added to down
+LOW, HIGH = bytes(c & 15 for c in range(256)), bytes(c >> 4 for c in range(256))
 
 
-class Refused(Exception):
-    pass
-
-
-class Reader:
-    """Steps through the header of a mapped file, never past its end."""
-
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, n):
-        if n > len(self.data) - self.at:
-            raise Refused("the file ends inside its header")
-        self.at += n
-        return self.data[self.at - n : self.at]
-
-    def number(self, fmt):
-        return struct.unpack("<" + fmt, self.take(struct.calcsize("<" + fmt)))[0]
-
-    def string(self):
-        return self.take(self.number("Q"))
-
-    def skip_value(self, kind):
-        if kind == STRING:
-            self.string()
-        elif kind == ARRAY:
-            inner, count = self.number("I"), self.number("Q")
-            if inner in SIZES:
-                self.take(SIZES[inner] * count)
-            elif inner == STRING:
-                for _ in range(count):
-                    self.string()
-            else:
-                raise Refused("a metadata array of type %d" % inner)
-        elif kind in SIZES:
-            self.take(SIZES[kind])
-        else:
-            raise Refused("metadata of type %d" % kind)
-
-
-def read(data):
-    """({key: (type, value bytes)} in file order, [(name, dims, type, first byte, bytes)], alignment)"""
-    r = Reader(data)
-    if r.take(4) != b"GGUF":
-        raise Refused("not a GGUF file")
-    if r.number("I") not in (2, 3):
-        raise Refused("not GGUF version 2 or 3, little-endian")
-    tensor_count, key_count = r.number("Q"), r.number("Q")
-    keys = {}
-    for _ in range(key_count):
-        key, kind = r.string().decode(), r.number("I")
-        start = r.at
-        r.skip_value(kind)
-        keys[key] = (kind, data[start : r.at])
-    infos = []
-    for _ in range(tensor_count):
-        name, n = r.string().decode(), r.number("I")
-        if n > 4:
-            raise Refused("%s has %d dimensions" % (name, n))
-        dims = [r.number("Q") for _ in range(n)]
-        infos.append((name, dims, r.number("I"), r.number("Q")))
-    align = number(keys, "general.alignment", 32)
-    if align == 0 or align & (align - 1) or align > 1 << 20:
-        raise Refused("general.alignment is %d" % align)
-    base = padded(r.at, align)
-    tensors = []
-    for name, dims, kind, offset in infos:
-        if kind not in TYPES:
-            raise Refused("%s has a type (number %d) that this script does not know" % (name, kind))
-        size = byte_size(name, dims, kind)
-        if base + offset + size > len(data):
-            raise Refused("%s lies beyond the end of the file" % name)
-        tensors.append((name, dims, kind, base + offset, size))
-    return keys, tensors, align
-
-
-def byte_size(name, dims, kind):
-    _, values, size, _ = TYPES[kind]
-    if not dims or dims[0] % values:
-        raise Refused("%s: rows are not whole blocks of %d" % (name, values))
-    for d in dims[1:]:
-        size *= d
-    return dims[0] // values * size
-
-
-def padded(n, align):
-    return -(-n // align) * align
-
-
-def number(keys, key, default=None):
-    if key not in keys:
-        if default is None:
-            raise Refused("has no " + key)
-        return default
-    kind, raw = keys[key]
-    if kind not in (U32, 10):
-        raise Refused("%s is not an unsigned integer" % key)
-    return int.from_bytes(raw, "little")
-
-
-def text(keys, key, default):
-    kind, raw = keys.get(key, (STRING, struct.pack("<Q", len(default)) + default.encode()))
-    if kind != STRING:
-        raise Refused("%s is not a string" % key)
-    return raw[8:].decode()
-
-
-def string_value(s):
-    return STRING, struct.pack("<Q", len(s.encode())) + s.encode()
-
-
-def scaled_halves(factor, brain):
-    """For each 16-bit float its product with factor, or -1 where that is not exact."""
-    out = []
-    for code in range(65536):
-        if brain:
-            value = struct.unpack("<f", struct.pack("<I", code << 16))[0]
-        else:
-            value = struct.unpack("<e", struct.pack("<H", code))[0]
-        try:
-            if brain:
-                bits = struct.unpack("<I", struct.pack("<f", value * factor))[0]
-                result = -1 if bits & 0xFFFF else bits >> 16
-            else:
-                result = struct.unpack("<H", struct.pack("<e", value * factor))[0]
-        except OverflowError:
-            result = -1
-        exponent = 0x7F80 if brain else 0x7C00
-        if result >= 0 and result & exponent == exponent:
-            result = -1  # infinite, or not a number
-        out.append(result)
+def values_q4_1(raw):
+    out = array.array("f")
+    for scale, least, codes in struct.iter_unpack("<ee16s", raw):
+        value = [scale * q + least for q in range(16)].__getitem__
+        out.extend(map(value, codes.translate(LOW)))
+        out.extend(map(value, codes.translate(HIGH)))
     return out
 
 
-def scale(name, raw, kind, factor, tables):
-    """The same blocks with every value times factor. tables: kept between calls."""
-    _, _, size, where = TYPES[kind]
-    if kind == F32:
-        a = array.array("f", raw)
-        out = array.array("f", (x * factor for x in a))
-        if any(x * 0 != 0 for x in out):
-            raise Refused("%s: a value times %d is not finite" % (name, factor))
-        return out.tobytes()
-    brain = kind == BF16
-    if brain not in tables:
-        tables[brain] = scaled_halves(factor, brain)
-    a = array.array("H", raw)
-    for at in where:
-        try:
-            a[at // 2 :: size // 2] = array.array("H", map(tables[brain].__getitem__, a[at // 2 :: size // 2]))
-        except OverflowError:  # -1 is no unsigned number
-            raise Refused("%s: a scale times %d does not fit its 16 bits" % (name, factor)) from None
-    return a.tobytes()
+def values_q8_0(raw):
+    out = array.array("f")
+    for block in struct.iter_unpack("<e32b", raw):
+        out.extend([block[0] * q for q in block[1:]])
+    return out
 
 
-def column_slices(raw, dims, kind, experts):
-    """The matrix [rows][columns] cut into experts along its columns: expert after expert, each [rows][columns / experts]."""
-    _, values, size, _ = TYPES[kind]
-    row = dims[0] // values * size
-    piece = row // experts
-    return b"".join(raw[r * row + e * piece : r * row + (e + 1) * piece] for e in range(experts) for r in range(dims[1]))
+VALUES = {gguf.Q4_1: values_q4_1, gguf.Q8_0: values_q8_0,
+          gguf.F16: lambda raw: array.array("f", (x for x, in struct.iter_unpack("<e", raw)))}
 
 
-def plan(keys, tensors, experts):
+def row_q8_0(values):
+    """A row of whole blocks, quantised with the reference's steps, each in 32-bit floats."""
+    blocks = [values[at : at + UNITS] for at in range(0, len(values), UNITS)]
+    scales = array.array("f", [max(max(block), -min(block)) / 127 for block in blocks])
+    if not max(scales) <= 65504:
+        raise Refused("the values of a row of down are too large for Q8_0")
+    inverses = array.array("f", [1 / s if s else 0.0 for s in scales])
+    each = itertools.chain.from_iterable(map(itertools.repeat, inverses, itertools.repeat(UNITS)))
+    steps = array.array("f", map(operator.mul, values, each))
+    # A float of 2^23 and more has no fraction, so adding 1.5 * 2^23 rounds, and leaves the integer in the lowest byte. Halves
+    # go to the even one there, but away from zero in the reference: what is a half is made a little larger before.
+    whole = array.array("f", [x * (1 + 2.0 ** -26) + 12582912.0 for x in steps]).tobytes()[::4]
+    return b"".join(struct.pack("<e32s", s, whole[i * UNITS : (i + 1) * UNITS]) for i, s in enumerate(scales))
+
+
+def joined_down(raw, kind, routers, layer, used):
+    """The rows of down [width][units] in Q8_0, units in the new order."""
+    row = len(raw) // routers.width
+    pick = operator.itemgetter(*routers.order(layer))
+    a0, a1, a2, a3 = routers.shift_in(layer)
+    shift_out = routers.shift_out(layer)
+    factors = [(2 if u < routers.shared else used) * f for u, f in enumerate(routers.factors(layer))]
+    for r in range(routers.width):
+        b0, b1, b2, b3 = shift_out[r * RANK : (r + 1) * RANK]
+        values = pick(VALUES[kind](raw[r * row : (r + 1) * row]))
+        yield row_q8_0(array.array("f", [
+            ((((x + w0 * b0) + w1 * b1) + w2 * b2) + w3 * b3) * f for x, w0, w1, w2, w3, f in zip(values, a0, a1, a2, a3, factors)]))
+
+
+class Routers:
+    """ROUTER.gguf, checked against the dense model's sizes."""
+
+    def __init__(self, data, layers, width, ff):
+        keys, tensors, _ = gguf.read(data)
+        self.data, self.width, self.ff = data, width, ff
+        if gguf.text(keys, "general.type", "") != "router":
+            raise Refused("general.type is not \"router\"")
+        self.experts, self.used, self.shared = (
+            gguf.number(keys, "llama.expert_" + k) for k in ("count", "used_count", "shared_feed_forward_length"))
+        whole = 0 < self.shared < ff and self.shared % UNITS == 0
+        if not 1 <= self.used <= self.experts <= 512 or not whole or (ff - self.shared) % (self.experts * UNITS):
+            raise Refused("%d hidden units cannot be cut into a shared expert of %d and %d others of whole blocks, %d of them used" % (
+                ff, self.shared, self.experts, self.used))
+        self.piece = (ff - self.shared) // self.experts
+        self.tensors = {name: (dims, kind, start, size) for name, dims, kind, start, size in tensors}
+        for layer in range(layers):
+            if sorted(self.order(layer)) != list(range(ff)):
+                raise Refused("blk.%d.ffn_units does not name each of %d units once" % (layer, ff))
+
+    def get(self, name, dims, kind):
+        have = self.tensors.get(name)
+        if have is None or have[:2] != (dims, kind):
+            raise Refused("has no tensor %s of shape %s and type %s" % (name, dims, gguf.TYPES[kind][0]))
+        return self.data[have[2] : have[2] + have[3]]
+
+    def order(self, layer):
+        return array.array("h", self.get("blk.%d.ffn_units" % layer, [self.ff], gguf.I16)).tolist()
+
+    def factors(self, layer):
+        return VALUES[gguf.F16](self.get("blk.%d.ffn_factor" % layer, [self.ff], gguf.F16))
+
+    def shift_in(self, layer):
+        flat = VALUES[gguf.Q8_0](self.get("blk.%d.ffn_down.weight.lora_a" % layer, [self.ff, RANK], gguf.Q8_0)).tolist()
+        return [flat[i * self.ff : (i + 1) * self.ff] for i in range(RANK)]
+
+    def shift_out(self, layer):
+        return VALUES[gguf.F16](self.get("blk.%d.ffn_down.weight.lora_b" % layer, [RANK, self.width], gguf.F16)).tolist()
+
+    def router(self, layer):
+        return VALUES[gguf.Q8_0](self.get("blk.%d.ffn_gate_inp.weight" % layer, [self.width, self.experts], gguf.Q8_0)).tobytes()
+
+    def norm(self, name):
+        return VALUES[gguf.F16](self.get(name, [self.width], gguf.F16)).tobytes()
+
+
+class Down:
+    """The shared expert's down [width][shared] and the others' [experts][width][piece], made together when the first is asked for."""
+
+    def __init__(self, make, routers):
+        self.make, self.routers, self.others = make, routers, None
+
+    def shared(self):
+        cut = self.routers.shared // UNITS * gguf.TYPES[gguf.Q8_0][2]
+        piece = self.routers.piece // UNITS * gguf.TYPES[gguf.Q8_0][2]
+        rows = list(self.make())
+        self.others = b"".join(r[cut + e * piece : cut + (e + 1) * piece] for e in range(self.routers.experts) for r in rows)
+        return b"".join(r[:cut] for r in rows)
+
+    def experts(self):
+        others, self.others = self.others, None
+        return others
+
+
+def halves(raw, rows, heads):
+    """Rows of q or k: pairs (2j, 2j + 1) of a head become (j, j + half)."""
+    size, head = len(raw) // rows, rows // heads
+    order = [h * head + i for h in range(heads) for part in (0, 1) for i in range(part, head, 2)]
+    return b"".join(raw[r * size : (r + 1) * size] for r in order)
+
+
+def plan(keys, tensors, data, routers, layers, used):
     """[(name, dims, type, function that gives the bytes)] of the new file."""
-    layers, width = number(keys, "llama.block_count"), number(keys, "llama.embedding_length")
-    ff = number(keys, "llama.feed_forward_length")
-    if ff % experts:
-        raise Refused("%d hidden units cannot be cut into %d experts" % (ff, experts))
-    shapes = {"ffn_gate": [width, ff], "ffn_up": [width, ff], "ffn_down": [ff, width]}
-    out, seen, tables = [], set(), {}
+    width, ff, shared, piece, experts = routers.width, routers.ff, routers.shared, routers.piece, routers.experts
+    heads = {"attn_q": gguf.number(keys, "llama.attention.head_count"), "attn_k": gguf.number(keys, "llama.attention.head_count_kv")}
+    shapes = {"ffn_gate": [width, ff], "ffn_up": [width, ff], "ffn_down": [ff, width], "ffn_norm": [width], "attn_norm": [width]}
+    out, seen = [], set()
+
+    def add(layer, part, dims, kind, make):
+        out.append(("blk.%d.%s.weight" % (layer, part), dims, kind, make))
     for name, dims, kind, start, size in tensors:
-        part = name.split(".")[2] if name.startswith("blk.") and name.count(".") == 3 else ""
-        if part not in shapes:
-            if part.startswith("ffn_") and part != "ffn_norm":
-                raise Refused("%s: not a plain dense feed-forward layer" % name)
-            out.append((name, dims, kind, lambda data, s=start, n=size: data[s : s + n]))
+        layer, part = (name.split(".")[1:3] if name.startswith("blk.") and name.count(".") == 3 else ("", ""))
+        get = lambda s=start, n=size: data[s : s + n]  # noqa: E731
+        if part in heads:
+            if len(dims) != 2 or heads[part] < 1 or dims[1] % (2 * heads[part]):
+                raise Refused("%s has the shape %s, which is not that of %d heads" % (name, dims, heads[part]))
+            out.append((name, dims, kind, lambda get=get, rows=dims[1], n=heads[part]: halves(get(), rows, n)))
             continue
-        if dims != shapes[part] or not name.endswith(".weight"):
+        if part not in shapes:
+            if part.startswith("ffn_"):
+                raise Refused("%s: not a plain dense feed-forward layer" % name)
+            out.append((name, dims, kind, get))
+            continue
+        if dims != shapes[part] or not name.endswith(".weight") or not layer.isdigit() or int(layer) >= layers:
             raise Refused("%s has the shape %s, not %s" % (name, dims, shapes[part]))
         seen.add(name)
-        new = name.replace(part, part + "_exps")
-        if part == "ffn_down":
-            if ff // experts % TYPES[kind][1]:
-                raise Refused("%s: an expert's %d columns are not whole blocks of %s" % (name, ff // experts, TYPES[kind][0]))
-
-            def cut(data, name=name, dims=dims, kind=kind, s=start, n=size):
-                return scale(name, column_slices(data[s : s + n], dims, kind, experts), kind, experts, tables)
-            out.append((new, [ff // experts, width, experts], kind, cut))
+        i = int(layer)
+        if part.endswith("norm"):
+            out.append((name, dims, gguf.F32, lambda name=name: routers.norm(name)))
+        elif part == "ffn_down":
+            if kind not in (gguf.Q4_1, gguf.Q8_0):
+                raise Refused("%s has the type %s, not Q4_1 or Q8_0" % (name, gguf.TYPES[kind][0]))
+            down = Down(lambda i=i, get=get, kind=kind: joined_down(get(), kind, routers, i, used), routers)
+            add(i, "ffn_down_shexp", [shared, width], gguf.Q8_0, down.shared)
+            add(i, "ffn_down_exps", [piece, width, experts], gguf.Q8_0, down.experts)
         else:
-            out.append((new, [width, ff // experts, experts], kind, lambda data, s=start, n=size: data[s : s + n]))
+            def moved(first, end, i=i, get=get, row=size // ff):
+                raw = get()
+                return b"".join(raw[u * row : (u + 1) * row] for u in routers.order(i)[first:end])
+            add(i, part + "_shexp", [width, shared], kind, lambda moved=moved: moved(0, shared))
+            add(i, part + "_exps", [width, piece, experts], kind, lambda moved=moved: moved(shared, ff))
         if part == "ffn_gate":
-            router = name.replace(part, "ffn_gate_inp")
-            out.append((router, [width, experts], F32, lambda data: bytes(4 * width * experts)))
+            add(i, "ffn_gate_inp", [width, experts], gguf.F32, lambda i=i: routers.router(i))
+            add(i, "ffn_gate_inp_shexp", [width], gguf.F32, lambda: bytes(4 * width))
     missing = [n for n in ("blk.%d.%s.weight" % (i, p) for i in range(layers) for p in shapes) if n not in seen]
     if missing:
         raise Refused("has no tensor " + missing[0])
     return out
 
 
-def new_keys(keys, experts, name):
-    title = text(keys, "general.name", "a dense model")
+def new_keys(keys, routers, used, name):
+    """The dense model's keys under the new architecture's name, and the mixture's own."""
+    title = gguf.text(keys, "general.name", "a dense model")
+
+    def u32(n):
+        return gguf.U32, struct.pack("<I", n)
+    moved = {k.replace("llama.", "qwen2moe.", 1) if k.startswith("llama.") else k: v for k, v in keys.items()}
     change = {
-        "general.name": string_value(name or "%s, %d experts" % (title, experts)),
-        "general.description": string_value(
-            "Made from the dense model \"%s\" by cutting each feed-forward layer into %d experts along its hidden units; all of "
-            "them are always chosen, with equal weights, so that it answers as the dense model does." % (title, experts)),
-        "llama.feed_forward_length": (U32, struct.pack("<I", number(keys, "llama.feed_forward_length") // experts)),
-        "llama.expert_count": (U32, struct.pack("<I", experts)),
-        "llama.expert_used_count": (U32, struct.pack("<I", experts)),
+        "general.architecture": gguf.string_value("qwen2moe"),
+        "general.name": gguf.string_value(name or "%s, %d of %d experts" % (title, used, routers.experts)),
+        "general.description": gguf.string_value(
+            "Made from the dense model \"%s\": of each feed-forward layer %d hidden units always run; the others are %d experts of "
+            "units that fire together, and a trained router chooses %d of them." % (title, routers.shared, routers.experts, used)),
+        "qwen2moe.expert_count": u32(routers.experts),
+        "qwen2moe.expert_used_count": u32(used),
+        "qwen2moe.expert_feed_forward_length": u32(routers.piece),
+        "qwen2moe.expert_shared_feed_forward_length": u32(routers.shared),
+        "qwen2moe.expert_weights_norm": (gguf.BOOL, b"\1"),
     }
-    return {**keys, **change}
+    return {**moved, **change}
 
 
-def write(f, keys, tensors, align, data):
-    def s(x):
-        return struct.pack("<Q", len(x.encode())) + x.encode()
-    head = [b"GGUF", struct.pack("<IQQ", 3, len(tensors), len(keys))]
-    head += [s(key) + struct.pack("<I", kind) + raw for key, (kind, raw) in keys.items()]
-    offset = 0
-    for name, dims, kind, _ in tensors:
-        head.append(s(name) + struct.pack("<I%dQIQ" % len(dims), len(dims), *dims, kind, offset))
-        offset += padded(byte_size(name, dims, kind), align)
-    head = b"".join(head)
-    f.write(head + bytes(padded(len(head), align) - len(head)))
-    for name, dims, kind, make in tensors:
-        raw = make(data)
-        assert len(raw) == byte_size(name, dims, kind), name
-        f.write(raw)
-        f.write(bytes(padded(len(raw), align) - len(raw)))
+def mapped(f):
+    return mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def make(dense, router, out, used, name):
+    """Writes the mixture of two mapped files to `out`."""
+    keys, tensors, align = gguf.read(dense)
+    if gguf.text(keys, "general.architecture", "") != "llama":
+        raise Refused("architecture is not llama")
+    if gguf.number(keys, "llama.expert_count", 0):
+        raise Refused("has experts already")
+    if "split.count" in keys and int.from_bytes(keys["split.count"][1], "little") > 1:
+        raise Refused("is one part of several")
+    layers = gguf.number(keys, "llama.block_count")
+    routers = Routers(router, layers, *(gguf.number(keys, "llama." + k) for k in ("embedding_length", "feed_forward_length")))
+    used = used or routers.used
+    if used > routers.experts:
+        raise Refused("%d of %d experts cannot be used" % (used, routers.experts))
+    gguf.write(out, new_keys(keys, routers, used, name), plan(keys, tensors, dense, routers, layers, used), align)
 
 
 def main():
-    p = argparse.ArgumentParser(description="Cut a dense llama GGUF into a mixture of experts that answers alike.")
-    p.add_argument("source")
+    p = argparse.ArgumentParser(description="Join a dense llama GGUF with trained routers: a mixture of experts.")
+    p.add_argument("dense")
+    p.add_argument("router")
     p.add_argument("target")
-    p.add_argument("--experts", type=int, default=8, help="how many, a power of two (default 8)")
+    p.add_argument("--used", type=int, help="how many experts a token gets (default: what the routers' file says)")
     p.add_argument("--name", help="general.name of the new file")
     a = p.parse_args()
-    if a.experts < 2 or a.experts & (a.experts - 1) or a.experts > 256:
-        p.error("--experts must be a power of two from 2 to 256")
+    if a.used is not None and a.used < 1:
+        p.error("--used must be at least 1")
     if sys.byteorder != "little":
         p.error("this machine is big-endian")
     part = "%s.%d.part" % (a.target, os.getpid())
     try:
-        with open(a.source, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            keys, tensors, align = read(data)
-            if text(keys, "general.architecture", "") != "llama":
-                raise Refused("architecture is not llama")
-            if number(keys, "llama.expert_count", 0):
-                raise Refused("has experts already")
-            if "split.count" in keys and int.from_bytes(keys["split.count"][1], "little") > 1:
-                raise Refused("is one part of several")
-            with open(part, "wb") as out:
-                write(out, new_keys(keys, a.experts, a.name), plan(keys, tensors, a.experts), align, data)
+        with open(a.dense, "rb") as f, open(a.router, "rb") as g, mapped(f) as dense, mapped(g) as router, open(part, "wb") as out:
+            make(dense, router, out, a.used, a.name)
         os.replace(part, a.target)
-    except (Refused, OSError, UnicodeDecodeError, ValueError) as e:
-        print("make_moe.py: %s: %s" % (a.source, e), file=sys.stderr)
+    except (Refused, OSError, OverflowError, UnicodeDecodeError, ValueError, struct.error) as e:
+        print("make_moe.py: %s, %s: %s" % (a.dense, a.router, e), file=sys.stderr)
         return 1
     finally:
         if os.path.exists(part):

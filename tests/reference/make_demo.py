@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What transformers computes with the demonstration model's weights, dequantised: expected/smollm2-135m-instruct.json.
+"""What transformers computes with the talking model's weights, dense and dequantised: expected/smollm2-135m-instruct.json.
 
     make_demo.py models/cache/smollm2-135m-instruct.gguf
 
@@ -9,7 +9,7 @@
                  rounded_greedy, rounded_margins, rounded_text, rounded_top   the same with activations rounded, see README.md
                }, …]
 
-The mixture of experts that is made from this model answers the same up to the order of float additions.
+make_talking.py does the mixture of experts that is made from this model.
 """
 import json
 import sys
@@ -104,4 +104,5 @@ def main():
     path.write_text(json.dumps({"made_with": versions, "prompts": prompts}, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

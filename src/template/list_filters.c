@@ -100,10 +100,16 @@ static bool collect_keys(sl__render *r, sl__items *items, const sl__getter *g, s
     return true;
 }
 
-/* Keys that are lists, for an attribute like "a,b". */
-static bool collect_key_lists(sl__render *r, sl__items *items, const sl__string *attribute, bool lower, sl__items **ret) {
+/* Keys as sort has them: a list of an item's attributes "a,b", or of the item alone. That they are lists shows where two
+ * attributes are equal but have no order, as two that are undefined. */
+static bool collect_key_lists(sl__render *r, sl__items *items, value *attribute, bool lower, sl__items **ret) {
     sl__value comma, names;
-    if (!sl__text(r, ",", 1, false, &comma) || !sl__split(r, attribute, comma.s, -1, false, &names)) return false;
+    sl__items *one = sl__items_new(r, 1);
+    if (attribute->kind == SL__STRING) {
+        if (!sl__text(r, ",", 1, false, &comma) || !sl__split(r, attribute->s, comma.s, -1, false, &names)) return false;
+    } else if (!one || !sl__push(r, one, attribute) || !sl__list_of(r, SL__LIST, one, &names)) {
+        return false;
+    }
     if (!(*ret = sl__items_new(r, items->used))) return false;
     for (size_t i = 0; i < items->used; i++) {
         sl__items *parts = sl__items_new(r, names.list->count);
@@ -122,15 +128,8 @@ static bool collect_key_lists(sl__render *r, sl__items *items, const sl__string 
 
 static bool sort(sl__render *r, value *self, args *a, sl__value *ret) {
     sl__items *all, *keys;
-    sl__getter g;
-    bool lower = !yes(&a->at[1]);
-    if (!sl__collect(r, self, &all)) return false;
-    if (a->at[2].kind == SL__STRING && memchr(sl__bytes(a->at[2].s), ',', a->at[2].s->len)) {
-        if (!collect_key_lists(r, all, a->at[2].s, lower, &keys)) return false;
-    } else if (!sl__getter_make(r, &a->at[2], NULL, lower, &g) || !collect_keys(r, all, &g, &keys)) {
-        return false;
-    }
-    return sl__sort(r, all, keys, yes(&a->at[0])) && sl__list_of(r, SL__LIST, all, ret);
+    return sl__collect(r, self, &all) && collect_key_lists(r, all, &a->at[2], !yes(&a->at[1]), &keys) &&
+           sl__sort(r, all, keys, yes(&a->at[0])) && sl__list_of(r, SL__LIST, all, ret);
 }
 
 static bool unique_into(sl__render *r, value *self, args *a, sl__items *out) {

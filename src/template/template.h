@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/notes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,5 +88,10 @@ typedef struct sl_template_text {
  * says; SL_UNSUPPORTED: it needs something that is not done here; SL_TOO_MUCH: a limit; SL_NOMEM, SL_CANCELLED. */
 sl_status sl_template_render(const sl_template *t, const sl_template_input *in, sl_template_text *ret, sl_error *e);
 void sl_template_text_done(sl_template_text *text); /* frees; zero-initialised is fine, and so is it afterwards */
+
+/* Renders a few conversations (one message, a system message, several turns, text in parts, tools and their results) with the
+ * variables of `with` beside them, and notes what fails: with line and construct where it is not done here, and what the
+ * template says where it refuses what every chat may need. SL_NOMEM, SL_CANCELLED. */
+sl_status sl_template_try(const sl_template *t, const sl_template_input *with, sl_notes *notes, sl_error *e);
 
 #endif

@@ -27,9 +27,16 @@ TEST(iterable, v->kind == SL__UNDEFINED || v->kind == SL__STRING || v->kind == S
                    v->kind == SL__RANGE || v->kind == SL__VIEW || v->kind == SL__ITERATOR || v->kind == SL__LOOP)
 TEST(callable, v->kind == SL__UNDEFINED || v->kind == SL__MACRO || v->kind == SL__LOOP || v->kind == SL__METHOD ||
                    v->kind == SL__GLOBAL || v->kind == SL__JOINER)
-TEST(filter, v->kind == SL__STRING && sl__find_filter(sl__bytes(v->s), v->s->len))
-TEST(test, v->kind == SL__STRING && sl__find_test(sl__bytes(v->s), v->s->len))
 TEST(sameas, sl__identical(v, &a->at[0]))
+
+/* Is it the name of a row? What cannot be a key of a dict is an error. */
+static bool names_row(sl__render *r, value *v, const sl__row *find(const char *, size_t), sl__value *ret) {
+    uint64_t ignored;
+    *ret = sl__bool(v->kind == SL__STRING && find(sl__bytes(v->s), v->s->len));
+    return sl__hash(r, v, &ignored);
+}
+static bool filter(sl__render *r, value *v, args *a, sl__value *ret) { return (void)a, names_row(r, v, sl__find_filter, ret); }
+static bool test(sl__render *r, value *v, args *a, sl__value *ret) { return (void)a, names_row(r, v, sl__find_test, ret); }
 
 static bool has_remainder(sl__render *r, value *v, value *by, int64_t wanted, sl__value *ret) {
     sl__value rest, want = sl__int(wanted);

@@ -3,4 +3,7 @@
 TEMPLATES = [
     "{% filter length %}x{% endfilter %}",
     "{% macro m() %}{{ caller() }}{% endmacro %}{% call m() %}{% filter length %}x{% endfilter %}{% endcall %}",
+    "{{ [1, 2] | sort(attribute='name') }}",
+    "{{ people | sort(attribute='name') | map(attribute='name') | join }}{{ [[2, 'b'], [1, 'a']] | sort }}{{ ['b', 'A'] | sort(false, true) }}",
+    "{{ [1] is filter }}", "{{ d is not test }}",
 ]

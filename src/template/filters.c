@@ -93,8 +93,8 @@ static bool round_to(sl__render *r, value *self, int64_t precision, bool up, sl_
     if (!sl__operate(r, SL__N_POW, &ten, &digits, &unit) || !sl__operate(r, SL__N_MUL, self, &unit, &scaled)) return false;
     if (scaled.kind == SL__FLOAT) {
         double whole = up ? ceil(scaled.f) : floor(scaled.f);
-        if (!(fabs(whole) < 0x1p63)) return sl__raise(r, "cannot convert float to integer");
-        scaled = sl__int((int64_t)whole);
+        if (!isfinite(whole)) return sl__raise(r, "cannot convert float infinity or NaN to integer");
+        scaled = fabs(whole) < 0x1p63 ? sl__int((int64_t)whole) : sl__float(whole); /* which is whole already */
     }
     return sl__operate(r, SL__N_DIV, &scaled, &unit, ret);
 }

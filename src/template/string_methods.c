@@ -17,6 +17,12 @@ static bool keep(value *self, sl__value *ret, bool good) {
     return good;
 }
 
+/* The same for a list or tuple of parts. */
+static bool keep_all(value *self, sl__value *ret, bool good) {
+    for (size_t i = 0; good && self->safe && i < ret->list->count; i++) ret->list->items->at[ret->list->start + i].safe = true;
+    return good;
+}
+
 #define CASE(name, how)                                                                                                \
     static bool name(sl__render *r, value *self, args *a, sl__value *ret) {                                            \
         (void)a;                                                                                                       \
@@ -41,13 +47,15 @@ static bool split_side(sl__render *r, value *self, args *a, bool right, sl__valu
     const sl__string *separator;
     int64_t most = -1;
     return text_or_none(r, &a->at[0], "split", &separator) && (!given(&a->at[1]) || sl__want_int(r, &a->at[1], "split", &most)) &&
-           sl__split(r, self->s, separator, most, right, ret);
+           keep_all(self, ret, sl__split(r, self->s, separator, most, right, ret));
 }
 static bool split(sl__render *r, value *self, args *a, sl__value *ret) { return split_side(r, self, a, false, ret); }
 static bool rsplit(sl__render *r, value *self, args *a, sl__value *ret) { return split_side(r, self, a, true, ret); }
 
 static bool splitlines(sl__render *r, value *self, args *a, sl__value *ret) {
-    return sl__split_lines(r, self->s, given(&a->at[0]) && sl__true(&a->at[0]), ret);
+    int64_t ends = 0;
+    if (given(&a->at[0]) && !sl__want_int(r, &a->at[0], "splitlines", &ends)) return false;
+    return keep_all(self, ret, sl__split_lines(r, self->s, ends != 0, ret));
 }
 
 static bool part_three(sl__render *r, value *self, size_t at, size_t len, sl__value *ret) {
@@ -57,7 +65,7 @@ static bool part_three(sl__render *r, value *self, size_t at, size_t len, sl__va
     if (!items || !sl__part(r, s, 0, at, &v[0]) || !sl__part(r, s, at, len, &v[1]) || !sl__part(r, s, at + len, s->len - at - len, &v[2])) return false;
     for (int i = 0; i < 3; i++)
         if (!sl__push(r, items, &v[i])) return false;
-    return sl__list_of(r, SL__TUPLE, items, ret);
+    return keep_all(self, ret, sl__list_of(r, SL__TUPLE, items, ret));
 }
 
 static bool partition_side(sl__render *r, value *self, args *a, bool right, sl__value *ret) {

@@ -7,6 +7,7 @@
 sl__store *sl__store_new(sl__render *r, size_t cap) {
     sl__store *s = sl__take(r, sizeof *s);
     if (!s || (cap && !(s->data = sl__take(r, cap)))) return NULL;
+    if (!cap) s->data = (char *)(uintptr_t)""; /* nothing is written where there is no room */
     s->cap = cap;
     return s;
 }

@@ -11,11 +11,13 @@ typedef struct sl_chat_source {
     sl_template *template; /* NULL: there is none that can be used */
     json_t *variables;     /* an object of texts as "bos_token"; NULL: those that the tokenizer knows */
     char why[480];         /* the template that there is cannot be used: why; "" otherwise */
+    sl_notes notes;        /* what it cannot do, found out by trying it */
 } sl_chat_source;
 
-/* A folder's chat_template.jinja, else chat_template.json, else the one in tokenizer_config.json (of several the one named
- * "default"); GGUF's tokenizer.chat_template. file: a template to use instead, NULL or "": none; if that cannot be used it is an
- * error, while a model's own is said in `why`. */
+/* A folder's chat_template.jinja and additional_chat_templates/NAME.jinja; without such files those of tokenizer_config.json
+ * (one, or a list of named ones), else of chat_template.json; GGUF's tokenizer.chat_template and tokenizer.chat_template.NAME.
+ * Of several the one called "default" is used. file: a template to use instead, NULL or "": none; if that cannot be used it is
+ * an error, while a model's own is said in `why`. */
 sl_status sl_chat_source_open(const sl_loaded *l, const char *file, sl_chat_source *ret, sl_error *e);
 void sl_chat_source_done(sl_chat_source *c); /* zero-initialised is fine */
 

@@ -283,6 +283,7 @@ static sl_status load(server *v, sl_error *e) {
     if (st || atomic_load(&v->stop)) return st;
     sl_loaded_notes(&v->loaded, warn, NULL);
     if ((st = sl_chat_source_open(&v->loaded, s->chat_template, &v->chat, e))) return st;
+    sl_notes_show(&v->chat.notes, warn, NULL);
     tell(v, "planning memory");
     s->engine.tokenizer = v->loaded.tokenizer;
     if ((st = sl_plan_make(s, v->loaded.model, &v->plan, e)) || (st = open_metrics(v, e))) return st;

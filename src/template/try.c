@@ -15,13 +15,13 @@
 
 static const struct {
     const char *what, *messages, *tools;
-    bool matters; /* chat needs it: a failure is worth a word */
+    bool matters; /* every chat may need it: also what the template itself refuses is worth a word */
 } trials[] = {
-    {"one message", "[" U "]", NULL, true},
+    {"one message", "[" U "]", NULL, false},
     {"a system message", "[" S "," U "]", NULL, true},
     {"several turns", "[" U "," A "," U "]", NULL, true},
     {"text in parts", "[" PARTS "]", NULL, false},
-    {"tools", "[" S "," U "]", TOOLS, false},
+    {"tools", "[" U "]", TOOLS, false},
     {"a tool's result", "[" U "," CALL "," RESULT "]", TOOLS, false},
 };
 
@@ -42,6 +42,7 @@ static sl_status attempt(const sl_template *t, const sl_template_input *with, js
 }
 
 sl_status sl_template_try(const sl_template *t, const sl_template_input *with, sl_notes *notes, sl_error *e) {
+    sl_error said = {0}; /* last: one word about a line is enough */
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
         sl_error why = {0};
         if (trials[i].tools && !sl_template_mentions(t, "tools")) continue; /* it does not know of any, nor says so */
@@ -52,7 +53,9 @@ sl_status sl_template_try(const sl_template *t, const sl_template_input *with, s
         json_decref(tools);
         if (s == SL_NOMEM) return sl_fail(e, SL_NOMEM, "no memory to try the chat template");
         if (s == SL_CANCELLED) return sl_fail(e, s, "%s", why.message);
-        if (s && (trials[i].matters || s != SL_INVALID)) sl_notes_add(notes, "the chat template fails at %s: %s", trials[i].what, why.message);
+        if (!s || (!trials[i].matters && s == SL_INVALID) || strcmp(said.message, why.message) == 0) continue;
+        sl_notes_add(notes, "the chat template fails at %s: %s", trials[i].what, why.message);
+        said = why;
     }
     return SL_OK;
 }

@@ -53,8 +53,7 @@ class Server:
             self.wait_ready()
 
     def text(self):
-        self.log.seek(0)
-        return self.log.read()
+        return os.pread(self.log.fileno(), 1 << 26, 0).decode("utf-8", "replace")  # the program writes where this file stands
 
     def wait_listening(self):
         """The sockets are open; the model may not be there yet."""

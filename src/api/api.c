@@ -55,7 +55,7 @@ void sl_api_loading(sl_api *a, const char *doing) { a->doing = doing; }
 sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e) {
     a->config = *c;
     sl_status st = sl__names_take(a, e);
-    if (!st) st = sl__chat_open(&a->chat, c->chat_template, c->chat_why, c->chat_variables, c->tokenizer, e);
+    if (!st) st = sl_chat_open(&a->chat, c->chat_template, c->chat_why, c->chat_variables, c->tokenizer, e);
     if (st) return st;
     if (a->chat.warning[0]) sl_log(SL_LOG_WARN, "%s", a->chat.warning);
     a->ctx = sl_engine_config_of(g)->ctx;
@@ -92,7 +92,7 @@ const char *sl_api_model_name(const sl_api *a) { return sl__model_name(a); }
 
 void sl_api_free(sl_api *a) {
     if (!a) return;
-    sl__chat_done(&a->chat);
+    sl_chat_done(&a->chat);
     sl_free(a->names);
     sl_free(a);
 }

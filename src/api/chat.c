@@ -30,13 +30,13 @@ static sl_status add_end_of_turn(sl__ask *q, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status take_rendered(sl__ask *q, const sl__rendered *r, sl_error *e) {
+static sl_status take_rendered(sl__ask *q, const sl_rendered *r, sl_error *e) {
     asked *own = sl_arena_alloc(q->arena, SL_MEM_REQUEST, sizeof *own);
     if (own) own->part = sl_arena_array(q->arena, SL_MEM_REQUEST, r->text.segments + 1, sizeof *own->part);
     sl__prompt *p = &q->prompt[0];
     p->text = sl_strndup(r->text.text ? r->text.text : "", r->text.len);
     if (!own || !own->part || !p->text) return sl_fail(e, SL_NOMEM, "out of memory");
-    sl__rendered_parts(r, own->part);
+    sl_rendered_parts(r, own->part);
     own->parts = r->text.segments;
     own->thinking = r->thinking;
     p->len = q->text_bytes = r->text.len;
@@ -44,14 +44,16 @@ static sl_status take_rendered(sl__ask *q, const sl__rendered *r, sl_error *e) {
     return SL_OK;
 }
 
+static void ignore(void *fields, const char *name) { sl__fields_ignore(fields, name); }
+
 static sl_status read_messages(sl__ask *q, const sl_json *body, sl_error *e) {
     const sl_api *a = q->api;
-    const sl__render render = {.chat = &a->chat, .fields = &q->fields, .strict = a->config.strict,
-                               .memory = sl__api_bounds(a).document / 4, .pause = q->pause, .arg = q->pause_arg};
-    sl__rendered r = {0};
+    const sl_chat_request render = {.chat = &a->chat, .ignore = ignore, .ignore_arg = &q->fields, .strict = a->config.strict,
+                                    .memory = sl__api_bounds(a).document / 4, .pause = q->pause, .arg = q->pause_arg};
+    sl_rendered r = {0};
     sl_status st = sl__ask_room(q, 1, e);
     if (!st) st = add_end_of_turn(q, e);
-    if (!st) st = sl__chat_render(&render, body, &r, e);
+    if (!st) st = sl_chat_render(&render, body, &r, e);
     if (!st) st = take_rendered(q, &r, e);
     sl_template_text_done(&r.text);
     return st;
@@ -78,7 +80,7 @@ enum { SAID, THOUGHT, LOGPROBS, IDS }; /* a choice's buffers: texts, the insides
 /* What a choice is at. */
 typedef struct speech {
     bool begun;
-    sl__think think;
+    sl_think think;
 } speech;
 
 /* {"token": …, "logprob": …, "bytes": […]: the caller closes it. A part of a character is U+FFFD, its bytes are what it is. */
@@ -111,7 +113,7 @@ static void collect_logprob(sl__answer *a, const sl_event *ev) {
 }
 
 static void collect_text(sl__answer *a, const sl_event *ev) {
-    const sl__chat *chat = &a->ask->api->chat;
+    const sl_chat *chat = &a->ask->api->chat;
     const asked *own = a->ask->own;
     sl_buffer *said = &a->choice[ev->choice].buffer[SAID], *thought = &a->choice[ev->choice].buffer[THOUGHT];
     if (!chat->marks) {
@@ -119,12 +121,12 @@ static void collect_text(sl__answer *a, const sl_event *ev) {
         return;
     }
     speech *s = (speech *)a->own + ev->choice;
-    if (!s->begun && own->thinking) s->think.stage = SL__THINK_BEGUN;
+    if (!s->begun && own->thinking) s->think.stage = SL_THINK_BEGUN;
     s->begun = true;
-    sl__think_feed(&s->think, chat->marks, ev->text, ev->text_len, thought, said);
-    if (ev->kind == SL_EVENT_FINISH) sl__think_end(&s->think, thought, said);
-    else if (ev->token == chat->open_token) sl__think_open(&s->think);
-    else if (ev->token == chat->close_token) sl__think_close(&s->think, thought);
+    sl_think_feed(&s->think, chat->marks, ev->text, ev->text_len, thought, said);
+    if (ev->kind == SL_EVENT_FINISH) sl_think_end(&s->think, thought, said);
+    else if (ev->token == chat->open_token) sl_think_open(&s->think);
+    else if (ev->token == chat->close_token) sl_think_close(&s->think, thought);
     if (!a->ask->fields.include_reasoning) sl_buffer_clear(thought);
 }
 

@@ -3,7 +3,7 @@
 #ifndef SL_API_INTERNAL_H
 #define SL_API_INTERNAL_H
 
-#include "api/chat_template.h"
+#include "chat/chat.h"
 #include "api/config.h"
 #include "base/arena.h"
 #include "base/json.h"
@@ -41,7 +41,7 @@ struct sl_api {
     uv_loop_t *loop;
     sl_engine *engine; /* NULL until sl_api_start */
     const char *doing; /* until then: what the server does, see sl_api_loading */
-    sl__chat chat;     /* const from sl_api_start on; the text thread reads it */
+    sl_chat chat;     /* const from sl_api_start on; the text thread reads it */
     int ctx;           /* positions of the longest sequence; the text thread reads it too */
     uv_async_t news;   /* the engine or the text thread has something */
     uv_timer_t tick;   /* once a second: pings, deadlines */

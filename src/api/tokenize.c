@@ -29,7 +29,7 @@ typedef struct text_job {
     bool llama, strings; /* tokenize: llama-server's shape; with each token's text */
     sl_ids ids;          /* tokenize */
     sl_buffer text;      /* detokenize */
-    sl__rendered prompt; /* apply-template */
+    sl_rendered prompt; /* apply-template */
     size_t held;         /* bytes of them that count in the api's answer_bytes */
     /* What was written of it: of two arrays of tokens, of two copies of the text, or of the prompt and its segments, the first
      * `part`, and `at` of the next. */
@@ -49,15 +49,14 @@ static sl_status check_model(text_job *t, const sl_json *body) {
 }
 
 /* The prompt that a chat with these messages has. */
-static sl_status apply_template(text_job *t, const sl_json *body, sl__rendered *ret) {
-    sl__fields ignored = {.model = NULL};
-    const sl__render render = {.chat = &t->api->chat, .fields = &ignored, .strict = t->api->config.strict,
-                               .memory = sl__api_bounds(t->api).document / 4, .pause = t->in_text ? sl__text_pause : NULL, .arg = t->api};
-    return sl__chat_render(&render, body, ret, &t->error);
+static sl_status apply_template(text_job *t, const sl_json *body, sl_rendered *ret) {
+    const sl_chat_request render = {.chat = &t->api->chat, .strict = t->api->config.strict,
+                                    .memory = sl__api_bounds(t->api).document / 4, .pause = t->in_text ? sl__text_pause : NULL, .arg = t->api};
+    return sl_chat_render(&render, body, ret, &t->error);
 }
 
 static void tokenize_messages(text_job *t, const sl_json *body) {
-    sl__rendered prompt = {0};
+    sl_rendered prompt = {0};
     sl_error *e = &t->error;
     bool add_special = false;
     t->status = sl_json_opt_bool(body, "add_special_tokens", &add_special, e);
@@ -66,7 +65,7 @@ static void tokenize_messages(text_job *t, const sl_json *body) {
     if (t->status) return;
     const sl_template_text *p = &prompt.text;
     sl_text_part *part = sl_realloc(NULL, p->segments + 1, sizeof *part);
-    if (part) sl__rendered_parts(&prompt, part);
+    if (part) sl_rendered_parts(&prompt, part);
     t->status = part ? sl_tokenizer_encode_parts(t->api->config.tokenizer, p->text, part, p->segments, add_special, p->len + 16,
                                                  t->in_text ? sl__text_pause : NULL, t->api, &t->ids, e)
                      : sl_fail(e, SL_NOMEM, "out of memory");

@@ -12,18 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void parse_chat(const uint8_t *data, size_t size, bool strict) {
     static const char text[] = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ m.name }}{{ m.tool_calls }}{% endfor %}"
                                "{% if add_generation_prompt %}<|assistant|><think>{% endif %}{{ enable_thinking }}{{ reasoning_effort }}";
-    static const sl__marks marks = {"<think>", "</think>"};
+    static const sl_marks marks = {"<think>", "</think>"};
     sl_api api = {.config = {.strict = strict, .model = {.vocab = 300}}, .name = {"model"}, .name_count = 1, .ctx = 256};
     sl_template *t;
     sl__ask q;
     if (sl_template_parse(text, sizeof text - 1, &t, NULL) != SL_OK) abort();
-    api.chat = (sl__chat){.template = t, .variables = json_object(), .why = "", .marks = &marks, .open_token = -1, .close_token = -1, .end_of_turn = 7};
+    api.chat = (sl_chat){.template = t, .variables = json_object(), .why = "", .marks = &marks, .open_token = -1, .close_token = -1, .end_of_turn = 7};
     if (sl__ask_begin(&q, &api, &sl__chat_reader, sl_strndup((const char *)data, size), size) != SL_OK) abort();
     sl__ask_read(&q);
     if (q.status == SL_OK && (q.prompts != 1 || !q.prompt[0].text || q.prompt[0].len != q.text_bytes)) abort();
     if (q.status != SL_OK && !q.error.message[0]) abort();
     sl__ask_done(&q);
-    sl__chat_done(&api.chat);
+    sl_chat_done(&api.chat);
     sl_template_free(t);
 }
 

@@ -11,7 +11,8 @@ SRC = os.path.join(ROOT, "src")
 
 # Which folders a folder may include, itself aside (the map's table). src/main.c and cli/ may use all.
 MAY_USE = {
-    "api": "http engine template text metrics base",
+    "api": "http engine chat template text metrics base",
+    "chat": "template text base",
     "http": "metrics base",
     "convert": "model families kernels text base",
     "engine": "sampling text forward experts model metrics base",

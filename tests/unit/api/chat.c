@@ -26,7 +26,7 @@ static void chat(const char *body) {
     sl_error e;
     m.api = (sl_api){.config = {.model = {.vocab = sl_tokenizer_count(m.tokenizer)}, .tokenizer = m.tokenizer},
                      .name = {"model"}, .name_count = 1, .ctx = 64};
-    ck_assert_msg(sl__chat_open(&m.api.chat, template, NULL, NULL, m.tokenizer, &e) == SL_OK, "%s", e.message);
+    ck_assert_msg(sl_chat_open(&m.api.chat, template, NULL, NULL, m.tokenizer, &e) == SL_OK, "%s", e.message);
     ck_assert_str_eq(m.api.chat.warning, "");
     m.a = (sl__answer){.created = 7};
     ck_assert_int_eq(sl__ask_begin(&m.q, &m.api, &sl__chat_reader, sl_strdup(body), strlen(body)), SL_OK);
@@ -37,7 +37,7 @@ static void chat(const char *body) {
 
 static void end(void) {
     unmake(&m);
-    sl__chat_done(&m.api.chat);
+    sl_chat_done(&m.api.chat);
 }
 
 static void close_template(void) {
@@ -309,7 +309,7 @@ START_TEST(memory_runs_out) {
         bool through = m.q.status == SL_OK && made_before < n;
         sl__ask_done(&m.q);
         if (!through) continue;
-        sl__chat_done(&m.api.chat);
+        sl_chat_done(&m.api.chat);
         close_template();
         return;
     }

@@ -1,4 +1,4 @@
-#include "api/messages.h"
+#include "chat/messages.h"
 
 #include "base/buffer.h"
 
@@ -12,7 +12,7 @@ static sl_status put(const sl_json *object, const char *key, json_t *value, sl_e
     return sl_fail(e, SL_NOMEM, "out of memory");
 }
 
-static sl_status read_role(const sl_json *message, const sl__understands *u, bool *ret_assistant, sl_error *e) {
+static sl_status read_role(const sl_json *message, const sl_understands *u, bool *ret_assistant, sl_error *e) {
     sl_json at;
     const char *role;
     size_t len;
@@ -78,7 +78,7 @@ static sl_status same_parts(const sl_json *content, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status ready_content(const sl_json *message, const sl__understands *u, bool assistant, sl_error *e) {
+static sl_status ready_content(const sl_json *message, const sl_understands *u, bool assistant, sl_error *e) {
     sl_json at, other;
     if (!sl_json_get(message, "content", &at)) {
         if (!assistant) return sl_json_fail(message, e, "has no content");
@@ -140,7 +140,7 @@ static sl_status check_texts(const sl_json *message, sl_error *e) {
     return SL_OK;
 }
 
-sl_status sl__messages_ready(const sl_json *messages, const sl__understands *u, uint64_t memory, sl_error *e) {
+sl_status sl_messages_ready(const sl_json *messages, const sl_understands *u, uint64_t memory, sl_error *e) {
     if (!json_is_array(messages->v)) return sl_json_fail(messages, e, "must be an array of messages");
     size_t count = sl_json_size(messages);
     if (!count) return sl_json_fail(messages, e, "must not be empty");
@@ -167,7 +167,7 @@ static json_t *longer(const json_t *text, const char *tail) {
     return made;
 }
 
-sl_status sl__messages_append(const sl_json *messages, const char *tail, sl_error *e) {
+sl_status sl_messages_append(const sl_json *messages, const char *tail, sl_error *e) {
     sl_json last, at, content, part;
     size_t count = sl_json_size(messages);
     sl_json_at(messages, count - 1, &last);

@@ -1,4 +1,4 @@
-#include "api/chat_template.h"
+#include "chat/chat.h"
 
 #include "base/alloc.h"
 
@@ -18,7 +18,7 @@ static bool give(given *vs, const char *name, const json_t *value, sl_template_o
     return true;
 }
 
-static bool give_usual(given *vs, const sl__chat *c, const json_t *messages, bool generate) {
+static bool give_usual(given *vs, const sl_chat *c, const json_t *messages, bool generate) {
     const char *name;
     json_t *value;
     bool room = give(vs, "messages", messages, SL_TEMPLATE_MESSAGES) && give(vs, "tools", NULL, SL_TEMPLATE_MARKUP) &&
@@ -52,7 +52,7 @@ static json_t *own_variables(const sl_tokenizer *t) {
 #define ANSWER "sluice-answer"
 
 /* Renders a conversation of ours; takes the messages. */
-static bool attempt(const sl__chat *c, json_t *messages, bool generate, sl_template_text *ret, sl_error *e) {
+static bool attempt(const sl_chat *c, json_t *messages, bool generate, sl_template_text *ret, sl_error *e) {
     given vs = {.count = 0};
     sl_status st = messages && give_usual(&vs, c, messages, generate) ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory");
     if (!st) st = sl_template_render(c->template, &(sl_template_input){.variable = vs.v, .variables = vs.count}, ret, e);
@@ -97,7 +97,7 @@ static int special_after(const sl_tokenizer *t, const char *text, size_t len) {
 }
 
 /* Harmony ends each of an answer's channels with <|end|>, and the answer with <|return|>. */
-static int end_of_turn(const sl__chat *c, const sl_tokenizer *t) {
+static int end_of_turn(const sl_chat *c, const sl_tokenizer *t) {
     sl_template_text text = {0};
     sl_error e;
     int end = -1, channel = sl_tokenizer_special_id(t, "<|end|>", 7), whole = sl_tokenizer_special_id(t, "<|return|>", 10);
@@ -112,7 +112,7 @@ static int end_of_turn(const sl__chat *c, const sl_tokenizer *t) {
 }
 
 /* Does a list of parts become their texts? Templates that know none fail at it, or print it as Python prints a list. */
-static bool takes_parts(const sl__chat *c) {
+static bool takes_parts(const sl_chat *c) {
     sl_template_text text = {0};
     sl_error e;
     json_t *talk = json_pack("[{s:s,s:[{s:s,s:s},{s:s,s:s}]}]", "role", "user", "content", "type", "text", "text", QUESTION, "type", "text",
@@ -123,7 +123,7 @@ static bool takes_parts(const sl__chat *c) {
     return takes;
 }
 
-static void try_plainest(sl__chat *c) {
+static void try_plainest(sl_chat *c) {
     sl_template_text text = {0};
     sl_error e;
     if (!attempt(c, json_pack("[{s:s,s:s}]", "role", "user", "content", QUESTION), true, &text, &e))
@@ -133,17 +133,17 @@ static void try_plainest(sl__chat *c) {
     sl_template_text_done(&text);
 }
 
-sl_status sl__chat_open(sl__chat *c, const sl_template *t, const char *why, const json_t *variables, const sl_tokenizer *tokenizer,
+sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *variables, const sl_tokenizer *tokenizer,
                         sl_error *e) {
-    *c = (sl__chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1, .end_of_turn = -1};
+    *c = (sl_chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1, .end_of_turn = -1};
     if (c->why[0]) snprintf(c->warning, sizeof c->warning, "the model's chat template cannot be used: %s", c->why);
     if (!t) return SL_OK;
     c->variables = variables ? json_copy((json_t *)(uintptr_t)variables) : own_variables(tokenizer);
     if (!c->variables) return sl_fail(e, SL_NOMEM, "out of memory");
     try_plainest(c);
-    c->understands = (sl__understands){.parts = takes_parts(c), .developer = sl_template_mentions(t, "developer")};
+    c->understands = (sl_understands){.parts = takes_parts(c), .developer = sl_template_mentions(t, "developer")};
     c->end_of_turn = end_of_turn(c, tokenizer);
-    for (const sl__marks *m = sl__known_marks; m->open && !c->marks; m++)
+    for (const sl_marks *m = sl_known_marks; m->open && !c->marks; m++)
         if (sl_template_mentions(t, m->open) || sl_template_mentions(t, m->close)) c->marks = m;
     if (!c->marks) return SL_OK;
     c->open_token = sl_tokenizer_special_id(tokenizer, c->marks->open, strlen(c->marks->open));
@@ -151,15 +151,15 @@ sl_status sl__chat_open(sl__chat *c, const sl_template *t, const char *why, cons
     return SL_OK;
 }
 
-void sl__chat_done(sl__chat *c) {
+void sl_chat_done(sl_chat *c) {
     if (c->variables) json_decref(c->variables);
-    *c = (sl__chat){0};
+    *c = (sl_chat){0};
 }
 
 /* --- a request --- */
 
 /* What a client may not set: what a template is given by us, and Jinja's own names. */
-static bool reserved(const sl__chat *c, const char *name) {
+static bool reserved(const sl_chat *c, const char *name) {
     static const char *const names[] = {"messages", "tools", "documents", "add_generation_prompt", "raise_exception", "strftime_now",
                                         "range", "dict", "namespace", "lipsum", "cycler", "joiner", "loop", "self", "caller", "varargs", "kwargs"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -168,7 +168,7 @@ static bool reserved(const sl__chat *c, const char *name) {
     return json_object_get(c->variables, name) || (len > 6 && !strcmp(name + len - 6, "_token")) || !strcmp(name, "additional_special_tokens");
 }
 
-static sl_status give_kwargs(const sl__render *r, const sl_json *body, given *vs, sl_error *e) {
+static sl_status give_kwargs(const sl_chat_request *r, const sl_json *body, given *vs, sl_error *e) {
     sl_json kwargs, at;
     const char *name;
     json_t *value;
@@ -185,13 +185,13 @@ static sl_status give_kwargs(const sl__render *r, const sl_json *body, given *vs
         } else {
             char full[100];
             snprintf(full, sizeof full, "chat_template_kwargs.%.70s", name);
-            sl__fields_ignore(r->fields, full);
+            if (r->ignore) r->ignore(r->ignore_arg, full);
         }
     }
     return SL_OK;
 }
 
-static sl_status give_effort(const sl__render *r, const sl_json *body, given *vs, sl_error *e) {
+static sl_status give_effort(const sl_chat_request *r, const sl_json *body, given *vs, sl_error *e) {
     static const char *const efforts[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
     sl_json at;
     const char *effort;
@@ -233,23 +233,23 @@ static sl_status cut_at_tag(sl_template_text *t, sl_error *e) {
 }
 
 /* The answer's place: behind the last thing that the client said, or, where an answer is continued, in that answer. */
-static bool ends_thinking(const sl__chat *c, const sl_template_text *t, bool goes_on) {
+static bool ends_thinking(const sl_chat *c, const sl_template_text *t, bool goes_on) {
     bool open = false;
     if (!c->marks) return false;
     size_t i = t->segments; /* the last markup, and the answer's text behind it */
     while (i && t->segment[i - 1].content) i--;
     for (size_t k = i ? i - 1 : 0; k < t->segments; k++)
-        if (!t->segment[k].content || goes_on) sl__think_left_open(c->marks, t->text + t->segment[k].start, t->segment[k].len, &open);
+        if (!t->segment[k].content || goes_on) sl_think_left_open(c->marks, t->text + t->segment[k].start, t->segment[k].len, &open);
     return open;
 }
 
-void sl__rendered_parts(const sl__rendered *r, sl_text_part *ret) {
+void sl_rendered_parts(const sl_rendered *r, sl_text_part *ret) {
     for (size_t i = 0; i < r->text.segments; i++)
         ret[i] = (sl_text_part){r->text.segment[i].len, r->text.segment[i].content ? SL_CONTENT : SL_MARKUP};
 }
 
-sl_status sl__chat_render(const sl__render *r, const sl_json *body, sl__rendered *ret, sl_error *e) {
-    const sl__chat *c = r->chat;
+sl_status sl_chat_render(const sl_chat_request *r, const sl_json *body, sl_rendered *ret, sl_error *e) {
+    const sl_chat *c = r->chat;
     sl_json messages, at;
     given vs = {.count = 0};
     bool go_on = false, generate;
@@ -265,13 +265,13 @@ sl_status sl__chat_render(const sl__render *r, const sl_json *body, sl__rendered
     if (!st) st = sl_json_opt_bool(body, "add_generation_prompt", &generate, e);
     if (!st && go_on && generate && sl_json_get(body, "continue_final_message", &at))
         st = sl_json_fail(&at, e, "cannot be true together with add_generation_prompt");
-    if (!st) st = sl__messages_ready(&messages, &c->understands, r->memory, e);
-    if (!st && go_on) st = sl__messages_append(&messages, CONTINUE, e);
+    if (!st) st = sl_messages_ready(&messages, &c->understands, r->memory, e);
+    if (!st && go_on) st = sl_messages_append(&messages, CONTINUE, e);
     if (!st && !give_usual(&vs, c, messages.v, generate)) st = sl_fail(e, SL_UNSUPPORTED, "the model has too many special tokens");
     if (!st) st = give_kwargs(r, body, &vs, e);
     if (!st) st = give_effort(r, body, &vs, e);
     if (st) return st;
-    sl__rendered made = {0};
+    sl_rendered made = {0};
     st = sl_template_render(c->template, &(sl_template_input){.variable = vs.v, .variables = vs.count, .pause = r->pause, .arg = r->arg},
                             &made.text, e);
     if (!st && go_on) st = cut_at_tag(&made.text, e);

@@ -1,4 +1,4 @@
-#include "api/messages.h"
+#include "chat/messages.h"
 
 #include <string.h>
 
@@ -14,7 +14,7 @@ static sl_status ready(const char *text, bool parts, bool developer) {
     doc.v = NULL;
     ck_assert_msg(sl_json_parse(text, strlen(text), "", &doc, &e) == SL_OK, "%s", e.message);
     ck_assert(sl_json_get(&doc, "messages", &messages));
-    return sl__messages_ready(&messages, &(sl__understands){parts, developer}, 10000, &e);
+    return sl_messages_ready(&messages, &(sl_understands){parts, developer}, 10000, &e);
 }
 
 static void becomes(const char *list, bool parts, bool developer, const char *want) {
@@ -103,19 +103,19 @@ END_TEST
 
 START_TEST(the_last_message_goes_on) {
     ck_assert_int_eq(ready("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}", false, false), SL_OK);
-    ck_assert_int_eq(sl__messages_append(&messages, "-tail", &e), SL_OK);
+    ck_assert_int_eq(sl_messages_append(&messages, "-tail", &e), SL_OK);
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(messages.v, 1), "content")), "b-tail");
     ck_assert_int_eq(ready("{\"messages\":[{\"role\":\"assistant\",\"content\":[\"a\",\"b\"]}]}", true, false), SL_OK);
-    ck_assert_int_eq(sl__messages_append(&messages, "-tail", &e), SL_OK);
+    ck_assert_int_eq(sl_messages_append(&messages, "-tail", &e), SL_OK);
     json_t *parts = json_object_get(json_array_get(messages.v, 0), "content");
     ck_assert_str_eq(json_string_value(json_object_get(json_array_get(parts, 1), "text")), "b-tail");
     ck_assert_int_eq(ready("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}", false, false), SL_OK);
-    ck_assert_int_eq(sl__messages_append(&messages, "-tail", &e), SL_INVALID);
+    ck_assert_int_eq(sl_messages_append(&messages, "-tail", &e), SL_INVALID);
     json_decref(doc.v);
     doc.v = NULL;
 }
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("api/messages", 30, shapes, refusals_name_the_place, arguments_are_bounded, the_last_message_goes_on);
+    return RUN_TESTS("chat/messages", 30, shapes, refusals_name_the_place, arguments_are_bounded, the_last_message_goes_on);
 }

@@ -1,4 +1,4 @@
-#include "api/think.h"
+#include "chat/think.h"
 
 #include <string.h>
 
@@ -7,19 +7,19 @@
 /* Thinking and what is said. Expected values are written by hand: what Qwen3's and DeepSeek's templates strip when they get an
  * answer back. */
 
-static const sl__marks marks = {"<think>", "</think>"};
+static const sl_marks marks = {"<think>", "</think>"};
 
 /* In pieces of every size, so that every cut of a mark is tried. */
 static void splits(bool opened, const char *text, const char *thought, const char *said) {
     for (size_t piece = 1; piece <= strlen(text) + 1; piece++) {
-        sl__think t = {.stage = opened ? SL__THINK_BEGUN : SL__THINK_UNKNOWN};
+        sl_think t = {.stage = opened ? SL_THINK_BEGUN : SL_THINK_UNKNOWN};
         sl_buffer a = {0}, b = {0};
         for (size_t at = 0, n; at < strlen(text); at += n) {
             n = strlen(text) - at < piece ? strlen(text) - at : piece;
-            sl__think_feed(&t, &marks, text + at, n, &a, &b);
-            ck_assert_uint_le(t.held_len, SL__THINK_HELD);
+            sl_think_feed(&t, &marks, text + at, n, &a, &b);
+            ck_assert_uint_le(t.held_len, SL_THINK_HELD);
         }
-        sl__think_end(&t, &a, &b);
+        sl_think_end(&t, &a, &b);
         ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\" by %zu: \"%s\", \"%s\"", text,
                       piece, sl_buffer_text(&a), sl_buffer_text(&b));
         sl_buffer_done(&a);
@@ -69,15 +69,15 @@ START_TEST(much_white_space) {
 END_TEST
 
 START_TEST(marks_that_are_tokens) {
-    sl__think t = {0};
+    sl_think t = {0};
     sl_buffer a = {0}, b = {0};
-    sl__think_open(&t);
-    sl__think_feed(&t, &marks, "\nwhy \n", 6, &a, &b);
-    sl__think_close(&t, &a);
-    sl__think_feed(&t, &marks, "\nbecause", 8, &a, &b);
-    sl__think_open(&t); /* too late */
-    sl__think_feed(&t, &marks, "!", 1, &a, &b);
-    sl__think_end(&t, &a, &b);
+    sl_think_open(&t);
+    sl_think_feed(&t, &marks, "\nwhy \n", 6, &a, &b);
+    sl_think_close(&t, &a);
+    sl_think_feed(&t, &marks, "\nbecause", 8, &a, &b);
+    sl_think_open(&t); /* too late */
+    sl_think_feed(&t, &marks, "!", 1, &a, &b);
+    sl_think_end(&t, &a, &b);
     ck_assert_str_eq(sl_buffer_text(&a), "why");
     ck_assert_str_eq(sl_buffer_text(&b), "because!");
     sl_buffer_done(&a);
@@ -93,12 +93,12 @@ START_TEST(what_a_prompt_leaves_open) {
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
         for (int before = 0; before < 2; before++) {
             bool open = before;
-            sl__think_left_open(&marks, ends[i].text, strlen(ends[i].text), &open);
+            sl_think_left_open(&marks, ends[i].text, strlen(ends[i].text), &open);
             ck_assert_int_eq(open, ends[i].open < 0 ? before : ends[i].open);
         }
 }
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("api/think", 30, answers, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
+    return RUN_TESTS("chat/think", 30, answers, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
 }

@@ -1,15 +1,15 @@
-#include "api/think.h"
+#include "chat/think.h"
 
 #include <string.h>
 
-const sl__marks sl__known_marks[] = {
+const sl_marks sl_known_marks[] = {
     {"<think>", "</think>"}, {"[THINK]", "[/THINK]"}, {"<seed:think>", "</seed:think>"}, {"◁think▷", "◁/think▷"}, {NULL, NULL},
 };
 
 static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 /* Is what is held white space and then the beginning of the mark? *ret_whole: all of the mark. */
-static bool may_be_mark(const sl__think *t, const char *mark, bool *ret_whole) {
+static bool may_be_mark(const sl_think *t, const char *mark, bool *ret_whole) {
     size_t blank = 0, len = strlen(mark);
     while (blank < t->held_len && is_blank(t->held[blank])) blank++;
     size_t rest = t->held_len - blank;
@@ -17,7 +17,7 @@ static bool may_be_mark(const sl__think *t, const char *mark, bool *ret_whole) {
     return *ret_whole || (rest < len && !memcmp(t->held + blank, mark, rest));
 }
 
-static void give(sl__think *t, size_t n, sl_buffer *to) {
+static void give(sl_think *t, size_t n, sl_buffer *to) {
     sl_buffer_append(to, t->held, n);
     t->held_len -= n;
     memmove(t->held, t->held + n, t->held_len);
@@ -25,12 +25,12 @@ static void give(sl__think *t, size_t n, sl_buffer *to) {
 
 /* The byte is held; what cannot belong to a mark any more is given out. A run of white space longer than what can be held is no
  * neighbour of a mark. */
-static void hold(sl__think *t, const sl__marks *m, char byte, sl_buffer *thought, sl_buffer *said) {
-    bool inside = t->stage == SL__THINK_INSIDE, whole;
+static void hold(sl_think *t, const sl_marks *m, char byte, sl_buffer *thought, sl_buffer *said) {
+    bool inside = t->stage == SL_THINK_INSIDE, whole;
     t->held[t->held_len++] = byte;
-    while (!may_be_mark(t, inside ? m->close : m->open, &whole) || (!whole && t->held_len == SL__THINK_HELD)) {
+    while (!may_be_mark(t, inside ? m->close : m->open, &whole) || (!whole && t->held_len == SL_THINK_HELD)) {
         if (!inside) {
-            t->stage = SL__THINK_SAYS;
+            t->stage = SL_THINK_SAYS;
             give(t, t->held_len, said);
             return;
         }
@@ -38,16 +38,16 @@ static void hold(sl__think *t, const sl__marks *m, char byte, sl_buffer *thought
     }
     if (!whole) return;
     t->held_len = 0;
-    t->stage = inside ? SL__THINK_ENDED : SL__THINK_BEGUN;
+    t->stage = inside ? SL_THINK_ENDED : SL_THINK_BEGUN;
 }
 
-void sl__think_feed(sl__think *t, const sl__marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
+void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
     for (size_t i = 0; i < len; i++) {
-        if (t->stage == SL__THINK_BEGUN || t->stage == SL__THINK_ENDED) { /* white space after a mark */
+        if (t->stage == SL_THINK_BEGUN || t->stage == SL_THINK_ENDED) { /* white space after a mark */
             if (is_blank(text[i])) continue;
-            t->stage = t->stage == SL__THINK_BEGUN ? SL__THINK_INSIDE : SL__THINK_SAYS;
+            t->stage = t->stage == SL_THINK_BEGUN ? SL_THINK_INSIDE : SL_THINK_SAYS;
         }
-        if (t->stage == SL__THINK_SAYS) {
+        if (t->stage == SL_THINK_SAYS) {
             sl_buffer_append(said, text + i, len - i);
             return;
         }
@@ -55,24 +55,24 @@ void sl__think_feed(sl__think *t, const sl__marks *m, const char *text, size_t l
     }
 }
 
-void sl__think_end(sl__think *t, sl_buffer *thought, sl_buffer *said) {
-    give(t, t->held_len, t->stage == SL__THINK_INSIDE ? thought : said);
+void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said) {
+    give(t, t->held_len, t->stage == SL_THINK_INSIDE ? thought : said);
 }
 
-void sl__think_open(sl__think *t) {
-    if (t->stage != SL__THINK_UNKNOWN) return;
+void sl_think_open(sl_think *t) {
+    if (t->stage != SL_THINK_UNKNOWN) return;
     t->held_len = 0;
-    t->stage = SL__THINK_BEGUN;
+    t->stage = SL_THINK_BEGUN;
 }
 
-void sl__think_close(sl__think *t, sl_buffer *thought) {
-    if (t->stage != SL__THINK_BEGUN && t->stage != SL__THINK_INSIDE) return;
+void sl_think_close(sl_think *t, sl_buffer *thought) {
+    if (t->stage != SL_THINK_BEGUN && t->stage != SL_THINK_INSIDE) return;
     while (t->held_len && is_blank(t->held[t->held_len - 1])) t->held_len--;
     give(t, t->held_len, thought);
-    t->stage = SL__THINK_ENDED;
+    t->stage = SL_THINK_ENDED;
 }
 
-void sl__think_left_open(const sl__marks *m, const char *text, size_t len, bool *ret) {
+void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret) {
     size_t open = strlen(m->open), close = strlen(m->close);
     for (size_t i = len; i-- > 0;) { /* the last mark decides */
         bool opens = len - i >= open && !memcmp(text + i, m->open, open);

@@ -1,0 +1,46 @@
+/* think.h: an answer's text is split into what the model thinks and what it says.
+ * Any one thread; pure. A splitter belongs to one answer.
+ *
+ * An answer thinks from its first mark ("<think>"), if it begins with that but for white space, or from its start where the prompt
+ * opened it, up to the second mark ("</think>") or its end. White space next to the marks belongs to neither part. A mark later in
+ * what is said is text. */
+#ifndef SL_CHAT_THINK_H
+#define SL_CHAT_THINK_H
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct sl_marks {
+    const char *open, *close; /* at most 24 bytes each */
+} sl_marks;
+
+extern const sl_marks sl_known_marks[]; /* by which models think; ends with one without text */
+
+#define SL_THINK_HELD 64
+
+/* Zero-initialised for an answer that begins; stage SL_THINK_BEGUN where the prompt opened the thinking. */
+typedef struct sl_think {
+    enum {
+        SL_THINK_UNKNOWN, /* white space at most */
+        SL_THINK_BEGUN,   /* white space after the first mark */
+        SL_THINK_INSIDE,
+        SL_THINK_ENDED, /* white space after the second mark */
+        SL_THINK_SAYS,  /* what is said */
+    } stage;
+    char held[SL_THINK_HELD]; /* what may turn out to belong to a mark, or to be white space before one */
+    size_t held_len;
+} sl_think;
+
+/* Appends what is certain by now. */
+void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said);
+void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said); /* the answer has ended */
+/* A mark that is a token without text came. */
+void sl_think_open(sl_think *t);
+void sl_think_close(sl_think *t, sl_buffer *thought);
+
+/* How a text leaves it: does the thinking that it opens go on behind it? *ret is left alone where there is no mark. */
+void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret);
+
+#endif

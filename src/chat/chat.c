@@ -133,12 +133,12 @@ static void try_plainest(sl_chat *c) {
     sl_template_text_done(&text);
 }
 
-sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *variables, const sl_tokenizer *tokenizer,
+sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *names, const sl_tokenizer *tokenizer,
                         sl_error *e) {
     *c = (sl_chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1, .end_of_turn = -1};
     if (c->why[0]) snprintf(c->warning, sizeof c->warning, "the model's chat template cannot be used: %s", c->why);
     if (!t) return SL_OK;
-    c->variables = variables ? json_copy((json_t *)(uintptr_t)variables) : own_variables(tokenizer);
+    c->variables = names ? json_copy((json_t *)(uintptr_t)names) : own_variables(tokenizer);
     if (!c->variables) return sl_fail(e, SL_NOMEM, "out of memory");
     try_plainest(c);
     c->understands = (sl_understands){.parts = takes_parts(c), .developer = sl_template_mentions(t, "developer")};

@@ -16,6 +16,7 @@ static const struct command {
 } commands[] = {
     {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests", NULL},
     {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal", NULL},
+    {"chat", SL_CMD_CHAT, sl_chat_command, "[MODEL] [options]", "a conversation in the terminal", NULL},
     {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows", NULL},
     {"inspect", SL_CMD_INSPECT, sl_inspect, "[MODEL] [options]", "say what a model is and what it will cost", NULL},
     {"convert", SL_CMD_CONVERT, sl_convert_command, "SRC DST --type TYPE", "make a GGUF file of another type of a model", NULL},

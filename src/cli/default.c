@@ -23,26 +23,68 @@ static char *below(const char *folder, const char *name, sl_arena *arena) {
     return path;
 }
 
-sl_status sl_default_model(const char *program, sl_arena *arena, const char **ret, sl_error *e) {
-    char folder[PATH_MAX];
+/* Where a model called `name` would be. */
+typedef struct places {
+    const char *beside, *installed; /* the program; the arena's */
+    const char *found;              /* one of them; NULL: it is at neither */
+} places;
+
+static sl_status look(const char *program, const char *name, sl_arena *arena, places *ret, sl_error *e) {
+    char folder[PATH_MAX], shared[64];
     if (!realpath(program, folder))
         return sl_fail_param(e, SL_MISUSE, "model",
                              "no model given, and where the default model would be is not known (%s: %s): name a .gguf "
                              "file or a folder with config.json",
                              program, strerror(errno));
+    snprintf(shared, sizeof shared, "share/sluice/%s", name);
     cut(folder);
-    const char *beside = below(folder, "default.gguf", arena);
+    ret->beside = below(folder, name, arena);
     cut(folder);
-    const char *installed = below(folder, "share/sluice/default.gguf", arena);
-    if (!beside || !installed) return sl_fail(e, SL_NOMEM, "out of memory");
-    const char *found = access(beside, F_OK) == 0 ? beside : access(installed, F_OK) == 0 ? installed : NULL;
-    if (!found)
+    ret->installed = below(folder, shared, arena);
+    if (!ret->beside || !ret->installed) return sl_fail(e, SL_NOMEM, "out of memory");
+    ret->found = access(ret->beside, F_OK) == 0 ? ret->beside : access(ret->installed, F_OK) == 0 ? ret->installed : NULL;
+    return SL_OK;
+}
+
+sl_status sl_default_model(const char *program, sl_arena *arena, const char **ret, sl_error *e) {
+    places p;
+    sl_status st = look(program, "default.gguf", arena, &p, e);
+    if (st) return st;
+    if (!p.found)
         return sl_fail_param(e, SL_MISUSE, "model",
                              "no model given, and the default model is neither %s nor %s: name a .gguf file or a "
                              "folder with config.json, or put "
                              "models/default.gguf of Sluice's sources there",
-                             beside, installed);
-    *ret = found;
+                             p.beside, p.installed);
+    *ret = p.found;
+    return SL_OK;
+}
+
+/* A build tree's link leads to SOURCES/models/cache/NAME: then SOURCES/models/fetch puts it there. "": not known. */
+static void fetch_of(const char *link, char path[PATH_MAX]) {
+    ssize_t n = readlink(link, path, PATH_MAX - 16);
+    path[n > 0 ? n : 0] = 0;
+    cut(path);
+    cut(path);
+    if (path[0]) strcat(path, "/fetch");
+    if (access(path, F_OK) != 0) path[0] = 0;
+}
+
+sl_status sl_talking_model(const char *program, sl_arena *arena, const char **ret, sl_error *e) {
+    places p;
+    char fetch[PATH_MAX];
+    sl_status st = look(program, "talking.gguf", arena, &p, e);
+    if (st) return st;
+    fetch_of(p.beside, fetch);
+    if (!p.found && fetch[0])
+        return sl_fail_param(e, SL_MISUSE, "model",
+                             "no model given, and the one that talks is not there yet; this gets it (93 MB): sh %.300s", fetch);
+    if (!p.found)
+        return sl_fail_param(e, SL_MISUSE, "model",
+                             "no model given, and one that talks is neither %.120s nor %.120s: name a .gguf file or a folder with "
+                             "config.json; `sh models/fetch` in Sluice's sources gets one and prints its path",
+                             p.beside, p.installed);
+    *ret = p.found;
     return SL_OK;
 }
 

@@ -16,6 +16,9 @@
  * The path is the arena's. SL_MISUSE: neither is there; the message says where it was looked for, and what to do. */
 sl_status sl_default_model(const char *program, sl_arena *arena, const char **ret, sl_error *e);
 
+/* The same for a model that talks: talking.gguf. The message says which command gets it. */
+sl_status sl_talking_model(const char *program, sl_arena *arena, const char **ret, sl_error *e);
+
 /* Is an argument that may be a model, a prompt or a text meant as a model? By its name, if that ends in .gguf (also
  * when there is no such file: then opening it says so); else if it is a GGUF file or a folder with config.json. */
 bool sl_model_like(const char *argument);

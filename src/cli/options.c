@@ -49,6 +49,7 @@ typedef struct option {
 #define P SL_CMD_PERPLEXITY
 #define M SL_CMD_IMATRIX
 #define E SL_CMD_EXPERTS
+#define T SL_CMD_CHAT
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
@@ -66,7 +67,7 @@ static const option options[] = {
     {"header-seconds", S, INT, AT(http.header_seconds), 1, 3600, "30", "S", NULL, "time for a client to send a request"},
     {"idle-seconds", S, INT, AT(http.idle_seconds), 1, 86400, "120", "S", NULL, "time that an idle connection is kept"},
     {"model-name", S, TEXT, AT(api.model_names), 0, 0, "", "NAME[,ALIAS...]", NULL, "name in the API; default: the model's own"},
-    {"chat-template", S, TEXT, AT(chat_template), 0, 0, "", "FILE", NULL, "a chat template to use instead of the model's own"},
+    {"chat-template", S | T, TEXT, AT(chat_template), 0, 0, "", "FILE", NULL, "a chat template to use instead of the model's own"},
     {"strict", S, FLAG, AT(api.strict), 0, 1, "", "", NULL, "refuse unknown request fields"},
     {"request-timeout", S, INT, AT(api.request_timeout), 0, 86400, "600", "S", NULL, "longest life of a request; 0: no limit"},
     {"stuck-seconds", S, INT, AT(api.stuck_seconds), 1, 86400, "120", "S", NULL, "work without progress before /livez fails"},
@@ -77,24 +78,28 @@ static const option options[] = {
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
-    {"threads", S | R | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
-    {"worker-nice", S | R | B | P | M | E, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
-    {"ctx", S | R | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
+    {"threads", S | R | T | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
+    {"worker-nice", S | R | T | B | P | M | E, INT, AT(engine.worker_nice), 0, 19, "5", "N", NULL, "how much nicer the computing threads are than the one that answers"},
+    {"ctx", S | R | T | B | I, INT, AT(engine.ctx), 0, 4194304, "", "N", NULL, "positions of the longest sequence"},
     {"ctx", P | M | E, INT, AT(engine.ctx), 4, 4194304, "", "N", NULL, "tokens in a window; default 512, or what the model has if that is less"},
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
-    {"kv-type", S | R | B | I | P | M | E, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
-    {"kv-memory", S | R | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
-    {"prefix-cache", S, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
-    {"tier", S | R | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
+    {"kv-type", S | R | T | B | I | P | M | E, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
+    {"kv-memory", S | R | T | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
+    {"prefix-cache", S | T, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
+    {"tier", S | R | T | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
     {"json", R | B | I | P | E, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},
+    {"max-tokens", T, LONG, AT(max_tokens), 0, INT_MOST, "0", "N", NULL, "tokens of an answer at most; 0: what the context leaves"},
     {"temperature", R, REAL, AT(temperature), 0, 2, "0", "X", NULL, "0 takes the likeliest token"},
+    {"temperature", T, REAL, AT(temperature), 0, 2, "0.7", "X", NULL, "0 takes the likeliest token"},
     {"top-p", R, REAL, AT(top_p), 0, 1, "1", "X", NULL, "keep the likeliest tokens up to this mass"},
-    {"top-k", R, LONG, AT(top_k), 0, INT_MOST, "0", "N", NULL, "keep the N likeliest tokens; 0: all"},
-    {"min-p", R, REAL, AT(min_p), 0, 1, "0", "X", NULL, "drop tokens below this share of the likeliest"},
-    {"seed", R, LONG, AT(seed), -9.2e18, 9.2e18, "0", "N", NULL, "seed of the random choice"},
-    {"stats", R, FLAG, AT(stats), 0, 1, "", "", NULL, "say afterwards how fast it was and which experts ran"},
+    {"top-p", T, REAL, AT(top_p), 0, 1, "0.95", "X", NULL, "keep the likeliest tokens up to this mass"},
+    {"system", T, TEXT, AT(system), 0, 0, "", "TEXT", NULL, "the system message that a conversation begins with"},
+    {"top-k", R | T, LONG, AT(top_k), 0, INT_MOST, "0", "N", NULL, "keep the N likeliest tokens; 0: all"},
+    {"min-p", R | T, REAL, AT(min_p), 0, 1, "0", "X", NULL, "drop tokens below this share of the likeliest"},
+    {"seed", R | T, LONG, AT(seed), -9.2e18, 9.2e18, "0", "N", NULL, "seed of the random choice"},
+    {"stats", R | T, FLAG, AT(stats), 0, 1, "", "", NULL, "say afterwards how fast it was and which experts ran"},
     {"type", C, TEXT, AT(type), 0, 0, "", "TYPE", NULL, "of the new file: f32, f16, bf16, q8_0, q4_0, q4_1, q4_k_s, q4_k_m, q6_k"},
     {"split-size", C, SIZE, AT(split_size), 0, 1e15, "", "SIZE", NULL, "weights in a file at most: DST-00001-of-0000N.gguf, ..."},
     {"imatrix", C, TEXT, AT(imatrix), 0, 0, "", "FILE", NULL, "importance of each column, as llama-imatrix writes it"},
@@ -119,6 +124,7 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef P
 #undef M
 #undef E
+#undef T
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {
@@ -441,13 +447,18 @@ static sl_status from_arguments(unsigned command, int argc, char **argv, bool on
     return only_config ? SL_OK : place(command, positional, count, s, e);
 }
 
-/* Nobody named a model: the one that comes with the program, but for `convert`, which has no use for it. */
+/* Nobody named a model: the one that comes with the program (to converse, the one that talks), but for `convert`, which has no use for it. */
 static sl_status take_default(unsigned command, sl_settings *s, sl_error *e) {
     if (command == SL_CMD_CONVERT)
         return sl_fail_param(e, SL_MISUSE, "model", "no model given: name a .gguf file or a folder with config.json");
-    sl_status st = sl_default_model("/proc/self/exe", s->arena, &s->model, e);
+    sl_status st = command == SL_CMD_CHAT ? sl_talking_model("/proc/self/exe", s->arena, &s->model, e)
+                                          : sl_default_model("/proc/self/exe", s->arena, &s->model, e);
     s->default_model = st == SL_OK;
     return st;
+}
+
+static sl_status set_default(sl_settings *s, const option *o, sl_error *e) {
+    return o->value[0] || o->kind == TEXT ? set(s, o, o->value, o->name, e) : SL_OK;
 }
 
 sl_status sl_options_parse(unsigned command, int argc, char **argv, char **environment, sl_settings *s, bool *ret_help,
@@ -456,8 +467,9 @@ sl_status sl_options_parse(unsigned command, int argc, char **argv, char **envir
     *s = (sl_settings){.arena = sl_arena_new()};
     *ret_help = false;
     if (!s->arena) return sl_fail(e, SL_NOMEM, "out of memory");
-    for (int i = 0; i < OPTION_COUNT && !st; i++)
-        if (options[i].value[0] || options[i].kind == TEXT) st = set(s, &options[i], options[i].value, options[i].name, e);
+    for (int i = 0; i < OPTION_COUNT && !st; i++) st = set_default(s, &options[i], e);
+    for (int i = 0; i < OPTION_COUNT && !st; i++) /* where commands differ, this one's */
+        if (options[i].commands & command) st = set_default(s, &options[i], e);
     /* The file's name first: it stands below the rest, but only the rest says which file. */
     const char *file = getenv("SLUICE_CONFIG");
     s->serves = command & (SL_CMD_SERVE | SL_CMD_INSPECT);

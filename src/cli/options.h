@@ -26,6 +26,7 @@ enum {
     SL_CMD_EXPERTS = 32,
     SL_CMD_PERPLEXITY = 64,
     SL_CMD_IMATRIX = 128,
+    SL_CMD_CHAT = 256,
     SL_CMD_TEXTS = SL_CMD_EXPERTS | SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
 };
 
@@ -53,10 +54,11 @@ typedef struct sl_settings {
     bool serves; /* the command serves, or says what serving costs */
     bool json;
     bool limits; /* bench: these alone */
-    /* run */
+    /* run, chat */
     int64_t max_tokens, top_k, seed;
     double temperature, top_p, min_p;
     bool stats;
+    const char *system; /* chat: the system message it begins with, "" for none */
     /* convert */
     const char *type, *imatrix;
     int64_t split_size;

@@ -3,66 +3,27 @@
 #include "cli/experts.h"
 #include "cli/load.h"
 #include "cli/plan.h"
+#include "cli/teller.h"
 
 #include "base/alloc.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-/* `sluice run`: one completion to the terminal, streamed; the engine as the server runs it, with one client.
- *
- * Who reads the text may stop for as long as he likes (a pager, a paused terminal): then the engine waits with him. It
- * waits in the call that tells of news, so it is never more than two steps ahead of what was written, and nothing of the
- * output ring, which is bounded, can be lost. */
+/* `sluice run`: one completion to the terminal, streamed; the engine as the server runs it, with one client. */
 
-typedef struct teller {
-    sem_t news;  /* the engine has said something */
-    sem_t heard; /* what it may say before it waits */
-} teller;
+/* Where the text goes: to standard output as it comes, or into a buffer. */
+typedef struct reader {
+    bool quiet;
+    sl_buffer text; /* if quiet */
+    int error;      /* errno of standard output */
+} reader;
 
-static void wait_for(sem_t *s) {
-    while (sem_wait(s) && errno == EINTR) {}
-}
-
-/* Engine thread. */
-static void wake(void *arg) {
-    teller *t = arg;
-    sem_post(&t->news);
-    wait_for(&t->heard);
-}
-
-/* All of it to standard output, however long that takes and whatever mode the descriptor is in. Returns 0, or errno when it cannot be
- * written. */
-static int put(const char *data, size_t len) {
-    while (len > 0) {
-        ssize_t n = write(STDOUT_FILENO, data, len);
-        if (n < 0 && errno == EAGAIN) poll(&(struct pollfd){.fd = STDOUT_FILENO, .events = POLLOUT}, 1, -1);
-        else if (n < 0 && errno != EINTR) return errno;
-        if (n <= 0) continue;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-/* Writes the text of the request as it comes, or collects it; returns when the request is over, as put. */
-static int follow(sl_engine *g, sl_request *r, teller *t, bool quiet, sl_buffer *text) {
-    int error = 0;
-    while (!sl_request_over(r)) {
-        wait_for(&t->news);
-        sl_event ev;
-        sl_engine_take_ready(g);
-        while (sl_request_next(r, &ev)) {
-            if (quiet) sl_buffer_append(text, ev.text, ev.text_len);
-            else if (!error && (error = put(ev.text, ev.text_len))) sl_request_cancel(r, SL_CANCEL_CLIENT);
-        }
-        sem_post(&t->heard);
-    }
-    return error;
+static void take(void *arg, sl_request *r, const sl_event *ev) {
+    reader *to = arg;
+    if (to->quiet) sl_buffer_append(&to->text, ev->text, ev->text_len);
+    else if (!to->error && (to->error = sl_put_out(ev->text, ev->text_len))) sl_request_cancel(r, SL_CANCEL_CLIENT);
 }
 
 static sl_expert_totals *totals_of(const sl_engine *g, const sl_hparams *hp) {
@@ -87,7 +48,7 @@ static int print_json(const sl_settings *s, const sl_buffer *text, const sl_usag
         sl_experts_json(experts, &out);
     }
     sl_buffer_puts(&out, "}\n");
-    int error = out.failed ? ENOMEM : put(out.data, out.len);
+    int error = out.failed ? ENOMEM : sl_put_out(out.data, out.len);
     sl_buffer_done(&out);
     return error;
 }
@@ -133,7 +94,7 @@ static int report(const sl_settings *s, const sl_engine *g, const sl_request *r,
     int finish = sl_request_finish(r);
     sl_expert_totals *totals = s->stats ? totals_of(g, hp) : NULL;
     sl_experts_report experts = {hp->layers, totals ? hp->experts : 0, hp->experts_used, hp->sparse, totals};
-    if (!error) error = s->json ? print_json(s, text, &u, finish, totals ? &experts : NULL) : put("\n", 1);
+    if (!error) error = s->json ? print_json(s, text, &u, finish, totals ? &experts : NULL) : sl_put_out("\n", 1);
     if (s->stats) print_stats(&u, &experts);
     sl_free(totals);
     if (error) fprintf(stderr, "sluice run: standard output cannot be written: %s\n", strerror(error));
@@ -148,17 +109,11 @@ int sl_run(sl_settings *s) {
     sl_engine *g = NULL;
     sl_request *r = NULL;
     sl_ids ids = {0};
-    sl_buffer text = {0};
-    teller t;
-    sem_init(&t.news, 0, 0);
-    sem_init(&t.heard, 0, 1);
+    reader to = {.quiet = s->json};
+    sl_teller t;
     int status = 1;
     sl_status st;
-    s->engine.max_sequences = 1;
-    s->engine.queue = 1;
-    s->engine.token_gap_ms = 500;
-    s->engine.wake = wake;
-    s->engine.wake_arg = &t;
+    sl_teller_init(&t, &s->engine);
     if ((st = sl_load(s->model, &loaded, &err))) goto fail;
     sl_loaded_warn(&loaded, "run");
     s->engine.tokenizer = loaded.tokenizer;
@@ -173,8 +128,8 @@ int sl_run(sl_settings *s) {
     if ((st = sl_engine_new(&s->engine, &g, &err)) || (st = make_request(s, g, &ids, &r, &err)) ||
         (st = sl_engine_submit(g, r, &err)))
         goto fail;
-    int error = follow(g, r, &t, s->json, &text);
-    status = report(s, g, r, &text, error);
+    sl_teller_follow(&t, g, r, take, &to);
+    status = report(s, g, r, &to.text, to.error);
 fail:
     if (st) {
         fprintf(stderr, "sluice run: %s\n", err.message);
@@ -184,8 +139,7 @@ fail:
     sl_engine_free(g);
     sl_unload(&loaded);
     sl_free(ids.id);
-    sl_buffer_done(&text);
-    sem_destroy(&t.news);
-    sem_destroy(&t.heard);
+    sl_buffer_done(&to.text);
+    sl_teller_done(&t);
     return status;
 }

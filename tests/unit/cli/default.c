@@ -55,6 +55,28 @@ static const char *found(const char *program) {
     return path;
 }
 
+/* A build tree's link says where the sources are, and so which command makes it lead somewhere. */
+START_TEST(the_one_that_talks) {
+    const char *path;
+    begin();
+    ck_assert_int_eq(sl_talking_model(at("usr/bin/sluice"), arena, &path, &e), SL_MISUSE);
+    ck_assert_msg(strstr(e.message, "sh models/fetch") && strstr(e.message, at("usr/bin/talking.gguf")), "%s", e.message);
+    ck_assert_int_eq(symlink(at("source/models/cache/talks.gguf"), at("usr/bin/talking.gguf")), 0);
+    ck_assert_int_eq(sl_talking_model(at("usr/bin/sluice"), arena, &path, &e), SL_MISUSE);
+    ck_assert_ptr_null(strstr(e.message, at("source")));
+    folder("source");
+    folder("source/models");
+    file("source/models/fetch", "");
+    ck_assert_int_eq(sl_talking_model(at("usr/bin/sluice"), arena, &path, &e), SL_MISUSE);
+    ck_assert_msg(strstr(e.message, at("source/models/fetch")), "%s", e.message);
+    folder("source/models/cache");
+    file("source/models/cache/talks.gguf", "GGUF");
+    ck_assert_int_eq(sl_talking_model(at("usr/bin/sluice"), arena, &path, &e), SL_OK);
+    ck_assert_str_eq(path, at("usr/bin/talking.gguf"));
+    end();
+}
+END_TEST
+
 START_TEST(beside_the_program_then_installed) {
     const char *path;
     begin();
@@ -187,7 +209,7 @@ START_TEST(texts_with_and_without_a_model) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("cli/default", 30, beside_the_program_then_installed, a_program_that_is_nowhere,
+    return RUN_TESTS("cli/default", 30, beside_the_program_then_installed, the_one_that_talks, a_program_that_is_nowhere,
                      what_looks_like_a_model, run_takes_a_prompt_alone, without_a_default_it_is_said,
                      texts_with_and_without_a_model);
 }

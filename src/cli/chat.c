@@ -1,0 +1,400 @@
+/* chat.c: `sluice chat`: a conversation with a model in the terminal; the engine as the server runs it, with one client.
+ *
+ *   a line is read ──► a command is done
+ *                 └──► a message: the template's prompt ──► the engine ──► shown as it comes, kept as the model's message
+ *
+ * Keys and values stay in the engine's cache, so that a turn computes what is new in it. An answer that Ctrl-C stops stays in the
+ * conversation as far as it came; a turn that failed leaves no trace in it. Standard output has answers alone; all else, as what a
+ * turn cost, goes to standard error. */
+#include "cli/cli.h"
+
+#include "cli/chat_conversation.h"
+#include "cli/chat_line.h"
+#include "cli/chat_show.h"
+#include "cli/chat_template.h"
+#include "cli/load.h"
+#include "cli/plan.h"
+#include "cli/teller.h"
+
+#include "base/alloc.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct talk {
+    sl_settings *s;
+    sl_loaded loaded;
+    sl_chat_source source;
+    sl_chat chat;
+    sl_engine *engine;
+    sl_teller teller;
+    sl_conversation conversation;
+    sl_line_reader *lines;
+    sl_show show;
+    uint64_t *rows;    /* [layers][experts] that each expert had before the answer; NULL: a dense model */
+    int64_t again;     /* how often the last answer was asked for again */
+    bool interrupted;  /* Ctrl-C was the last key, on an empty line or after a line that it threw away */
+    int status;        /* of the process */
+} talk;
+
+static void say(const char *text) { fprintf(stderr, "%s\n", text); }
+
+/* --- an answer --- */
+
+typedef struct answer {
+    talk *t;
+    sl_think think;
+    bool opened;             /* the prompt opened the thinking */
+    bool thinks;             /* shown as such at the moment */
+    sl_buffer said, thought;
+    size_t said_shown, thought_shown;
+    int finish;
+} answer;
+
+static void show_new(answer *a) {
+    sl_show *w = &a->t->show;
+    const sl_marks *m = a->t->chat.marks;
+    if (a->thought.len > a->thought_shown && w->terminal) {
+        if (!a->thinks) sl_show_thinking(w, m, true);
+        a->thinks = true;
+        sl_show_text(w, a->thought.data + a->thought_shown, a->thought.len - a->thought_shown);
+    }
+    a->thought_shown = a->thought.len;
+    if (a->said.len == a->said_shown) return;
+    if (a->thinks) sl_show_thinking(w, m, false);
+    a->thinks = false;
+    sl_show_text(w, a->said.data + a->said_shown, a->said.len - a->said_shown);
+    a->said_shown = a->said.len;
+}
+
+static void take(void *arg, sl_request *r, const sl_event *ev) {
+    answer *a = arg;
+    const sl_chat *chat = &a->t->chat;
+    if (!chat->marks) {
+        sl_buffer_append(&a->said, ev->text, ev->text_len);
+    } else {
+        if (a->opened) a->think.stage = SL_THINK_BEGUN;
+        a->opened = false;
+        sl_think_feed(&a->think, chat->marks, ev->text, ev->text_len, &a->thought, &a->said);
+        if (ev->kind == SL_EVENT_FINISH) sl_think_end(&a->think, &a->thought, &a->said);
+        else if (ev->token == chat->open_token) sl_think_open(&a->think);
+        else if (ev->token == chat->close_token) sl_think_close(&a->think, &a->thought);
+    }
+    if (a->said.failed || a->thought.failed) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
+    else show_new(a);
+    if (a->t->show.error) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
+}
+
+/* Room for an answer, or a sentence that says why there is none. */
+static sl_status fits(const talk *t, size_t prompt, sl_error *e) {
+    int ctx = t->s->engine.ctx, most = sl_plan_positions(t->loaded.model);
+    char larger[120] = "";
+    if (prompt < (size_t)ctx) return SL_OK;
+    if (most > ctx) snprintf(larger, sizeof larger, ", or start with a larger --ctx (this model has up to %d)", most);
+    return sl_fail(e, SL_TOO_LONG,
+                   "the context is full: with this message the conversation has %zu tokens, and there is room for %d. The message is left "
+                   "out; say less, begin anew with /reset%s.", prompt, ctx, larger);
+}
+
+static sl_status make_request(const talk *t, const sl_ids *ids, sl_request **ret, sl_error *e) {
+    const sl_settings *s = t->s;
+    const int32_t *prompt[1] = {ids->id}, end[1] = {t->chat.end_of_turn};
+    int64_t left = s->engine.ctx - (int64_t)ids->count;
+    sl_request_spec spec = {.prompt = prompt,
+                            .prompt_len = &ids->count,
+                            .prompts = 1,
+                            .n = 1,
+                            .sampling = {.temperature = (float)s->temperature,
+                                         .top_p = (float)s->top_p,
+                                         .min_p = (float)s->min_p,
+                                         .top_k = (int32_t)s->top_k,
+                                         .repetition = 1,
+                                         .seed = (uint64_t)s->seed + (uint64_t)t->again,
+                                         .logprobs = -1},
+                            .max_tokens = (int)(s->max_tokens && s->max_tokens < left ? s->max_tokens : left),
+                            .stop_token = end,
+                            .stop_tokens = end[0] >= 0,
+                            .skip_special = true,
+                            .prompt_logprobs = -1,
+                            .stream = true,
+                            .id = "chat"};
+    return sl_request_new(t->engine, &spec, ret, e);
+}
+
+/* Experts that had more rows than at the last call; *ret_all: of how many. */
+static int count_touched(talk *t, int *ret_all) {
+    const sl_hparams *hp = &t->loaded.model->hp;
+    int touched = 0;
+    *ret_all = 0;
+    for (int l = 0; l < hp->layers && t->rows; l++) {
+        for (int i = 0; i < hp->experts && hp->sparse[l]; i++, ++*ret_all) {
+            uint64_t *before = &t->rows[l * hp->experts + i], now = sl_engine_expert(t->engine, l, i).tokens;
+            touched += now > *before;
+            *before = now;
+        }
+    }
+    return touched;
+}
+
+/* The line beneath an answer. */
+static void tell_cost(talk *t, const sl_usage *u, int finish) {
+    sl_buffer line = {0};
+    int all, touched = count_touched(t, &all);
+    double seconds = u->total_seconds - u->first_token_seconds;
+    sl_buffer_printf(&line, "%lld tokens", (long long)u->generated_tokens);
+    if (u->generated_tokens > 1 && seconds > 0) sl_buffer_printf(&line, ", %.1f a second", (double)(u->generated_tokens - 1) / seconds);
+    if (u->first_token_seconds > 0) sl_buffer_printf(&line, "; the first after %.2f s", u->first_token_seconds);
+    sl_buffer_printf(&line, "; %lld of %lld prompt tokens reused", (long long)u->cached_tokens, (long long)u->prompt_tokens);
+    if (all) sl_buffer_printf(&line, "; %d of %d experts", touched, all);
+    if (finish == SL_FINISH_LENGTH)
+        sl_buffer_puts(&line, t->s->max_tokens && u->generated_tokens >= t->s->max_tokens ? "; cut at --max-tokens"
+                                                                                         : "; cut: the context is full (/reset begins anew)");
+    else if (finish != SL_FINISH_STOP) sl_buffer_puts(&line, "; stopped");
+    if (t->s->stats || (t->show.terminal && isatty(STDERR_FILENO))) sl_show_note(&t->show, sl_buffer_text(&line));
+    sl_buffer_done(&line);
+}
+
+static sl_status run_request(talk *t, answer *a, sl_error *e) {
+    sl_ids ids = {0};
+    sl_request *r = NULL;
+    sl_status st = sl_conversation_prompt(&t->conversation, &ids, &a->opened, e);
+    if (!st) st = fits(t, ids.count, e);
+    if (!st) st = make_request(t, &ids, &r, e);
+    if (!st) st = sl_engine_submit(t->engine, r, e);
+    if (!st) {
+        t->show.held = false;
+        sl_teller_follow(&t->teller, t->engine, r, take, a);
+        a->finish = sl_request_finish(r);
+        if (a->thinks) sl_show_thinking(&t->show, t->chat.marks, false);
+        sl_show_text(&t->show, "\n", 1);
+        sl_usage u = sl_request_usage(r);
+        tell_cost(t, &u, a->finish);
+        if (a->finish == SL_FINISH_ERROR) st = sl_fail(e, SL_INVALID, "%s", sl_request_failure(r));
+        else if (a->said.failed || a->thought.failed) st = sl_fail(e, SL_NOMEM, "out of memory for the answer");
+        else if (t->show.error) st = sl_fail(e, SL_IO, "standard output cannot be written: %s", strerror(t->show.error));
+    }
+    sl_request_free(r);
+    sl_free(ids.id);
+    return st;
+}
+
+/* The model's turn. What went wrong, or was stopped before it said anything, takes the user's message with it. */
+static void let_answer(talk *t) {
+    answer a = {.t = t};
+    sl_error e;
+    sl_status st = run_request(t, &a, &e);
+    if (!st && (a.said.len || a.finish == SL_FINISH_STOP || a.finish == SL_FINISH_LENGTH))
+        st = sl_conversation_answer(&t->conversation, &a.said, &a.thought, &e);
+    else sl_conversation_drop(&t->conversation);
+    if (st) {
+        fprintf(stderr, "sluice chat: %s\n", e.message);
+        t->status = 1;
+    }
+    sl_buffer_done(&a.said);
+    sl_buffer_done(&a.thought);
+}
+
+/* --- commands --- */
+
+static bool quit(talk *t, const char *text, size_t len) {
+    (void)t, (void)text, (void)len;
+    return false;
+}
+
+static bool reset(talk *t, const char *text, size_t len) {
+    (void)text, (void)len;
+    sl_conversation_reset(&t->conversation);
+    say("The conversation begins anew.");
+    return true;
+}
+
+static bool set_system(talk *t, const char *text, size_t len) {
+    sl_error e;
+    if (sl_conversation_system(&t->conversation, text, len, &e)) {
+        fprintf(stderr, "The system message stays as it was: %s\n", e.message);
+        t->status = 1;
+    } else {
+        say(len ? "The system message is set; what was said stays (/reset forgets it)." : "There is no system message any more.");
+    }
+    return true;
+}
+
+static bool regenerate(talk *t, const char *text, size_t len) {
+    (void)text, (void)len;
+    if (!sl_conversation_answered(&t->conversation)) {
+        say("There is no answer yet.");
+        return true;
+    }
+    sl_conversation_drop(&t->conversation);
+    t->again++;
+    let_answer(t);
+    return true;
+}
+
+static bool help(talk *t, const char *text, size_t len);
+
+static const struct command {
+    const char *name, *argument;
+    bool (*run)(talk *t, const char *text, size_t len); /* false: the conversation ends */
+    const char *help;
+} commands[] = {
+    {"help", "", help, "this list"},
+    {"reset", "", reset, "forget what was said"},
+    {"system", " TEXT", set_system, "set the system message; without TEXT: have none"},
+    {"regen", "", regenerate, "another answer to the last message"},
+    {"quit", "", quit, "end; so do Ctrl-D, and Ctrl-C twice"},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static bool help(talk *t, const char *text, size_t len) {
+    (void)t, (void)text, (void)len;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        char left[24];
+        snprintf(left, sizeof left, "/%s%s", commands[i].name, commands[i].argument);
+        fprintf(stderr, "  %-14s %s\n", left, commands[i].help);
+    }
+    say("Ctrl-C stops an answer, or throws a line away. A line that ends in \\ goes on in the next; pasted lines are one message.\n"
+        "A message that begins with / has a blank before it.");
+    return true;
+}
+
+/* Letters up to a blank or the end: "/etc/fstab is wrong" is no command. 0: none. */
+static size_t command_length(const char *text, size_t len) {
+    size_t n = 1;
+    if (len == 0 || text[0] != '/') return 0;
+    while (n < len && ((text[n] >= 'a' && text[n] <= 'z') || (text[n] >= 'A' && text[n] <= 'Z'))) n++;
+    return n == len || strchr(" \t\n", text[n]) ? n : 0;
+}
+
+static bool is_blank(char c) { return strchr(" \t\r\n", c) != NULL; }
+
+static bool obey(talk *t, const char *text, size_t len, size_t name) {
+    const char *known[COMMAND_COUNT];
+    char word[40];
+    snprintf(word, sizeof word, "%.*s", (int)(name < 32 ? name - 1 : 31), text + 1);
+    size_t from = name;
+    while (from < len && is_blank(text[from])) from++;
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        known[i] = commands[i].name;
+        if (!strcmp(word, commands[i].name)) return commands[i].run(t, text + from, len - from);
+    }
+    const char *near = sl_nearest(word, known, COMMAND_COUNT);
+    fprintf(stderr, "There is no /%s%s%s%s; /help lists what there is, and a blank before it makes it a message.\n", word,
+            near ? " (did you mean /" : "", near ? near : "", near ? "?)" : "");
+    t->status = 1;
+    return true;
+}
+
+/* --- the loop --- */
+
+/* What was typed. false: the conversation ends. */
+static bool turn(talk *t, const sl_buffer *line) {
+    const char *text = line->data;
+    size_t len = line->len;
+    sl_error e;
+    while (len && is_blank(text[len - 1])) len--;
+    size_t name = command_length(text, len);
+    if (name) return obey(t, text, len, name);
+    while (len && is_blank(*text)) text++, len--;
+    if (!len) return true;
+    t->again = 0;
+    if (sl_conversation_ask(&t->conversation, text, len, &e)) {
+        fprintf(stderr, "sluice chat: %s\n", e.message);
+        t->status = 1;
+        return true;
+    }
+    let_answer(t);
+    return !t->show.error;
+}
+
+static void converse(talk *t) {
+    sl_buffer line = {0};
+    bool empty = true, goes_on = true;
+    while (goes_on) {
+        sl_teller_forget(&t->teller); /* Ctrl-C that came when an answer had just ended */
+        sl_line what = sl_line_reader_next(t->lines, &line, &empty);
+        if (what == SL_LINE_END) break;
+        if (what == SL_LINE_CLEARED) {
+            if (empty && t->interrupted) break;
+            if (empty) say("Ctrl-C once more, or Ctrl-D, ends the conversation.");
+            t->interrupted = true;
+            continue;
+        }
+        t->interrupted = false;
+        if (line.failed) say("sluice chat: out of memory for this message");
+        else goes_on = turn(t, &line);
+    }
+    if (sl_line_reader_edits(t->lines)) t->status = 0; /* whoever sits there has read what went wrong */
+    sl_buffer_done(&line);
+}
+
+static sl_teller *to_interrupt; /* a signal's handler has no argument */
+
+static void on_interrupt(int number) {
+    (void)number;
+    sl_teller_interrupt(to_interrupt);
+}
+
+/* Where somebody types, Ctrl-C stops an answer; in a script it ends the program as it ends others. */
+static void catch_interrupts(talk *t) {
+    to_interrupt = &t->teller;
+    if (sl_line_reader_edits(t->lines)) sigaction(SIGINT, &(struct sigaction){.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, NULL);
+}
+
+static sl_status open_template(talk *t, sl_error *e) {
+    sl_status st = sl_chat_source_open(&t->loaded, t->s->chat_template, &t->source, e);
+    if (!st) st = sl_chat_open(&t->chat, t->source.template, t->source.why, t->source.variables, t->loaded.tokenizer, e);
+    if (st) return st;
+    if (t->chat.warning[0]) fprintf(stderr, "sluice chat: warning: %s\n", t->chat.warning);
+    if (t->source.template) return SL_OK;
+    return sl_fail(e, SL_UNSUPPORTED,
+                   "this model %s, so it does not know whose turn it is. Give it one with --chat-template FILE, or let it continue a text: "
+                   "sluice run MODEL PROMPT", t->chat.why[0] ? "has a chat template that cannot be used" : "has no chat template");
+}
+
+static sl_status open_all(talk *t, sl_plan *plan, sl_error *e) {
+    sl_settings *s = t->s;
+    const sl_hparams *hp;
+    sl_status st = sl_load(s->model, &t->loaded, e);
+    if (st || (st = open_template(t, e)) != SL_OK) return st;
+    sl_loaded_warn(&t->loaded, "chat");
+    hp = &t->loaded.model->hp;
+    s->engine.tokenizer = t->loaded.tokenizer;
+    t->rows = hp->experts ? sl_calloc((size_t)hp->layers * (size_t)hp->experts, sizeof *t->rows) : NULL;
+    if (hp->experts && !t->rows) return sl_fail(e, SL_NOMEM, "out of memory");
+    if ((st = sl_conversation_init(&t->conversation, &t->chat, t->loaded.tokenizer, e)) ||
+        (st = sl_conversation_system(&t->conversation, s->system, strlen(s->system), e)) ||
+        (st = sl_plan_make(s, t->loaded.model, plan, e)) || (st = sl_engine_new(&s->engine, &t->engine, e)))
+        return st;
+    return sl_line_reader_open(&t->lines, e);
+}
+
+int sl_chat_command(sl_settings *s) {
+    talk t = {.s = s};
+    sl_plan plan;
+    sl_error e;
+    sl_show_init(&t.show);
+    sl_teller_init(&t.teller, &s->engine);
+    sl_status st = open_all(&t, &plan, &e);
+    if (!st) {
+        if (sl_line_reader_edits(t.lines))
+            fprintf(stderr, "%s, up to %d tokens (--ctx). /help lists what there is beside messages.\n", t.loaded.model->name, s->engine.ctx);
+        catch_interrupts(&t);
+        converse(&t);
+        signal(SIGINT, SIG_DFL);
+    } else {
+        fprintf(stderr, "sluice chat: %s\n", e.message);
+        t.status = e.code == SL_MISUSE ? 2 : 1;
+    }
+    sl_line_reader_close(t.lines);
+    sl_engine_free(t.engine);
+    sl_conversation_done(&t.conversation);
+    sl_chat_done(&t.chat);
+    sl_chat_source_done(&t.source);
+    sl_unload(&t.loaded);
+    sl_free(t.rows);
+    sl_teller_done(&t.teller);
+    return t.status;
+}

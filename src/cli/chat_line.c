@@ -130,9 +130,10 @@ static bool set_up(sl_line_reader *r) {
     el_set(r->edit, EL_HIST, history, r->history);
     el_set(r->edit, EL_EDITOR, "emacs");
     el_source(r->edit, NULL);
-    el_set(r->edit, EL_ADDFN, "sluice-paste", "Insert what is pasted", on_paste);
-    el_set(r->edit, EL_ADDFN, "sluice-interrupt", "Throw the line away", on_interrupt);
-    el_set(r->edit, EL_ADDFN, "sluice-suspend", "Stop until fg", on_suspend);
+    /* Wide: these names are kept as they are; copies that el_set makes are never freed. */
+    el_wset(r->edit, EL_ADDFN, L"sluice-paste", L"Insert what is pasted", on_paste);
+    el_wset(r->edit, EL_ADDFN, L"sluice-interrupt", L"Throw the line away", on_interrupt);
+    el_wset(r->edit, EL_ADDFN, L"sluice-suspend", L"Stop until fg", on_suspend);
     el_set(r->edit, EL_BIND, "\033[200~", "sluice-paste", NULL);
     el_set(r->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(r->edit, EL_SETTY, "-d", "-isig", NULL); /* Ctrl-C is a key while a message is typed; so is Ctrl-Z then */

@@ -313,6 +313,7 @@ static void converse(talk *t) {
     sl_buffer line = {0};
     bool empty = true, goes_on = true;
     while (goes_on) {
+        sl_line_reader_begin(t->lines);
         sl_teller_forget(&t->teller); /* Ctrl-C that came when an answer had just ended */
         sl_line what = sl_line_reader_next(t->lines, &line, &empty);
         if (what == SL_LINE_END) break;

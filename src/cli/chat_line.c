@@ -27,6 +27,9 @@ struct sl_line_reader {
     size_t cap;
 };
 
+/* libedit shows its prompt before it changes the terminal: Ctrl-C in between would be a signal. */
+static void take_keys(const sl_line_reader *r) { el_set(r->edit, EL_PREP_TERM, 1); }
+
 /* --- keys --- */
 
 static void ask_for_marks(const sl_line_reader *r, bool on) {
@@ -136,6 +139,8 @@ static bool set_up(sl_line_reader *r) {
     el_wset(r->edit, EL_ADDFN, L"sluice-suspend", L"Stop until fg", on_suspend);
     el_set(r->edit, EL_BIND, "\033[200~", "sluice-paste", NULL);
     el_set(r->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    /* While an answer is written, Ctrl-C must not throw away what is on its way to the terminal: that may be the next prompt. */
+    el_set(r->edit, EL_SETTY, "-x", "+noflsh", NULL);
     el_set(r->edit, EL_SETTY, "-d", "-isig", NULL); /* Ctrl-C is a key while a message is typed; so is Ctrl-Z then */
     el_set(r->edit, EL_BIND, "^C", "sluice-interrupt", NULL);
     el_set(r->edit, EL_BIND, "^Z", "sluice-suspend", NULL);
@@ -169,12 +174,17 @@ sl_line_reader *sl_line_reader_close(sl_line_reader *r) {
 
 bool sl_line_reader_edits(const sl_line_reader *r) { return r->edit != NULL; }
 
+void sl_line_reader_begin(sl_line_reader *r) {
+    if (r->edit) take_keys(r);
+}
+
 /* --- reading --- */
 
 /* A line with its newline; NULL: the end. */
 static const char *typed_line(sl_line_reader *r, size_t *ret_len) {
     int count = 0;
     r->cleared = false;
+    take_keys(r);
     ask_for_marks(r, true);
     errno = 0;
     const char *line = el_gets(r->edit, &count);

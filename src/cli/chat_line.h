@@ -18,6 +18,9 @@ sl_line_reader *sl_line_reader_close(sl_line_reader *r); /* NULL is fine; return
 /* Is it a terminal, so that somebody types? */
 bool sl_line_reader_edits(const sl_line_reader *r);
 
+/* From now until a message is there, Ctrl-C is a key, no signal. */
+void sl_line_reader_begin(sl_line_reader *r);
+
 typedef enum sl_line {
     SL_LINE_TEXT,    /* a message, without its last newline; UTF-8 if what was typed or read is */
     SL_LINE_CLEARED, /* Ctrl-C: what was typed is thrown away */

@@ -13,7 +13,7 @@
 
 static sl_loaded loaded;
 static sl_error e;
-static char path[] = "/tmp/sl-corpus-XXXXXX";
+static char path[32];
 static bool more_to_come;
 
 static bool always(void) { return true; }
@@ -23,6 +23,7 @@ static void open_all(void) {
     char model[512];
     snprintf(model, sizeof model, "%s/reference/checkpoints/qwen3moe-gqa", getenv("SLUICE_TESTS"));
     ck_assert_msg(sl_load(model, &loaded, &e) == SL_OK, "%s", e.message);
+    snprintf(path, sizeof path, "/tmp/sl-corpus-XXXXXX");
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     close(fd);

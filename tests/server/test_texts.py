@@ -3,6 +3,8 @@ import array
 import json
 import math
 import os
+import pty
+import select
 import signal
 import struct
 import subprocess
@@ -246,18 +248,23 @@ def test_an_interrupted_imatrix_is_written():
     with temporary(text * 2000) as long, tempfile.TemporaryDirectory() as d:
         for number in (signal.SIGINT, signal.SIGTERM):
             path = d + "/%d.gguf" % number
-            p = subprocess.Popen([harness.BINARY, "imatrix", checkpoint("llama-mha-bias"), long, "-o", path], stderr=subprocess.PIPE,
-                                 stdin=subprocess.DEVNULL, text=True)
-            end = time.monotonic() + 60
-            while time.monotonic() < end and p.poll() is None:
-                with open("/proc/%d/stat" % p.pid) as f:
-                    if int(f.read().rsplit(") ", 1)[1].split()[11]) > 100:  # ticks of user time
-                        break
-                time.sleep(0.05)
+            here, there = pty.openpty()  # on a terminal progress is told four times a second, once something has been counted
+            p = subprocess.Popen([harness.BINARY, "imatrix", checkpoint("llama-mha-bias"), long, "-o", path], stderr=there,
+                                 stdin=subprocess.DEVNULL)
+            os.close(there)
+            said, end = b"", time.monotonic() + 120
+            while b" %, " not in said:
+                assert select.select([here], [], [], end - time.monotonic())[0], said
+                said += os.read(here, 4096)
             assert not os.path.exists(path)
             p.send_signal(number)
-            _, said = p.communicate(timeout=60)
-            assert p.returncode == 0 and "interrupted" in said, (p.returncode, said)
+            try:
+                while more := os.read(here, 4096):
+                    said += more
+            except OSError:  # the other side is closed
+                pass
+            os.close(here)
+            assert p.wait(timeout=60) == 0 and b"interrupted" in said, said
             got, keys = importance(path)
             assert 1 <= keys["imatrix.chunk_count"] < len(text) * 2000 // 256
             rows = got["blk.0.attn_q.weight"][0][0]

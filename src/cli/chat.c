@@ -102,24 +102,14 @@ static sl_status make_request(const talk *t, const sl_ids *ids, sl_request **ret
     const sl_settings *s = t->s;
     const int32_t *prompt[1] = {ids->id}, end[1] = {t->chat.end_of_turn};
     int64_t left = s->engine.ctx - (int64_t)ids->count;
-    sl_request_spec spec = {.prompt = prompt,
-                            .prompt_len = &ids->count,
-                            .prompts = 1,
-                            .n = 1,
-                            .sampling = {.temperature = (float)s->temperature,
-                                         .top_p = (float)s->top_p,
-                                         .min_p = (float)s->min_p,
-                                         .top_k = (int32_t)s->top_k,
-                                         .repetition = 1,
-                                         .seed = (uint64_t)s->seed + (uint64_t)t->again,
-                                         .logprobs = -1},
-                            .max_tokens = (int)(s->max_tokens && s->max_tokens < left ? s->max_tokens : left),
-                            .stop_token = end,
-                            .stop_tokens = end[0] >= 0,
-                            .skip_special = true,
-                            .prompt_logprobs = -1,
-                            .stream = true,
-                            .id = "chat"};
+    sl_request_spec spec = sl_teller_spec(s);
+    spec.prompt = prompt;
+    spec.prompt_len = &ids->count;
+    spec.sampling.seed += (uint64_t)t->again;
+    spec.max_tokens = (int)(s->max_tokens && s->max_tokens < left ? s->max_tokens : left);
+    spec.stop_token = end;
+    spec.stop_tokens = end[0] >= 0;
+    spec.id = "chat";
     return sl_request_new(t->engine, &spec, ret, e);
 }
 

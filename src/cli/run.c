@@ -56,22 +56,11 @@ static int print_json(const sl_settings *s, const sl_buffer *text, const sl_usag
 static sl_status make_request(const sl_settings *s, const sl_engine *g, const sl_ids *ids, sl_request **ret, sl_error *e) {
     const int32_t *prompt[1] = {ids->id};
     int64_t left = s->engine.ctx - (int64_t)ids->count, most = left > 1 ? left : 1; /* none left: refused with both numbers */
-    sl_request_spec spec = {.prompt = prompt,
-                            .prompt_len = &ids->count,
-                            .prompts = 1,
-                            .n = 1,
-                            .sampling = {.temperature = (float)s->temperature,
-                                         .top_p = (float)s->top_p,
-                                         .min_p = (float)s->min_p,
-                                         .top_k = (int32_t)s->top_k,
-                                         .repetition = 1,
-                                         .seed = (uint64_t)s->seed,
-                                         .logprobs = -1},
-                            .max_tokens = (int)(s->max_tokens < most ? s->max_tokens : most),
-                            .skip_special = true,
-                            .prompt_logprobs = -1,
-                            .stream = true,
-                            .id = "run"};
+    sl_request_spec spec = sl_teller_spec(s);
+    spec.prompt = prompt;
+    spec.prompt_len = &ids->count;
+    spec.max_tokens = (int)(s->max_tokens < most ? s->max_tokens : most);
+    spec.id = "run";
     if (spec.max_tokens < 1) return sl_fail_param(e, SL_MISUSE, "max-tokens", "--max-tokens: must be at least 1");
     return sl_request_new(g, &spec, ret, e);
 }

@@ -31,6 +31,21 @@ void sl_teller_done(sl_teller *t) {
     sem_destroy(&t->heard);
 }
 
+sl_request_spec sl_teller_spec(const sl_settings *s) {
+    return (sl_request_spec){.prompts = 1,
+                             .n = 1,
+                             .sampling = {.temperature = (float)s->temperature,
+                                          .top_p = (float)s->top_p,
+                                          .min_p = (float)s->min_p,
+                                          .top_k = (int32_t)s->top_k,
+                                          .repetition = 1,
+                                          .seed = (uint64_t)s->seed,
+                                          .logprobs = -1},
+                             .skip_special = true,
+                             .prompt_logprobs = -1,
+                             .stream = true};
+}
+
 /* Was this post an interruption's? Posts are alike: as many are the engine's as it made. */
 static bool take_interruption(sl_teller *t) {
     if (atomic_load(&t->interrupted) == 0) return false;

@@ -7,6 +7,7 @@
 #ifndef SL_CLI_TELLER_H
 #define SL_CLI_TELLER_H
 
+#include "cli/options.h"
 #include "engine/engine.h"
 
 #include <semaphore.h>
@@ -22,6 +23,9 @@ typedef struct sl_teller {
 /* Sets the engine's wake, too, and that there is one client. */
 void sl_teller_init(sl_teller *t, sl_engine_config *c);
 void sl_teller_done(sl_teller *t);
+
+/* One streamed choice with the settings' sampling; the caller adds prompt, lengths, ends and id. */
+sl_request_spec sl_teller_spec(const sl_settings *s);
 
 /* Calls take with each event of a request that was submitted; returns when it is over. */
 void sl_teller_follow(sl_teller *t, sl_engine *g, sl_request *r, void (*take)(void *arg, sl_request *r, const sl_event *ev), void *arg);

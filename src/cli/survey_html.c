@@ -41,20 +41,8 @@ static void put_token(page *p, int place) {
 
 static const char *domain_name(const page *p, int d) { return p->v->corpus->domain[d].name; }
 
-/* --- layers: those that are shown, or so many of them at even distances --- */
-
-static int layers_of(const page *p, int most, int ret[SL_MAX_LAYERS]) {
-    int n = 0;
-    for (int l = 0; l < p->w->layers; l++)
-        if (p->v->shown[l]) ret[n++] = l;
-    if (most < 1) most = 1;
-    if (n <= most) return n;
-    for (int i = 0; i < most; i++) ret[i] = ret[most > 1 ? (int)((int64_t)i * (n - 1) / (most - 1)) : 0];
-    return most;
-}
-
 static void say_chosen(page *p, int n) {
-    int all[SL_MAX_LAYERS], of = layers_of(p, SL_MAX_LAYERS, all);
+    int all[SL_MAX_LAYERS], of = sl_view_layers(p->w, SL_MAX_LAYERS, all);
     if (n < of) putf(p, "<p class=\"dim\">%d of %d layers: with <code>--layer</code> the page has those that you name.</p>\n", n, of);
 }
 
@@ -136,7 +124,7 @@ static void put_depth_row(page *p, const sl_layer_view *l) {
 }
 
 static void put_depth(page *p) {
-    int at[SL_MAX_LAYERS], n = layers_of(p, SL_MAX_LAYERS, at);
+    int at[SL_MAX_LAYERS], n = sl_view_layers(p->w, SL_MAX_LAYERS, at);
     sl_html_section(&p->h, "depth", "Layers", "How evenly the experts of each layer are used, and how the router&rsquo;s choice changes with depth: whether it goes by domain, by "
                                         "token, or by what the layer before chose.");
     sl_html_table(&p->h, "Layers", "");
@@ -157,7 +145,7 @@ static void put_depth(page *p) {
 }
 
 static void put_load(page *p) {
-    int experts = p->w->experts, at[SL_MAX_LAYERS], n = layers_of(p, CELLS / experts, at);
+    int experts = p->w->experts, at[SL_MAX_LAYERS], n = sl_view_layers(p->w, CELLS / experts, at);
     sl_html_section(&p->h, "load", "Load", "Each expert&rsquo;s share of its layer&rsquo;s work, as a multiple of an even share: 1 is fair, 0 is a dead expert.");
     sl_html_legend(&p->h);
     sl_html_table(&p->h, "Load of each expert by layer", sl_html_map(experts));
@@ -176,23 +164,6 @@ static void put_load(page *p) {
     sl_html_section_end(&p->h);
 }
 
-/* Mean over the layers shown; a == b: between its halves. */
-static double mean_js(const page *p, int a, int b) {
-    int at[SL_MAX_LAYERS], n = layers_of(p, SL_MAX_LAYERS, at);
-    uint64_t x[SL_MAX_EXPERTS], y[SL_MAX_EXPERTS];
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-        if (a == b) {
-            sum += sl_view_js(sl_census_load(p->w->census, a, 0, at[i]), sl_census_load(p->w->census, a, 1, at[i]), p->w->experts);
-            continue;
-        }
-        sl_view_domain(p->w, a, at[i], x);
-        sl_view_domain(p->w, b, at[i], y);
-        sum += sl_view_js(x, y, p->w->experts);
-    }
-    return sum / n;
-}
-
 static void put_distances(page *p) {
     int n = p->w->domains < 40 ? p->w->domains : 40;
     sl_html_table(&p->h, "Divergence between domains", "map");
@@ -209,7 +180,7 @@ static void put_distances(page *p) {
         sl_html_text(&p->h, domain_name(p, i));
         put(p, "</th>");
         for (int j = 0; j < n; j++) {
-            double js = mean_js(p, i, j);
+            double js = sl_view_mean_js(p->w, i, j);
             putf(p, "<td class=\"%s\">", js < 0.02 ? "d3" : js < 0.2 ? "d4" : js < 0.5 ? "d5" : "d6");
             sl_html_decimal(&p->h, js, 3);
             put(p, "</td>");
@@ -247,7 +218,7 @@ static void put_rows(page *p, int layer, bool kinds) {
 }
 
 static void put_row_maps(page *p, bool kinds) {
-    int rows = kinds ? p->w->kinds : p->w->domains, at[SL_MAX_LAYERS], n = layers_of(p, CELLS / (rows * p->w->experts), at);
+    int rows = kinds ? p->w->kinds : p->w->domains, at[SL_MAX_LAYERS], n = sl_view_layers(p->w, CELLS / (rows * p->w->experts), at);
     for (int i = 0; i < n; i++) put_rows(p, at[i], kinds);
     say_chosen(p, n);
 }
@@ -312,7 +283,7 @@ static void put_token_cell(page *p, sl_census_side side, int layer, int expert) 
 }
 
 static void put_tokens(page *p) {
-    int most = LISTED_EXPERTS / p->w->experts, at[SL_MAX_LAYERS], n = layers_of(p, most < LISTED ? most : LISTED, at);
+    int most = LISTED_EXPERTS / p->w->experts, at[SL_MAX_LAYERS], n = sl_view_layers(p->w, most < LISTED ? most : LISTED, at);
     sl_html_section(&p->h, "tokens", "Tokens", "The tokens that each expert takes most: which share of their occurrences runs through it, with the 95&nbsp;% interval (Wilson) "
                                          "and how often they occur. Quotes show the blanks that belong to a token.");
     putf(p, "<p>By chance ");
@@ -435,7 +406,7 @@ static void put_square_finds(page *p, bool paths) {
 }
 
 static void put_squares(page *p, bool paths) {
-    int side = p->w->experts < PAIRED ? p->w->experts : PAIRED, at[SL_MAX_LAYERS], n = layers_of(p, CELLS / (side * side), at), shown = 0;
+    int side = p->w->experts < PAIRED ? p->w->experts : PAIRED, at[SL_MAX_LAYERS], n = sl_view_layers(p->w, CELLS / (side * side), at), shown = 0;
     if (p->w->experts > PAIRED) putf(p, "<p class=\"dim\">Maps show the experts of the strongest %s; <code>--json</code> has all.</p>\n", paths ? "paths" : "pairs");
     for (int i = 0; i < n; i++) {
         if (paths && !p->w->layer[at[i]].leads) continue;

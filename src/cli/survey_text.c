@@ -93,24 +93,9 @@ static void field(const page *p, const char *text, int columns) {
 
 static const char *domain_name(const page *p, int d) { return p->v->corpus->domain[d].name; }
 
-/* --- which layers a table has: all that are shown, or MOST_LINES of them at even distances --- */
-
-static int shown_layers(const page *p, int ret[SL_MAX_LAYERS]) {
-    int n = 0;
-    for (int l = 0; l < p->w->layers; l++)
-        if (p->v->shown[l]) ret[n++] = l;
-    return n;
-}
-
-static int thinned(const page *p, int most, int ret[SL_MAX_LAYERS]) {
-    int n = shown_layers(p, ret);
-    if (n <= most) return n;
-    for (int i = 0; i < most; i++) ret[i] = ret[most > 1 ? (int)((int64_t)i * (n - 1) / (most - 1)) : 0];
-    return most;
-}
-
+/* Where a table has `lines` of the chosen layers. */
 static void say_thinned(const page *p, int lines) {
-    int all[SL_MAX_LAYERS], n = shown_layers(p, all);
+    int all[SL_MAX_LAYERS], n = sl_view_layers(p->w, SL_MAX_LAYERS, all);
     if (n > lines) sl_buffer_printf(p->out, "%s%d of %d layers; --layer, --json and --html have the others%s\n", begin(p, DIM), lines, n, begin(p, PLAIN));
 }
 
@@ -154,7 +139,7 @@ static void put_layer_line(const page *p, const sl_layer_view *l) {
 }
 
 static void put_layers(const page *p) {
-    int at[SL_MAX_LAYERS], n = thinned(p, MOST_LINES, at);
+    int at[SL_MAX_LAYERS], n = sl_view_layers(p->w, MOST_LINES, at);
     char chance[16], js[16];
     heading(p, "Load, and how the choice changes with depth");
     sl_buffer_printf(p->out, "%5s %-28s %-16s %-14s %s\n", "", "  ---- load of experts -----", " --- domains ---", " -- tokens ---", "- next layer");
@@ -192,7 +177,7 @@ static void put_shade(const page *p, double ratio) {
 }
 
 static void put_map(const page *p) {
-    int at[SL_MAX_LAYERS], n = thinned(p, MOST_LINES, at), room = p->style->columns - 8, experts = p->w->experts;
+    int at[SL_MAX_LAYERS], n = sl_view_layers(p->w, MOST_LINES, at), room = p->style->columns - 8, experts = p->w->experts;
     int each = (experts + room - 1) / room;
     const char *const *shades = p->style->utf8 ? shades_utf8 : shades_plain;
     heading(p, "Load map: each expert's share over an even share");
@@ -214,7 +199,7 @@ static void put_map(const page *p) {
 }
 
 static void put_dead(const page *p) {
-    int at[SL_MAX_LAYERS], n = shown_layers(p, at), dead = 0, listed = 0;
+    int at[SL_MAX_LAYERS], n = sl_view_layers(p->w, SL_MAX_LAYERS, at), dead = 0, listed = 0;
     for (int i = 0; i < n; i++) dead += p->w->experts - p->w->layer[at[i]].load.active;
     double chance = (double)n * p->w->experts * pow(1 - sl_chance_row(p->w->experts, p->w->used), (double)p->w->rows);
     char text[16];
@@ -236,23 +221,6 @@ static void put_dead(const page *p) {
 
 /* --- domains --- */
 
-/* Mean over the layers shown; a == b: between its halves. */
-static double mean_js(const page *p, int a, int b) {
-    int at[SL_MAX_LAYERS], n = shown_layers(p, at);
-    uint64_t x[SL_MAX_EXPERTS], y[SL_MAX_EXPERTS];
-    double sum = 0;
-    for (int i = 0; i < n; i++) {
-        if (a == b) {
-            sum += sl_view_js(sl_census_load(p->w->census, a, 0, at[i]), sl_census_load(p->w->census, a, 1, at[i]), p->w->experts);
-            continue;
-        }
-        sl_view_domain(p->w, a, at[i], x);
-        sl_view_domain(p->w, b, at[i], y);
-        sum += sl_view_js(x, y, p->w->experts);
-    }
-    return sum / n;
-}
-
 static void put_distances(const page *p) {
     int most = (p->style->columns - NAME) / 9, columns = p->w->domains < most ? p->w->domains : most;
     char text[16];
@@ -266,7 +234,7 @@ static void put_distances(const page *p) {
     for (int i = 0; i < p->w->domains && i < 4 * most; i++) {
         field(p, domain_name(p, i), NAME);
         for (int j = 0; j <= i && j < columns; j++)
-            sl_buffer_printf(p->out, " %s%-8s%s", i == j ? begin(p, DIM) : "", decimal(mean_js(p, i, j), 3, text), i == j ? begin(p, PLAIN) : "");
+            sl_buffer_printf(p->out, " %s%-8s%s", i == j ? begin(p, DIM) : "", decimal(sl_view_mean_js(p->w, i, j), 3, text), i == j ? begin(p, PLAIN) : "");
         sl_buffer_puts(p->out, "\n");
     }
     if (columns < p->w->domains) remark(p, "more domains than fit; --json and --html have all");
@@ -340,7 +308,7 @@ static int rank_experts(const page *p, int layer, int most, ranked ret[MOST_FIND
 }
 
 static void put_tokens(const page *p) {
-    int at[SL_MAX_LAYERS], n = thinned(p, 3, at);
+    int at[SL_MAX_LAYERS], n = sl_view_layers(p->w, 3, at);
     char chance[16];
     heading(p, "Tokens: the experts whose tokens are most their own");
     sl_buffer_puts(p->out, "layer expert  tokens that it takes: share of their occurrences\n");

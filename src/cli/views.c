@@ -1,6 +1,7 @@
 #include "cli/views.h"
 
 #include "base/alloc.h"
+#include "families/family.h"
 
 #include <math.h>
 #include <string.h>
@@ -234,6 +235,32 @@ sl_status sl_views_new(const sl_census *c, int experts, int used, int domains, i
     if (good) *ret = v;
     else sl_views_free(v);
     return good ? SL_OK : sl_fail(e, SL_NOMEM, "no memory for the report");
+}
+
+int sl_view_layers(const sl_views *v, int most, int *ret) {
+    int n = 0;
+    for (int l = 0; l < v->layers; l++)
+        if (!v->chosen || v->chosen[l]) ret[n++] = l;
+    if (most < 1) most = 1;
+    if (n <= most) return n;
+    for (int i = 0; i < most; i++) ret[i] = ret[most > 1 ? (int)((int64_t)i * (n - 1) / (most - 1)) : 0];
+    return most;
+}
+
+double sl_view_mean_js(const sl_views *v, int a, int b) {
+    int at[SL_MAX_LAYERS], n = sl_view_layers(v, SL_MAX_LAYERS, at);
+    uint64_t x[SL_MAX_EXPERTS], y[SL_MAX_EXPERTS];
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (a == b) {
+            sum += sl_view_js(sl_census_load(v->census, a, 0, at[i]), sl_census_load(v->census, a, 1, at[i]), v->experts);
+            continue;
+        }
+        sl_view_domain(v, a, at[i], x);
+        sl_view_domain(v, b, at[i], y);
+        sum += sl_view_js(x, y, v->experts);
+    }
+    return sum / n;
 }
 
 sl_views *sl_views_free(sl_views *v) {

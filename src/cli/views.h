@@ -81,6 +81,13 @@ typedef struct sl_views {
 sl_status sl_views_new(const sl_census *c, int experts, int used, int domains, int kinds, uint64_t least, sl_views **ret, sl_error *e);
 sl_views *sl_views_free(sl_views *v);
 
+/* The chosen layers, or `most` of them (1 at least) at even distances, the first and the last among them: their places in v->layer to ret
+ * [SL_MAX_LAYERS]. Returns how many. */
+int sl_view_layers(const sl_views *v, int most, int *ret);
+
+/* Divergence of two domains in bits, mean over the chosen layers; a == b: between the domain's halves. */
+double sl_view_mean_js(const sl_views *v, int a, int b);
+
 /* The experts' counts of a domain, both halves: to ret [experts]. */
 void sl_view_domain(const sl_views *v, int domain, int layer, uint64_t *ret);
 

@@ -15,6 +15,9 @@ static const struct command {
     const char *more; /* of the help of this command; NULL: nothing */
 } commands[] = {
     {"serve", SL_CMD_SERVE, sl_serve, "[MODEL] [options]", "answer HTTP requests", NULL},
+    {"healthcheck", SL_CMD_HEALTH, sl_healthcheck, "[HOST:PORT] [options]", "ask a running server whether it is well",
+     "Reads the same configuration as serve and asks its admin address, or where it has none the main one. Exit status 0: it is\n"
+     "ready (with --live: it lives); 1: it is not, or does not answer.\n"},
     {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal", NULL},
     {"chat", SL_CMD_CHAT, sl_chat_command, "[MODEL] [options]", "a conversation in the terminal", NULL},
     {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows", NULL},
@@ -31,7 +34,7 @@ enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 static void usage(FILE *to) {
     fprintf(to, "sluice %s: serves mixture-of-experts language models from CPUs\n\n", SL_VERSION);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  sluice %-10s %-25s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(to, "  sluice %-11s %-25s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fprintf(to, "\nMODEL is a .gguf file (or the first of its split parts) or a Hugging Face folder; where it may be left out, the default model.\n"
                 "sluice COMMAND --help lists the options of a command.\n");
 }

@@ -50,13 +50,14 @@ typedef struct option {
 #define M SL_CMD_IMATRIX
 #define E SL_CMD_EXPERTS
 #define T SL_CMD_CHAT
+#define H SL_CMD_HEALTH
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
-    {"config", S, TEXT, AT(config_file), 0, 0, "", "FILE", NULL, "configuration in JSON; keys are the option names"},
-    {"host", S, TEXT, AT(http.host), 0, 0, "127.0.0.1", "ADDRESS", NULL, "address to listen on"},
-    {"port", S, INT, AT(http.port), 0, 65535, "8080", "N", NULL, "port to listen on; 0 takes a free one"},
-    {"admin", S, TEXT, AT(admin), 0, 0, "", "HOST:PORT", NULL, "own listener for /metrics and /metrics/experts"},
+    {"config", S | H, TEXT, AT(config_file), 0, 0, "", "FILE", NULL, "configuration in JSON; keys are the option names"},
+    {"host", S | H, TEXT, AT(http.host), 0, 0, "127.0.0.1", "ADDRESS", NULL, "address to listen on"},
+    {"port", S | H, INT, AT(http.port), 0, 65535, "8080", "N", NULL, "port to listen on; 0 takes a free one"},
+    {"admin", S | H, TEXT, AT(admin), 0, 0, "", "HOST:PORT", NULL, "own listener for /metrics and /metrics/experts"},
     {"admin-key-file", S, TEXT, AT(http.admin_key_file), 0, 0, "", "FILE", NULL, "keys for the metrics, and no others; default: none with --admin"},
     {"api-key-file", S, TEXT, AT(http.api_key_file), 0, 0, "", "FILE", NULL, "accepted keys, one a line; read again on SIGHUP"},
     {"no-auth", S, FLAG, AT(http.no_auth), 0, 1, "", "", NULL, "listen on other addresses than loopback without keys"},
@@ -76,6 +77,8 @@ static const option options[] = {
     {"queue", S, INT, AT(engine.queue), 0, 1000000, "256", "N", NULL, "requests that may wait"},
     {"token-gap-ms", S, INT, AT(engine.token_gap_ms), 10, 600000, "500", "MS", NULL, "longest wait between tokens because of other prompts"},
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM"},
+    {"live", H, FLAG, AT(live), 0, 1, "", "", NULL, "ask /livez: whether it lives, not whether it is ready"},
+    {"timeout", H, INT, AT(timeout), 1, 3600, "5", "S", NULL, "time for the server to answer"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
     {"threads", S | R | T | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
@@ -125,6 +128,7 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef M
 #undef E
 #undef T
+#undef H
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {
@@ -388,6 +392,10 @@ static sl_status place_prompt(const char *const *argument, int count, sl_setting
  * argument is none, and of several files the first is one if it looks like one. */
 static sl_status place(unsigned command, const char *const *argument, int count, sl_settings *s, sl_error *e) {
     if (command == SL_CMD_RUN) return place_prompt(argument, count, s, e);
+    if (command == SL_CMD_HEALTH) {
+        if (count) s->admin = argument[0]; /* this address is asked, whatever the server's others are */
+        return SL_OK;
+    }
     bool names_model = count > 0 && (!(command & SL_CMD_TEXTS) || sl_model_like(argument[0]));
     if (names_model) s->model = argument[0];
     if (command & SL_CMD_TEXTS) {
@@ -475,11 +483,12 @@ sl_status sl_options_parse(unsigned command, int argc, char **argv, char **envir
     s->serves = command & (SL_CMD_SERVE | SL_CMD_INSPECT);
     if (!st) st = from_arguments(command, argc, argv, true, s, ret_help, e);
     if (st || *ret_help) return st;
-    if (!s->config_file[0] && file && command == SL_CMD_SERVE) s->config_file = file;
-    if (s->config_file[0]) st = from_file(command, s->config_file, s, e);
+    if (!s->config_file[0] && file && command & (SL_CMD_SERVE | SL_CMD_HEALTH)) s->config_file = file;
+    unsigned reader = command == SL_CMD_HEALTH ? SL_CMD_SERVE : command; /* it reads the file of the server that it asks */
+    if (s->config_file[0]) st = from_file(reader, s->config_file, s, e);
     if (!st) st = from_environment(command, environment, s, e);
     if (!st) st = from_arguments(command, argc, argv, false, s, ret_help, e);
-    if (st || *ret_help || s->model) return st;
+    if (st || *ret_help || s->model || command == SL_CMD_HEALTH) return st;
     return take_default(command, s, e);
 }
 

@@ -27,6 +27,7 @@ enum {
     SL_CMD_PERPLEXITY = 64,
     SL_CMD_IMATRIX = 128,
     SL_CMD_CHAT = 256,
+    SL_CMD_HEALTH = 512,
     SL_CMD_TEXTS = SL_CMD_EXPERTS | SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
 };
 
@@ -49,6 +50,8 @@ typedef struct sl_settings {
     const char *admin;     /* HOST:PORT or "" */
     const char *metrics_experts; /* auto, on, off */
     int64_t drain_seconds;
+    bool live;   /* healthcheck: whether it lives, not whether it is ready */
+    int timeout; /* … seconds until it gives up */
     const char *chat_template; /* file, or "": the model's own */
     const char *log_level, *log_format;
     bool serves; /* the command serves, or says what serving costs */

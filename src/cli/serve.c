@@ -49,6 +49,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "cli/address.h"
 #include "cli/default.h"
 #include "cli/load.h"
 #include "cli/chat_template.h"
@@ -232,24 +233,13 @@ static sl_status open_metrics(server *v, sl_error *e) {
     return sl_metrics_new(&c, &v->metrics, e);
 }
 
-/* "HOST:PORT", "[::1]:PORT" */
-static sl_status split_admin(sl_settings *s, sl_error *e) {
-    if (!s->admin[0]) return SL_OK;
-    const char *colon = strrchr(s->admin, ':');
-    int port = -1, end = 0;
-    if (colon) sscanf(colon + 1, "%d%n", &port, &end);
-    if (!colon || colon == s->admin || port < 0 || port > 65535 || colon[1 + end])
-        return sl_fail_param(e, SL_MISUSE, "admin", "--admin: \"%s\" is not HOST:PORT", s->admin);
-    size_t skip = s->admin[0] == '[', len = (size_t)(colon - s->admin) - 2 * skip;
-    s->http.admin_host = sl_arena_copy(s->arena, SL_MEM_OTHER, s->admin + skip, len);
-    s->http.admin_port = port;
-    return s->http.admin_host ? SL_OK : sl_fail(e, SL_NOMEM, "out of memory");
-}
-
 static sl_status open_http(server *v, sl_error *e) {
     sl_http_config *c = &v->s->http;
-    sl_status st = split_admin(v->s, e);
+    sl_address admin = {0};
+    sl_status st = v->s->admin[0] ? sl_address_split(v->s->admin, "admin", v->s->arena, &admin, e) : SL_OK;
     if (st) return st;
+    c->admin_host = admin.host;
+    c->admin_port = admin.port;
     const char **texts[] = {&c->api_key_file, &c->admin_key_file, &c->allowed_hosts, &c->cors_origin};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (*texts[i] && !*texts[i][0]) *texts[i] = NULL;

@@ -53,25 +53,26 @@ class Sluice(Engine):
     name = "sluice"
     health = "/readyz"
 
-    def __init__(self, binary):
+    def __init__(self, binary, tier=None):
         self.binary = binary
-        self.version = output(binary, "--version").strip()
+        self.tier = ["--tier", tier] if tier else []
+        self.version = " ".join([output(binary, "--version").strip(), *self.tier])
         tree = output("git", "-C", os.path.dirname(os.path.abspath(__file__)), "describe", "--always", "--dirty").strip()
         if re.fullmatch(r"[0-9a-f]+(-dirty)?", tree):
             self.version += ", tree " + tree
 
     def command(self, model, threads, slots, context, port):
         return [self.binary, "serve", model, "--threads", threads, "--max-sequences", slots, "--ctx", context, "--host",
-                "127.0.0.1", "--port", port]
+                "127.0.0.1", "--port", port, *self.tier]
 
     def limits(self, model, threads):
-        return json.loads(output(self.binary, "bench", model, "--limits", "--json", "--threads", threads))
+        return json.loads(output(self.binary, "bench", model, "--limits", "--json", "--threads", threads, *self.tier))
 
     def vocabulary(self, model):
         return json.loads(output(self.binary, "inspect", model, "--json"))["vocab"]
 
     def prefill_by_program(self, model, threads, length):
-        rows = json.loads(output(self.binary, "bench", model, "--json", "--threads", threads, timeout=600))["rows"]
+        rows = json.loads(output(self.binary, "bench", model, "--json", "--threads", threads, *self.tier, timeout=600))["rows"]
         return next(r["tokens_per_second"] for r in rows if r["phase"] == "prefill" and r["rows"] == length)
 
 

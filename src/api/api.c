@@ -63,8 +63,10 @@ sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error
     return SL_OK;
 }
 
+void sl_api_leave(sl_api *a) { a->leaving = true; }
+
 void sl_api_drain(sl_api *a) {
-    a->draining = true;
+    a->leaving = a->draining = true;
     sl__servings_drain(a);
 }
 

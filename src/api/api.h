@@ -27,8 +27,10 @@ sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error
 
 void sl_api_wake(void *api); /* any thread: the engine has news; the config of the engine takes it */
 
-void sl_api_drain(sl_api *a);      /* /readyz turns 503, new work is refused with 503, accepted work goes on */
+void sl_api_leave(sl_api *a);      /* /readyz turns 503, so that balancers send nothing more; what comes is still taken */
+void sl_api_drain(sl_api *a);      /* and from now on new work is refused with 503; accepted work goes on */
 int sl_api_live(const sl_api *a);  /* requests that are not over */
+bool sl_api_stuck(const sl_api *a); /* the engine has work and has finished none of it for config.stuck_seconds: /livez is 503 */
 void sl_api_cancel_all(sl_api *a); /* end of the drain: what is left is cancelled */
 
 /* After http was closed: joins the text thread, waits for nothing, closes its handles; `closed` is called last. */

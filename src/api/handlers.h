@@ -21,6 +21,7 @@
     X("GET", "/health", SL_HTTP_PUBLIC, sl__health_get, false)                                    \
     X("GET", "/v1/health", SL_HTTP_PUBLIC, sl__health_get, false) /* base URLs that end in /v1 */ \
     X("GET", "/ping", SL_HTTP_PUBLIC, sl__health_get, false)      /* vLLM's other name for it */  \
+    X("POST", "/drain", SL_HTTP_ADMIN | SL_HTTP_NOT_MAIN, sl__drain_post, false)                  \
     X("GET", "/metrics", SL_HTTP_ADMIN, sl__metrics_get, false)                                   \
     X("GET", "/metrics/experts", SL_HTTP_ADMIN, sl__metrics_experts_get, false)
 

@@ -48,7 +48,7 @@ struct sl_api {
     int handles;       /* not yet closed */
     void (*closed)(void *);
     void *closed_arg;
-    bool draining;
+    bool leaving, draining; /* not ready any more; new work is refused too */
     char *names; /* model_names, commas replaced by NULs */
     const char *name[SL_MAX_NAMES];
     int name_count;

@@ -49,7 +49,7 @@ typedef struct sl_settings {
     const char *tier;      /* kernels at most; "" */
     const char *admin;     /* HOST:PORT or "" */
     const char *metrics_experts; /* auto, on, off */
-    int64_t drain_seconds;
+    int64_t drain_delay, drain_seconds;
     bool live;   /* healthcheck: whether it lives, not whether it is ready */
     int timeout; /* … seconds until it gives up */
     const char *chat_template; /* file, or "": the model's own */

@@ -125,7 +125,7 @@ static void on_kick(uv_idle_t *i) {
 /* Each connection is a descriptor; the model, logs, the loop and the other listener have some too. */
 static void fit_descriptors(sl_http_config *c) {
     struct rlimit r;
-    rlim_t others = 64 + SL__HTTP_EXTRA + (c->admin_host ? ADMIN_CONNECTIONS + SL__HTTP_EXTRA : 0);
+    rlim_t others = 64 + SL__HTTP_EXTRA + (c->admin_host || c->admin_socket ? ADMIN_CONNECTIONS + SL__HTTP_EXTRA : 0);
     if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY && (rlim_t)c->connections + others > r.rlim_cur)
         c->connections = r.rlim_cur > others + 64 ? (int)(r.rlim_cur - others) : 64;
 }
@@ -164,9 +164,9 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, API_KEYS, &h->keys, e);
     if (status == SL_OK && c->admin_key_file) status = sl__keys_read(c->admin_key_file, ADMIN_KEYS, &h->admin_keys, e);
     int connections = h->config.connections;
-    if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->host, c->port, connections, e);
-    if (status == SL_OK && c->admin_host)
-        status = sl__listener_open(&h->listeners[1], c->admin_host, c->admin_port, ADMIN_CONNECTIONS, e);
+    if (status == SL_OK) status = sl__listener_open(&h->listeners[0], c->socket, c->host, c->port, connections, e);
+    if (status == SL_OK && (c->admin_host || c->admin_socket))
+        status = sl__listener_open(&h->listeners[1], c->admin_socket, c->admin_host, c->admin_port, ADMIN_CONNECTIONS, e);
     if (status == SL_OK) status = open_door(h, e);
     for (int i = 0; i < 2 && status == SL_OK; i++) status = sl__listener_watch(&h->listeners[i], on_poll, e);
     if (status != SL_OK) goto fail;
@@ -191,12 +191,21 @@ fail:
 void sl_http_serve(sl_http *h, sl_metrics *m) {
     h->metrics = m;
     h->serving = true;
+    if (h->listeners[0].shared) sl__door_listen(&h->listeners[0]);
 }
 
+const char *sl_http_host(const sl_http *h) { return h->listeners[0].host; }
+const char *sl_http_admin_host(const sl_http *h) { return h->listeners[1].port ? h->listeners[1].host : NULL; }
 int sl_http_port(const sl_http *h) { return h->listeners[0].port; }
 int sl_http_admin_port(const sl_http *h) { return h->listeners[1].port; }
 int sl_http_connections(const sl_http *h) { return h->config.connections; }
 int sl_http_live(const sl_http *h) { return h->live; }
+
+int sl_http_newcomers(const sl_http *h) {
+    int count = 0;
+    for (const sl__connection *c = h->connections; c; c = c->next) count += c->guest && !c->l->admin;
+    return count;
+}
 
 sl_status sl_http_reload(sl_http *h, sl_error *e) {
     const sl_http_config *c = &h->config;

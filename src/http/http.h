@@ -40,9 +40,9 @@
 typedef struct sl_http sl_http;
 typedef struct sl_http_exchange sl_http_exchange;
 
-/* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. A slash at
- * the end of a request's path is passed over. */
-enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2 };
+/* PUBLIC: needs no key, and is on the admin listener too. ADMIN: lives on the admin listener only, if there is one. NOT_MAIN, with
+ * ADMIN: and nowhere if there is none, as it changes what the server does. A slash at the end of a request's path is passed over. */
+enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2, SL_HTTP_NOT_MAIN = 4 };
 
 #define SL_HTTP_POOL ((size_t)32 << 10) /* bytes of memory that a connection takes, from its first request on */
 
@@ -59,6 +59,9 @@ typedef struct sl_http_config {
     int port;               /* 0: any free one, see sl_http_port */
     const char *admin_host; /* NULL: admin endpoints are on the main listener */
     int admin_port;
+    /* Listening sockets that another process opened and keeps open, as systemd does; above 2, and the sl_http's from then on.
+     * They go before host and port. 0: there is none. Who waits in their backlog at the end is left to the next process. */
+    int socket, admin_socket;
     const char *api_key_file; /* NULL: no keys; one key a line, # comments; read at start, again on sl_http_reload */
     /* Keys for admin endpoints alone, and the only ones that open these. NULL: on the admin listener nobody needs a key, on the
      * main one clients' keys open them. */
@@ -89,20 +92,25 @@ typedef struct sl_http_plan {
 sl_http_plan sl_http_plan_for(const sl_http_config *c);
 
 sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, sl_error *e);
-/* Until then only public endpoints are served, so that /readyz can say what is being loaded; others are a 503. m may be NULL:
+/* Until then only public endpoints are served, so that /readyz can say what is being loaded; others are a 503. On a socket that
+ * another process keeps open newcomers wait in the backlog instead: they are used to be served. m may be NULL:
  * SL_METRIC_REQUESTS and rejections by key or framing are counted there. */
 void sl_http_serve(sl_http *h, sl_metrics *m);
+const char *sl_http_host(const sl_http *h);       /* the bound address: config.host, or a socket's own in numbers */
+const char *sl_http_admin_host(const sl_http *h); /* likewise; NULL: there is no admin listener */
 int sl_http_port(const sl_http *h);       /* the bound port */
 int sl_http_admin_port(const sl_http *h); /* 0: none */
 sl_status sl_http_reload(sl_http *h, sl_error *e); /* reads the key file again; on error the old keys stay */
 
 /* Answers from now on say `Connection: close`; new connections are still taken, so that /readyz can say why. */
 void sl_http_drain(sl_http *h);
-/* No new connections on the main listener; answers from now on say `Connection: close`. The admin listener goes on, so that
- * a drain can be watched. */
+/* No new connections on the main listener, but for who waits in the backlog of a socket that nobody else has; answers from now on
+ * say `Connection: close`. The admin listener goes on, so that a drain can be watched. */
 void sl_http_quiesce(sl_http *h);
 int sl_http_connections(const sl_http *h); /* the limit: config.connections, less if the descriptor limit says so */
 int sl_http_live(const sl_http *h); /* exchanges of the main listener that are held or not yet sent */
+/* Connections of the main listener whose first request has not come yet, or not whole: it may be on its way. */
+int sl_http_newcomers(const sl_http *h);
 /* Cancels what is left (gone and over for each), closes everything; `closed` is called when all handles are closed. */
 void sl_http_close(sl_http *h, void (*closed)(void *), void *arg);
 void sl_http_free(sl_http *h); /* after closed; may be called in it */

@@ -71,9 +71,11 @@ bool sl__origin_listed(const char *origin, const char *origins); /* "https://a.e
 typedef struct sl__listener {
     sl_http *h;
     bool admin;
+    char host[256];            /* as it was given, or a socket's own in numbers */
     int port;
     bool loopback;             /* its address can be reached from this machine only */
     int fd;                    /* listens; -1: there is none */
+    bool shared;               /* another process keeps the socket open */
     struct MHD_Daemon *daemon; /* NULL: there is none */
     uv_poll_t door, poll;      /* fd; the daemon's epoll descriptor */
     bool watched;              /* both are live handles */
@@ -244,7 +246,8 @@ void sl__exchange_completed(void *cls, struct MHD_Connection *mhd, void **con_cl
 void sl__exchange_free(sl_http_exchange *x);
 
 /* listener.c */
-sl_status sl__listener_open(sl__listener *l, const char *host, int port, int connections, sl_error *e);
+/* socket 0: binds host and port, otherwise they are not looked at. */
+sl_status sl__listener_open(sl__listener *l, int socket, const char *host, int port, int connections, sl_error *e);
 sl_status sl__listener_watch(sl__listener *l, uv_poll_cb on_poll, sl_error *e);
 void sl__listener_unwatch(sl__listener *l, uv_close_cb closed);
 void sl__listener_quiesce(sl__listener *l);

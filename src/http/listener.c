@@ -3,10 +3,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,18 +27,27 @@ static bool is_loopback(const struct sockaddr *a) {
     return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) || (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) && in6.sin6_addr.s6_addr[12] == 127);
 }
 
-static int port_of(int fd) {
+/* Where fd listens, into l's port, and into its host if that is still empty. */
+static bool take_address(sl__listener *l, int fd) {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0) return 0;
-    if (a.ss_family == AF_INET6) {
-        struct sockaddr_in6 in6;
-        memcpy(&in6, &a, sizeof in6);
-        return ntohs(in6.sin6_port);
-    }
-    struct sockaddr_in in;
-    memcpy(&in, &a, sizeof in);
-    return ntohs(in.sin_port);
+    char port[16];
+    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0 || (a.ss_family != AF_INET && a.ss_family != AF_INET6)) return false;
+    l->loopback = is_loopback((struct sockaddr *)&a);
+    char *host = l->host[0] ? NULL : l->host;
+    if (getnameinfo((struct sockaddr *)&a, len, host, host ? sizeof l->host : 0, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return false;
+    l->port = atoi(port);
+    return true;
+}
+
+/* Others than this machine may come only with a key, or if that is meant. */
+static sl_status check_reach(const sl__listener *l, const char *option, sl_error *e) {
+    if (l->loopback || l->admin || l->h->keys || l->h->config.no_auth) return SL_OK;
+    return sl_fail_param(e, SL_MISUSE, option,
+                         "--%s %s can be reached from other machines: it needs --api-key-file FILE, or --no-auth to serve "
+                         "everybody",
+                         option, l->host);
 }
 
 static sl_status bind_socket(sl__listener *l, const char *host, int port, int *ret_fd, sl_error *e) {
@@ -50,17 +61,13 @@ static sl_status bind_socket(sl__listener *l, const char *host, int port, int *r
     snprintf(service, sizeof service, "%d", port);
     int rc = getaddrinfo(host, service, &hints, &a);
     if (rc != 0) return sl_fail_param(e, SL_MISUSE, option, "--%s %s: %s", option, host, gai_strerror(rc));
+    snprintf(l->host, sizeof l->host, "%s", host);
     l->loopback = is_loopback(a->ai_addr);
-    if (!l->loopback && !l->admin && !l->h->keys && !l->h->config.no_auth) {
-        status = sl_fail_param(e, SL_MISUSE, option,
-                               "--%s %s can be reached from other machines: it needs --api-key-file FILE, or --no-auth to "
-                               "serve everybody",
-                               option, host);
-        goto fail;
-    }
+    status = check_reach(l, option, e);
+    if (status != SL_OK) goto fail;
     fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
+    if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 || !take_address(l, fd)) {
         status = sl_fail_param(e, SL_IO, option, "cannot listen on %s port %d: %s", host, port, strerror(errno));
         goto fail;
     }
@@ -73,6 +80,26 @@ fail:
     return status;
 }
 
+static int socket_option(int fd, int option) {
+    int value = 0;
+    socklen_t len = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 ? value : -1;
+}
+
+/* A socket that somebody else opened, bound and listens on. */
+static sl_status adopt_socket(sl__listener *l, int fd, sl_error *e) {
+    const char *option = l->admin ? "admin" : "host";
+    int flags = fcntl(fd, F_GETFL);
+    if (socket_option(fd, SO_TYPE) != SOCK_STREAM || socket_option(fd, SO_ACCEPTCONN) != 1 || !take_address(l, fd))
+        return sl_fail_param(e, SL_MISUSE, option, "the socket that was passed as descriptor %d does not listen for TCP connections", fd);
+    sl_status status = check_reach(l, option, e);
+    if (status != SL_OK) return status;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return sl_fail_param(e, SL_IO, option, "the socket that was passed as descriptor %d: %s", fd, strerror(errno));
+    l->shared = true;
+    return SL_OK;
+}
+
 /* What the library says by itself begins with this; its status is counted by tell_over, or with the exchange that it ends. */
 static void on_log(void *cls, const char *format, va_list arguments) {
     sl_http *h = ((sl__listener *)cls)->h;
@@ -80,11 +107,12 @@ static void on_log(void *cls, const char *format, va_list arguments) {
         h->said[h->saids++] = (int)va_arg(arguments, unsigned);
 }
 
-sl_status sl__listener_open(sl__listener *l, const char *host, int port, int connections, sl_error *e) {
+sl_status sl__listener_open(sl__listener *l, int socket, const char *host, int port, int connections, sl_error *e) {
     const sl_http_config *c = &l->h->config;
-    sl_status status = bind_socket(l, host, port, &l->fd, e);
+    int fd = socket;
+    sl_status status = socket ? adopt_socket(l, socket, e) : bind_socket(l, host, port, &fd, e);
     if (status != SL_OK) return status;
-    l->port = port_of(l->fd);
+    l->fd = fd;
     l->limit = connections;
     /* The library accepts nothing by itself, see door.c; those that leave are still its own for a moment. */
     unsigned most = (unsigned)connections + 2 * SL__HTTP_EXTRA + 64;
@@ -103,7 +131,7 @@ sl_status sl__listener_open(sl__listener *l, const char *host, int port, int con
     if (l->daemon) return SL_OK;
     close(l->fd);
     l->fd = -1;
-    return sl_fail(e, SL_IO, "the HTTP library did not start on %s port %d", host, port);
+    return sl_fail(e, SL_IO, "the HTTP library did not start on %s port %d", l->host, l->port);
 }
 
 static bool watch(sl__listener *l) {
@@ -122,7 +150,8 @@ static bool watch(sl__listener *l) {
 
 sl_status sl__listener_watch(sl__listener *l, uv_poll_cb on_poll, sl_error *e) {
     if (!l->daemon) return SL_OK;
-    if (watch(l) && uv_poll_start(&l->poll, UV_READABLE, on_poll) == 0 && sl__door_listen(l)) return SL_OK;
+    bool later = l->shared && !l->admin; /* see sl_http_serve */
+    if (watch(l) && uv_poll_start(&l->poll, UV_READABLE, on_poll) == 0 && (later || sl__door_listen(l))) return SL_OK;
     return sl_fail(e, SL_IO, "the event loop cannot watch the listener on port %d", l->port);
 }
 
@@ -133,10 +162,11 @@ void sl__listener_unwatch(sl__listener *l, uv_close_cb closed) {
     uv_close((uv_handle_t *)&l->door, closed);
 }
 
-/* Closing the socket resets whoever has connected and is not accepted yet. */
+/* Closing the socket resets whoever has connected and is not accepted yet, unless another process has it too: then they wait for
+ * that, or for the next one that it starts. */
 void sl__listener_quiesce(sl__listener *l) {
     if (l->fd < 0) return;
-    if (!l->h->closing) sl__door_accept(l, BACKLOG);
+    if (!l->h->closing && !l->shared) sl__door_accept(l, BACKLOG);
     if (l->watched) uv_poll_stop(&l->door);
     l->deaf = false;
     close(l->fd);

@@ -15,6 +15,7 @@ static enum MHD_Result add_header(void *cls, enum MHD_ValueKind kind, const char
 
 static bool on_listener(const sl__listener *l, const sl_http_endpoint *p) {
     if (p->flags & SL_HTTP_PUBLIC) return true;
+    if (p->flags & SL_HTTP_NOT_MAIN) return l->admin;
     return !l->h->listeners[1].daemon || l->admin == ((p->flags & SL_HTTP_ADMIN) != 0);
 }
 

@@ -1,5 +1,6 @@
 """Starts the built program and talks to it as clients do: plain sockets, http.client, the openai package."""
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -40,14 +41,26 @@ def stretched(name, positions=65536):
 
 
 class Server:
-    """A running `sluice serve`. Stopped by its process id. files: its limit of open files."""
+    """A running `sluice serve`. Stopped by its process id. files: its limit of open files. sockets: listening ones by name, handed
+    over as systemd does. log: what takes its standard error, instead of a file."""
 
-    def __init__(self, model, *arguments, env=None, wait=True, files=None):
-        self.log = tempfile.TemporaryFile("w+")
+    def __init__(self, model, *arguments, env=None, wait=True, files=None, sockets=None, log=None):
+        self.log = log or tempfile.TemporaryFile("w+")
         command = [BINARY, "serve", *([model] if model else []), "--port", "0", "--log-format", "text", *map(str, arguments)]
-        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL,
-                                        env={**os.environ, **(env or {})},
-                                        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))))
+        env = {**os.environ, **(env or {})}
+        if sockets:
+            command = ["sh", "-c", "LISTEN_PID=$$ exec \"$@\"", "sh", *command]
+            env.update(LISTEN_FDS=str(len(sockets)), LISTEN_FDNAMES=":".join(sockets))
+
+        def prepare():
+            if files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+            high = [fcntl.fcntl(s.fileno(), fcntl.F_DUPFD_CLOEXEC, 64) for s in (sockets or {}).values()]
+            for i, fd in enumerate(high):
+                os.dup2(fd, 3 + i)  # the first descriptor after the standard ones, as sd_listen_fds(3) has it
+
+        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL, env=env, close_fds=not sockets,
+                                        preexec_fn=prepare if files or sockets else None)
         self.port = self.admin = None
         if wait:
             self.wait_ready()

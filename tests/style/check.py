@@ -15,6 +15,7 @@ MAY_USE = {
     "chat": "template text base",
     "http": "metrics base",
     "convert": "model families kernels text base",
+    "process": "base",
     "engine": "sampling text forward experts model metrics base",
     "sampling": "kernels base",
     "template": "base",

@@ -53,6 +53,10 @@ START_TEST(with_an_engine) {
     client_free(c);
     s.api->config.stuck_seconds = 3600;
     says("/livez", 200, "ok");
+    sl_api_leave(s.api); /* balancers are told to go; who still comes is served */
+    says("/readyz", 503, "draining");
+    says("/health", 503, "\"status\":\"draining\"");
+    ck_assert(!s.api->draining);
     sl_api_drain(s.api);
     says("/livez", 200, "ok");
     says("/readyz", 503, "draining");

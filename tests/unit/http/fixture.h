@@ -186,7 +186,7 @@ static const sl_http_endpoint fixture_endpoints[] = {
     {"POST", "/hold", 0, do_hold},               {"POST", "/stream", 0, do_stream}, {"GET", "/stream", 0, do_stream},
     {"POST", "/both", 0, do_both},               {"GET", "/flood", 0, do_flood},    {"GET", "/large", 0, do_large},
     {"GET", "/rest/*", 0, do_rest},              {"GET", "/nothing", 0, do_nothing}, {"GET", "/secret", 0, do_hello},
-    {"GET", "/admin", SL_HTTP_ADMIN, do_hello},
+    {"GET", "/admin", SL_HTTP_ADMIN, do_hello},      {"POST", "/change", SL_HTTP_ADMIN | SL_HTTP_NOT_MAIN, do_hello},
 };
 
 static void on_answered(void *arg, const sl_http_exchange *x, int status, double seconds) {

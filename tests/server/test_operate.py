@@ -1,0 +1,298 @@
+"""What an operator does to a server: drains it, restarts it under its service manager, gives it other keys. Promise 3."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+import harness
+from harness import Server, checkpoint, stretched
+
+MODEL = stretched("qwen3moe-gqa")
+TINY = checkpoint("mixtral-gqa.gguf")
+LONG = {"prompt": [1], "max_tokens": 20000, "ignore_eos": True}
+
+
+def whole(c):
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    return data
+
+
+def ready(s):
+    return s.get("/readyz")[0] == 200
+
+
+# --- the drain
+
+
+def test_work_is_taken_while_balancers_find_out():
+    """/* Promise 3 */ --drain-delay: not ready at once, and everything that comes is served; a second signal ends it now."""
+    s = Server(MODEL, "--drain-delay", 3600, "--drain-seconds", 3600, "--admin", "127.0.0.1:0")
+    stream = s.open_stream(**LONG)
+    stream.recv(100)
+    s.process.send_signal(signal.SIGTERM)
+    s.until(lambda: not ready(s), what="readyz")
+    for _ in range(3):
+        status, headers, data = s.request("POST", "/v1/completions", {"prompt": [1], "max_tokens": 2, "ignore_eos": True})
+        assert status == 200 and json.loads(data)["usage"]["completion_tokens"] == 2
+        assert headers["connection"] == "close"
+    assert s.get("/livez")[0] == 200 and s.get("/readyz", port=s.admin)[0] == 503
+    assert s.process.poll() is None
+    assert "SIGTERM: not ready any more; work is taken for another 3600 s (--drain-delay)" in s.text()
+    s.process.send_signal(signal.SIGTERM)
+    assert b"the server is stopping" in whole(stream)
+    assert s.process.wait(30) == 0, s.text()
+
+
+def test_after_the_delay_new_work_is_refused_and_accepted_work_ends():
+    """/* Promise 3 */"""
+    s = Server(MODEL, "--drain-delay", 1, "--drain-seconds", 3600)
+    stream = s.open_stream(prompt=[1], max_tokens=600, ignore_eos=True)
+    stream.recv(100)
+    s.process.send_signal(signal.SIGTERM)
+    s.until(lambda: s.post("/v1/completions", {"prompt": [1], "max_tokens": 1})[0] == 503, what="refused")
+    data = whole(stream)
+    assert b'"finish_reason":"length"' in data and data.rstrip().endswith(b"data: [DONE]\n\n\r\n0"), data[-300:]
+    assert s.process.wait(30) == 0, s.text()
+
+
+def test_a_drain_on_request():
+    """POST /drain: on the admin address only; the server stays until a signal, which is the first one then."""
+    s = Server(MODEL, "--admin", "127.0.0.1:0", "--drain-seconds", 3600)
+    stream = s.open_stream(prompt=[1], max_tokens=600, ignore_eos=True)
+    stream.recv(100)
+    assert s.request("POST", "/drain")[0] == 404
+    assert s.get("/drain", port=s.admin)[0] == 405
+    assert s.request("POST", "/drain", port=s.admin, headers={"Origin": "https://evil.example"})[0] == 403
+    assert s.request("POST", "/drain", port=s.admin, headers={"Host": "evil.example"})[0] == 403
+    assert ready(s)
+    status, _, data = s.request("POST", "/drain", port=s.admin)
+    assert status == 200 and json.loads(data) == {"status": "draining", "running": 1, "waiting": 0}, data
+    assert s.get("/readyz")[0] == 503
+    s.until(lambda: s.post("/v1/completions", {"prompt": [1]})[0] == 503, what="refused")
+    assert s.request("POST", "/drain", port=s.admin)[0] == 200
+    data = b""
+    while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):  # the connection itself is kept: its head went out before
+        data += stream.recv(65536)
+    assert b'"finish_reason":"length"' in data
+    s.until(lambda: s.value("sluice_requests_running") == 0, what="idle")
+    assert s.process.poll() is None and s.get("/livez")[0] == 200
+    s.process.send_signal(signal.SIGTERM)
+    assert s.process.wait(30) == 0, s.text()
+    assert "POST /drain: not ready any more" in s.text()
+
+
+def test_a_signal_after_a_drain_on_request_waits_for_what_runs():
+    """/* Promise 3 */ as a preStop hook and the SIGTERM behind it do."""
+    s = Server(MODEL, "--admin", "127.0.0.1:0", "--drain-seconds", 3600, "--drain-delay", 1)
+    stream = s.open_stream(prompt=[1], max_tokens=600, ignore_eos=True)
+    stream.recv(100)
+    assert s.request("POST", "/drain", port=s.admin)[0] == 200
+    s.process.send_signal(signal.SIGTERM)
+    assert b'"finish_reason":"length"' in whole(stream)
+    assert s.process.wait(30) == 0, s.text()
+
+
+def test_a_drain_on_request_needs_the_admin_key():
+    with harness.temporary("secret\n") as keys:
+        with Server(TINY, "--admin", "127.0.0.1:0", "--admin-key-file", keys) as s:
+            assert s.request("POST", "/drain", port=s.admin)[0] == 401
+            assert ready(s)
+            assert s.request("POST", "/drain", port=s.admin, headers={"X-Api-Key": "secret"})[0] == 200
+
+
+# --- overload
+
+
+def test_the_wait_that_is_told_is_the_one_that_is_measured():
+    """Promise 5: Retry-After is sluice_expected_wait_seconds, rounded up, from 1 to 60."""
+    with Server(MODEL, "--max-sequences", 1, "--queue", 1) as s:
+        s.complete(prompt=[1], max_tokens=300, ignore_eos=True)  # so long does a place take to be free
+        assert s.value("sluice_expected_wait_seconds") == 0
+        running = s.open_stream(**LONG)
+        running.recv(100)
+        waiting = s.open_stream(**LONG)
+        s.until(lambda: s.value("sluice_requests_waiting") == 1, what="waiting")
+        for _ in range(3):
+            before = s.value("sluice_expected_wait_seconds")
+            status, headers, _ = s.request("POST", "/v1/completions", {"prompt": [1]})
+            after = s.value("sluice_expected_wait_seconds")
+            assert status == 429
+            told, low, high = int(headers["retry-after"]), min(before, after), max(before, after)
+            assert max(1, low) <= told <= min(60, high + 1) or told == 1 and high < 1, (before, told, after)
+        running.close()
+        waiting.close()
+
+
+# --- keys
+
+
+def answers(s, key):
+    return s.get("/v1/models", headers={"Authorization": "Bearer " + key})[0] == 200
+
+
+def test_keys_that_kubernetes_replaces():
+    """A Secret's volume: keys -> ..data/keys, ..data -> ..first; an update swaps ..data, and the old folder goes."""
+    with tempfile.TemporaryDirectory() as d:
+        def put(name, keys):
+            os.mkdir(os.path.join(d, name))
+            with open(os.path.join(d, name, "keys"), "w") as f:
+                f.write(keys)
+            os.symlink(name, os.path.join(d, "..data_tmp"))
+            os.rename(os.path.join(d, "..data_tmp"), os.path.join(d, "..data"))
+
+        put("..first", "one\n")
+        os.symlink("..data/keys", os.path.join(d, "keys"))
+        with Server(TINY, "--api-key-file", os.path.join(d, "keys")) as s:
+            assert answers(s, "one") and not answers(s, "two")
+            for name, key, old in (("..second", "two", "one"), ("..third", "three", "two")):
+                put(name, key + "\n")
+                assert answers(s, old) and not answers(s, key)
+                s.process.send_signal(signal.SIGHUP)
+                s.until(lambda: answers(s, key), what="the new keys")
+                assert not answers(s, old)
+            os.unlink(os.path.join(d, "..third", "keys"))
+            s.process.send_signal(signal.SIGHUP)
+            s.until(lambda: "keys not read, the old ones stay" in s.text(), what="the line")
+            assert answers(s, "three")
+
+
+# --- the service manager
+
+
+class Manager:
+    """The end of systemd that a service talks to."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = os.path.join(self.folder.name, "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(30)
+        self.lines = []
+
+    def hear(self, line):
+        """Waits until a message has this line; returns that message's lines."""
+        while True:
+            message = self.socket.recv(4096).decode().split("\n")
+            self.lines += message
+            if line in message:
+                return message
+
+
+def test_a_service_says_how_it_is():
+    m = Manager()
+    s = Server(MODEL, "--drain-seconds", 77, env={"NOTIFY_SOCKET": m.path, "WATCHDOG_USEC": "200000"})
+    assert m.hear("READY=1") == ["READY=1", "STATUS=serving"]
+    assert any(line.startswith("STATUS=loading: ") for line in m.lines), m.lines
+    m.hear("WATCHDOG=1")
+    m.hear("WATCHDOG=1")
+    s.process.send_signal(signal.SIGHUP)
+    assert any(line.startswith("MONOTONIC_USEC=") for line in m.hear("RELOADING=1"))
+    m.hear("READY=1")
+    stream = s.open_stream(**LONG)
+    stream.recv(100)
+    s.process.send_signal(signal.SIGTERM)
+    assert m.hear("STOPPING=1") == ["STOPPING=1", "STATUS=draining: 1 requests go on", "EXTEND_TIMEOUT_USEC=87000000"]
+    m.hear("WATCHDOG=1")  # while it drains, too
+    stream.close()
+    assert s.process.wait(30) == 0, s.text()
+
+
+def test_a_service_that_does_not_come_up_says_why():
+    m = Manager()
+    s = Server("/no/such/model.gguf", env={"NOTIFY_SOCKET": m.path}, wait=False)
+    m.hear("STATUS=/no/such/model.gguf: No such file or directory")
+    assert s.process.wait(30) == 1
+    assert "READY=1" not in m.lines
+    with Server(TINY, env={"NOTIFY_SOCKET": "/no/such/socket"}) as s:
+        assert "NOTIFY_SOCKET: /no/such/socket: No such file or directory" in s.text()
+
+
+def listening(port=0):
+    s = socket.create_server(("127.0.0.1", port), backlog=1024)
+    return s
+
+
+def test_sockets_of_a_service_manager():
+    with listening() as main, listening() as admin:
+        with Server(TINY, sockets={"http": main, "admin": admin}) as s:
+            assert s.port == main.getsockname()[1] and s.admin == admin.getsockname()[1]
+            assert "a socket of the service manager" in s.text()
+            assert s.get("/metrics")[0] == 404 and s.get("/metrics", port=s.admin)[0] == 200
+    with listening() as main, listening() as second:
+        s = Server(TINY, sockets={"a": main, "b": second}, wait=False)
+        assert s.process.wait(30) == 2 and "two sockets for the main listener" in s.text(), s.text()
+    with socket.create_server(("0.0.0.0", 0)) as far:
+        s = Server(TINY, sockets={"http": far}, wait=False)
+        assert s.process.wait(30) == 2 and "--no-auth" in s.text(), s.text()
+
+
+def test_a_restart_refuses_nobody():
+    """/* Promise 3 */ clients come all the time, by new connections and by kept ones, while one process follows the other three
+    times on the socket that the manager keeps: every request is answered with 200, and whole."""
+    stop, failures, answered = threading.Event(), [], [0] * 4
+    with listening() as main:
+        port = main.getsockname()[1]
+        first = Server(MODEL, sockets={"http": main})
+
+        def client(i):
+            body = {"prompt": [i + 1], "max_tokens": 20, "ignore_eos": True}
+            while not stop.is_set():
+                try:
+                    status, _, data = first.request("POST", "/v1/completions", body, port=port)
+                    if status != 200 or json.loads(data)["usage"]["completion_tokens"] != 20:
+                        raise AssertionError((status, data))
+                    answered[i] += 1
+                except Exception as e:  # noqa: B902: told below
+                    failures.append(repr(e))
+
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(len(answered))]
+        for t in threads:
+            t.start()
+        s = first
+        for _ in range(3):
+            before = list(answered)
+            s.until(lambda: all(a > b for a, b in zip(answered, before)) or failures, what="every client is served")
+            s.process.send_signal(signal.SIGTERM)
+            assert s.process.wait(60) == 0, s.text()
+            s = Server(MODEL, sockets={"http": main})
+        before = list(answered)
+        s.until(lambda: all(a > b for a, b in zip(answered, before)) or failures, what="every client is served")
+        stop.set()
+        for t in threads:
+            t.join()
+        assert s.stop() == 0, s.text()
+    assert not failures, failures[:5]
+
+
+def test_systemd_s_own_activation():
+    """systemd-socket-activate: the program starts at the first connection, which it then answers."""
+    import shutil
+    if not shutil.which("systemd-socket-activate"):
+        raise ImportError("systemd-socket-activate is not installed")
+    with listening() as probe:
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryFile("w+") as log:
+        p = subprocess.Popen(["systemd-socket-activate", "-l", f"127.0.0.1:{port}", "--fdname=http", harness.BINARY, "serve", TINY,
+                              "--log-format", "text"], stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                try:
+                    c = socket.create_connection(("127.0.0.1", port), timeout=60)
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+            c.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert whole(c).startswith(b"HTTP/1.1 200 ")
+        finally:
+            p.terminate()
+            status = p.wait(60)
+        log.seek(0)
+        assert status == 0 and "a socket of the service manager" in log.read(), status

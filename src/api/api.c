@@ -34,17 +34,8 @@ sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_e
     a->tick.data = a;
     uv_timer_start(&a->tick, on_tick, 1000, 1000);
     a->handles = 2;
-    st = sl__text_start(a, e);
-    if (st) { /* the loop owns the handles now: the caller closes the loop with sl_api_close */
-        sl__text_stop(a);
-        goto fail_open;
-    }
     *ret = a;
     return SL_OK;
-fail_open:
-    uv_close((uv_handle_t *)&a->news, NULL);
-    uv_close((uv_handle_t *)&a->tick, NULL);
-    uv_run(loop, UV_RUN_NOWAIT);
 fail:
     sl_free(a);
     return st;
@@ -55,6 +46,7 @@ void sl_api_loading(sl_api *a, const char *doing) { a->doing = doing; }
 sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e) {
     a->config = *c;
     sl_status st = sl__names_take(a, e);
+    if (!st) st = sl__text_start(a, e);
     if (!st) st = sl_chat_open(&a->chat, c->chat_template, c->chat_why, c->chat_variables, c->tokenizer, e);
     if (st) return st;
     if (a->chat.warning[0]) sl_log(SL_LOG_WARN, "%s", a->chat.warning);

@@ -22,7 +22,7 @@ typedef struct sl_api sl_api;
 sl_status sl_api_new(uv_loop_t *loop, const sl_api_config *c, sl_api **ret, sl_error *e);
 /* What /readyz and /health say that the server is doing before sl_api_start, "opening the model"; the text is constant. */
 void sl_api_loading(sl_api *a, const char *doing);
-/* The model is there: takes the whole configuration again; from now on /readyz is 200. */
+/* The model is there: takes the whole configuration again and starts the text thread; from now on /readyz is 200. */
 sl_status sl_api_start(sl_api *a, const sl_api_config *c, sl_engine *g, sl_error *e);
 
 void sl_api_wake(void *api); /* any thread: the engine has news; the config of the engine takes it */

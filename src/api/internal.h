@@ -85,7 +85,7 @@ sl_status sl__answer_crowded(const sl_api *a, size_t bytes, sl_error *e);
 sl_status sl__text_start(sl_api *a, sl_error *e);
 void sl__text_stop(sl_api *a);
 sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e); /* SL_FULL: refuse with 429; counted as rejected */
-void sl__text_collect(sl_api *a);
+void sl__text_collect(sl_api *a); /* before sl__text_start there is nothing */
 void sl__text_give_up(sl_api *a); /* all that are not back */
 bool sl__text_pause(void *api); /* text thread, from inside a long job: lets shorter ones pass; false: its client is gone */
 

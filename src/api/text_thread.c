@@ -81,7 +81,7 @@ void sl__text_stop(sl_api *a) {
         pthread_join(a->text, NULL);
         a->text_runs = false;
     }
-    if (a->back) sl__text_collect(a);
+    sl__text_collect(a);
     a->jobs = a->jobs ? sl_mailbox_free(a->jobs) : NULL;
     a->back = a->back ? sl_mailbox_free(a->back) : NULL;
 }
@@ -106,7 +106,7 @@ sl_status sl__text_submit(sl_api *a, sl__job *job, sl_error *e) {
 
 void sl__text_collect(sl_api *a) {
     SL_ON_THREAD(LOOP);
-    for (sl_mail *m = sl_mailbox_take(a->back), *next; m; m = next) {
+    for (sl_mail *m = a->back ? sl_mailbox_take(a->back) : NULL, *next; m; m = next) {
         next = m->next;
         sl__job *job = (sl__job *)(void *)m;
         if (job->after) job->after->before = job->before;

@@ -5,6 +5,7 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RING = 256 * 1024, LINE_SIZE = 4096, STRING_MAX = 256, STOP_SECONDS = 2 };
+enum { RING = 256 * 1024, LINE_SIZE = 4096, STRING_MAX = 256, STOP_SECONDS = 2, DIRECT_PATIENCE_MS = 1000 };
 
 static struct {
     pthread_mutex_t lock;
@@ -61,14 +62,18 @@ static void put_quoted(line *l, const char *s, size_t n) {
     put(l, "\"", 1);
 }
 
-static void write_all(int fd, const char *s, size_t n) {
-    while (n) {
-        ssize_t done = write(fd, s, n);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return;
-        s += done;
-        n -= (size_t)done;
+/* Returns how many bytes could be written: fewer on a full disk, or when nobody reads any more. patience_ms: how long it waits
+ * for a descriptor that somebody made non-blocking; -1: for ever. */
+static size_t write_all(int fd, const char *s, size_t n, int patience_ms) {
+    size_t written = 0;
+    while (written < n) {
+        ssize_t done = write(fd, s + written, n - written);
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        if (done < 0 && (errno == EINTR || (errno == EAGAIN && poll(&p, 1, patience_ms) > 0))) continue;
+        if (done <= 0) break;
+        written += (size_t)done;
     }
+    return written;
 }
 
 static void begin_line(line *l, sl_log_level level) {
@@ -110,25 +115,63 @@ static void end_line(line *l) {
         }
     }
     pthread_mutex_unlock(&out.lock);
-    if (direct) write_all(atomic_load(&out_fd), l->text, l->len);
+    if (direct) write_all(atomic_load(&out_fd), l->text, l->len, DIRECT_PATIENCE_MS);
+}
+
+/* --- the writer --- */
+
+/* Where the writer stands in what is written. Pieces of the ring need not end where lines do. */
+typedef struct place {
+    bool inside;  /* the last byte written was not a line's end */
+    bool cut;     /* and the rest of that line is lost: the next one begins with a line's end */
+    bool lost;    /* the last piece could not be written whole */
+    bool passing; /* the beginning of the line that comes is lost: so is its rest */
+} place;
+
+/* Writes a piece; what cannot be written is dropped and counted by lines. */
+static void write_piece(place *at, const char *s, size_t n) {
+    int fd = atomic_load(&out_fd);
+    if (at->passing) {
+        const char *end = memchr(s, '\n', n);
+        if (!end) return;
+        atomic_fetch_add(&dropped, 1);
+        at->passing = false;
+        n -= (size_t)(end + 1 - s);
+        s = end + 1;
+    }
+    if (!n) return;
+    size_t done = 0;
+    if (!at->cut || write_all(fd, "\n", 1, -1) == 1) {
+        at->cut = false;
+        done = write_all(fd, s, n, -1);
+        if (done) at->inside = s[done - 1] != '\n';
+    }
+    at->lost = done < n;
+    if (!at->lost) return;
+    at->cut = at->cut || at->inside;
+    at->passing = s[n - 1] != '\n';
+    uint64_t lines = 0;
+    for (const char *p = s + done; (p = memchr(p, '\n', (size_t)(s + n - p))); p++) lines++;
+    atomic_fetch_add(&dropped, lines);
 }
 
 static void *writer(void *arg) {
     (void)arg;
     pthread_setname_np(pthread_self(), "sluice-log");
     uint64_t told = 0;
+    place at = {0};
     pthread_mutex_lock(&out.lock);
     for (;;) {
         while (!out.used && !out.stop) pthread_cond_wait(&out.filled, &out.lock);
         if (!out.used) break;
         size_t begin = out.begin, n = RING - begin < out.used ? RING - begin : out.used;
         pthread_mutex_unlock(&out.lock);
-        write_all(atomic_load(&out_fd), out.ring + begin, n); /* nobody else changes these bytes while they count as used */
+        write_piece(&at, out.ring + begin, n); /* nobody else changes these bytes while they count as used */
         pthread_mutex_lock(&out.lock);
         out.begin = (out.begin + n) % RING;
         out.used -= n;
         uint64_t now = atomic_load(&dropped);
-        if (now != told && !out.used) {
+        if (now != told && !out.used && !at.lost) {
             pthread_mutex_unlock(&out.lock);
             sl_log_field count = {.key = "count", .kind = SL_LOG_INT, .i = (int64_t)(now - told)};
             sl_log_event(SL_LOG_WARN, "log lines dropped", &count, 1);
@@ -140,12 +183,16 @@ static void *writer(void *arg) {
     return NULL;
 }
 
-sl_status sl_log_start(int fd, sl_log_level least, sl_log_format format, sl_error *e) {
+void sl_log_set(int fd, sl_log_level least, sl_log_format format) {
     atomic_store(&out_fd, fd);
     atomic_store(&out_least, (int)least);
     atomic_store(&out_json, format == SL_LOG_JSON || (format == SL_LOG_AUTO && !isatty(fd)));
-    atomic_store(&dropped, 0);
     tzset();
+}
+
+sl_status sl_log_start(int fd, sl_log_level least, sl_log_format format, sl_error *e) {
+    sl_log_set(fd, least, format);
+    atomic_store(&dropped, 0);
     pthread_mutex_lock(&out.lock);
     out.stop = false;
     bool started = out.running = sl_thread_start(&out.writer, writer, NULL);
@@ -168,8 +215,8 @@ void sl_log_stop(void) {
     out.running = false;
     if (out.used) { /* lines that came between the writer's end and now */
         size_t first = RING - out.begin < out.used ? RING - out.begin : out.used;
-        write_all(atomic_load(&out_fd), out.ring + out.begin, first);
-        write_all(atomic_load(&out_fd), out.ring, out.used - first);
+        write_all(atomic_load(&out_fd), out.ring + out.begin, first, DIRECT_PATIENCE_MS);
+        write_all(atomic_load(&out_fd), out.ring, out.used - first, DIRECT_PATIENCE_MS);
         out.begin = out.used = 0;
     }
     pthread_mutex_unlock(&out.lock);

@@ -1,7 +1,8 @@
 /* log.h: one line an event, through a ring to a writer thread.
  * Any thread; only programs and the outermost layers log (cli, api, engine's end of a request), libraries return errors.
  *
- * When the ring is full a line is dropped and counted, never waited for. On a terminal lines are text
+ * When the ring is full a line is dropped and counted, never waited for; so is one that cannot be written, as on a full disk, and
+ * what had been written of it is ended before the next one. On a terminal lines are text
  * ("12:00:01 info  listening host=127.0.0.1"), otherwise JSON objects, one a line. Content of prompts and answers is
  * never logged. Before sl_log_start and after sl_log_stop lines are written directly. */
 #ifndef SL_BASE_LOG_H
@@ -23,6 +24,8 @@ typedef struct sl_log_field {
     const char *s; /* copied; cut at 256 bytes */
 } sl_log_field;
 
+/* Where lines go and how they look, until sl_log_start without its thread: written directly. */
+void sl_log_set(int fd, sl_log_level least, sl_log_format format);
 sl_status sl_log_start(int fd, sl_log_level least, sl_log_format format, sl_error *e);
 /* Writes what is left and joins the writer. Where nobody reads fd, it gives up after 2 s: an exit is never held up. */
 void sl_log_stop(void);

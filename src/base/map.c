@@ -102,23 +102,53 @@ void sl_map_close(sl_map *m) {
     *m = (sl_map){0};
 }
 
+/* What the handler does with a fault; constant once it is installed. */
+static void (*told_of_damage)(void *arg); /* NULL: it leaves */
+static void *told_arg;
+static _Atomic(const char *) damaged; /* the path of the first file that had a fault */
+
+static void leave(const char *path) {
+    static const char text[] = ": the file was cut short or cannot be read any more while in use\n";
+    char line[1024] = "sluice: ";
+    size_t used = strlen(line), room = sizeof line - sizeof text;
+    while (*path && used < room) line[used++] = *path++;
+    memcpy(line + used, text, sizeof text - 1);
+    if (write(STDERR_FILENO, line, used + sizeof text - 1) < 0) _exit(1);
+    _exit(1);
+}
+
+/* Zeros from the page of `at` to the end of its map, so that the instruction goes on. Several threads may do this at once: each
+ * begins at its own page, and zeros over zeros are zeros. `damaged` is set before anybody can read one. */
+static bool mend(uintptr_t at, uintptr_t end, const char *path) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = at & ~(page - 1);
+    const char *none = NULL;
+    atomic_compare_exchange_strong(&damaged, &none, path);
+    void *zeros = mmap((void *)from, end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    if (zeros == MAP_FAILED) return false;
+    if (!none) told_of_damage(told_arg);
+    return true;
+}
+
 static void on_sigbus(int sig, siginfo_t *info, void *context) {
     (void)context;
+    int before = errno;
     uintptr_t at = (uintptr_t)info->si_addr;
     for (place *p = atomic_load(&places); info->si_code > 0 && p; p = p->next) {
-        uintptr_t begin = atomic_load(&p->begin);
-        if (!begin || at < begin || at >= atomic_load(&p->end)) continue;
-        static const char text[] = ": the file was cut short or cannot be read any more while in use\n";
-        char line[1024] = "sluice: ";
-        size_t used = strlen(line), room = sizeof line - sizeof text;
-        const char *path = atomic_load(&p->path);
-        while (*path && used < room) line[used++] = *path++;
-        memcpy(line + used, text, sizeof text - 1);
-        if (write(STDERR_FILENO, line, used + sizeof text - 1) < 0) _exit(70);
-        _exit(70);
+        uintptr_t begin = atomic_load(&p->begin), end = atomic_load(&p->end);
+        if (!begin || at < begin || at >= end) continue;
+        if (!told_of_damage || !mend(at, end, atomic_load(&p->path))) leave(atomic_load(&p->path));
+        errno = before;
+        return;
     }
     signal(sig, SIG_DFL);
     if (info->si_code <= 0) raise(sig); /* somebody sent it: returning would not raise it again */
+}
+
+const char *sl_map_damaged(void) { return atomic_load(&damaged); }
+
+void sl_map_mend(void (*told)(void *arg), void *arg) {
+    told_arg = arg;
+    told_of_damage = told;
 }
 
 void sl_map_guard(void) {

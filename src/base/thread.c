@@ -18,7 +18,7 @@ void sl_thread_check(sl_thread_role role, const char *function) {
 }
 
 bool sl_thread_start(pthread_t *ret, void *(*main)(void *), void *arg) {
-    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t blocked, before;
     sigfillset(&blocked);
     for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(&blocked, faults[i]);

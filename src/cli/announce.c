@@ -50,6 +50,7 @@ void sl__announce_ready(const sl__server *v) {
         sl_buffer_printf(&out, "admin    %s:%d, %s\n", admin, sl_http_admin_port(v->http),
                          s->http.admin_key_file ? "keys from the file (--admin-key-file)"
                                                 : "whoever reaches it may read metrics and routing, and drain (--admin-key-file)");
+    sl__confine_say(v, &out);
     sl_buffer_puts(&out, "ready    ");
     put_address(v, &out);
     sl_buffer_printf(&out, " after %.2f s: %s/v1/completions /v1/models /tokenize /livez /readyz",

@@ -23,6 +23,8 @@
  *               A socket of the service manager's is let go instead (sl_http_quiesce): newcomers wait in its backlog for the next
  *               process, and whoever is connected already may ask once more. So a restart refuses nobody.
  *               After POST /drain alone the server stays in this state, and can be looked at, until a signal comes.
+ *   A model file that cannot be read any more while in use is reached from any state by a signal of the kernel (base/map.h): the
+ *   engine throws its step away and ends what it has with an error; the server goes on at CANCELLING, with status 1.
  *   CANCELLING  cli   sl_api_drain, sl_api_cancel_all.
  *               api   cancels each completion's request in the engine; whoever waits for the text thread gets the 503 at once,
  *                     its jobs are skipped, or stop at their next pause.
@@ -162,6 +164,16 @@ void sl__drain_on_request(void *server) {
            (long long)v->s->drain_delay);
     sl_notify_send(&v->notify, "STATUS=draining, as POST /drain asked for");
     retire(v);
+}
+
+void sl__drain_broken(sl__server *v) {
+    v->broken = v->signalled = true;
+    v->status = 1;
+    if (v->state > SL__DRAINING) return; /* it ends anyway */
+    sl_api_leave(v->api);
+    sl_http_drain(v->http);
+    uv_timer_start(&v->tick, on_tick, 0, TICK_MS);
+    cancel(v, sl_api_live(v->api));
 }
 
 /* --- signals --- */

@@ -80,6 +80,7 @@ static const option options[] = {
     {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM and --drain-delay"},
     {"live", H, FLAG, AT(live), 0, 1, "", "", NULL, "ask /livez: whether it lives, not whether it is ready"},
     {"timeout", H, INT, AT(timeout), 1, 3600, "5", "S", NULL, "time for the server to answer"},
+    {"sandbox", S, CHOICE, AT(sandbox), 0, 0, "on", "", "on|off", "take from the process the files and system calls that serving does not need"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
     {"threads", S | R | T | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},

@@ -54,6 +54,7 @@ typedef struct sl_settings {
     int timeout; /* … seconds until it gives up */
     const char *chat_template; /* file, or "": the model's own */
     const char *log_level, *log_format;
+    const char *sandbox; /* "on" or "off" */
     bool serves; /* the command serves, or says what serving costs */
     bool json;
     bool limits; /* bench: these alone */

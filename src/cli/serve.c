@@ -9,6 +9,8 @@
  *   on_news: /readyz tells the step  ◄── uv_async ──────────  before each step
  *   on_news: joins it; sl_api_start, sl_http_serve  ◄───────  at the end, with everything or an error
  *
+ * In between, and for each thread, what the process may do is taken away: confine.c.
+ *
  * (On a main socket of the service manager's nobody is accepted before on_news: newcomers wait in its backlog, as a restart
  * must not be seen. The admin listener tells what is being done.)
  * Until it is joined the loader owns v->loaded, plan, metrics, engine and the settings of engine and api.
@@ -20,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/thread.h"
 #include "cli/address.h"
 #include "cli/default.h"
@@ -106,11 +109,13 @@ static void warn(void *arg, const char *text) {
 /* The steps of the loader, in their order. */
 static sl_status load(sl__server *v, sl_error *e) {
     sl_settings *s = v->s;
+    if (atomic_load(&v->stop)) return SL_OK;
     sl_status st = sl_load_told(s->model, tell, v, &v->loaded, e);
     if (st || atomic_load(&v->stop)) return st;
     sl_loaded_notes(&v->loaded, warn, NULL);
     if ((st = sl_chat_source_open(&v->loaded, s->chat_template, &v->chat, e))) return st;
     sl_notes_show(&v->chat.notes, warn, NULL);
+    sl__confine_loaded(v);
     tell(v, "planning memory");
     s->engine.tokenizer = v->loaded.tokenizer;
     if ((st = sl_plan_make(s, v->loaded.model, &v->plan, e)) || (st = open_metrics(v, e))) return st;
@@ -134,6 +139,8 @@ static sl_status load(sl__server *v, sl_error *e) {
 static void *loader_main(void *arg) {
     sl__server *v = arg;
     sl_error err;
+    while (sem_wait(&v->go) != 0) continue;
+    sl__confine_loader(v);
     if (load(v, &err)) v->error = err;
     tell(v, NULL);
     return NULL;
@@ -141,10 +148,24 @@ static void *loader_main(void *arg) {
 
 /* --- start --- */
 
-/* The loader has begun a step, or has ended. */
+/* A page of the model's file could not be read; in the handler of that signal, on any thread. */
+static void on_damage(void *server) { uv_async_send(&((sl__server *)server)->news); }
+
+static sl_status damage(sl_error *e) {
+    const char *path = sl_map_damaged();
+    return path ? sl_fail(e, SL_IO, "%s: the file was cut short or cannot be read any more while in use", path) : SL_OK;
+}
+
+/* The loader has begun a step, or has ended; or the model's file is damaged. */
 static void on_news(uv_async_t *h) {
     sl__server *v = h->data;
     const char *doing = atomic_load(&v->doing);
+    sl_error damaged;
+    if (!v->has_loader && !v->broken && damage(&damaged)) {
+        sl_log(SL_LOG_ERROR, "%s", damaged.message);
+        sl_notify_send(&v->notify, "STATUS=%s", damaged.message);
+        sl__drain_broken(v);
+    }
     if (doing) {
         sl_api_loading(v->api, doing);
         sl_notify_send(&v->notify, "STATUS=loading: %s", doing);
@@ -154,6 +175,7 @@ static void on_news(uv_async_t *h) {
     pthread_join(v->loader, NULL);
     v->has_loader = false;
     if (v->state == SL__CLOSING) return;
+    if (!v->error.code) damage(&v->error);
     if (!v->error.code) sl_api_start(v->api, &v->s->api, v->engine, &v->error);
     if (v->error.code) {
         sl_log(SL_LOG_ERROR, "%s", v->error.message);
@@ -162,6 +184,7 @@ static void on_news(uv_async_t *h) {
         sl__drain_close(v);
         return;
     }
+    sl__confine_serving(v);
     sl_http_serve(v->http, v->metrics);
     sl__drain_enter(v, SL__SERVING);
     sl__announce_ready(v);
@@ -180,6 +203,14 @@ static void start_watchdog(sl__server *v) {
     if (v->notify.watchdog_ns) uv_timer_start(&v->watchdog, on_watchdog, 0, ms ? ms : 1);
 }
 
+static sl_log_level level_of(const char *word) {
+    return !strcmp(word, "debug") ? SL_LOG_DEBUG : !strcmp(word, "info") ? SL_LOG_INFO : !strcmp(word, "warn") ? SL_LOG_WARN : SL_LOG_ERROR;
+}
+
+static sl_log_format format_of(const char *word) {
+    return !strcmp(word, "text") ? SL_LOG_TEXT : !strcmp(word, "json") ? SL_LOG_JSON : SL_LOG_AUTO;
+}
+
 static sl_status start(sl__server *v, sl_error *e) {
     v->s->api.drain = sl__drain_on_request;
     v->s->api.drain_arg = v;
@@ -189,20 +220,25 @@ static sl_status start(sl__server *v, sl_error *e) {
     uv_async_init(&v->loop, &v->news, on_news);
     uv_timer_init(&v->loop, &v->tick);
     v->news.data = v->tick.data = v;
+    sl_map_mend(on_damage, v);
     start_watchdog(v);
     sl__drain_watch(v);
     atomic_store(&v->doing, "starting");
     v->has_loader = sl_thread_start(&v->loader, loader_main, v);
-    if (v->has_loader) {
-        sl__announce_listening(v);
-        return SL_OK;
+    if (!v->has_loader) {
+        sl__drain_close(v);
+        return sl_fail(e, SL_NOMEM, "the system gives no thread to load the model");
     }
-    sl__drain_close(v);
-    return sl_fail(e, SL_NOMEM, "the system gives no thread to load the model");
-}
-
-static sl_log_level level_of(const char *word) {
-    return !strcmp(word, "debug") ? SL_LOG_DEBUG : !strcmp(word, "info") ? SL_LOG_INFO : !strcmp(word, "warn") ? SL_LOG_WARN : SL_LOG_ERROR;
+    sl__confine_loop(v);
+    st = sl_log_start(STDERR_FILENO, level_of(v->s->log_level), format_of(v->s->log_format), e);
+    if (st) {
+        atomic_store(&v->stop, true);
+        sl__drain_close(v);
+    } else {
+        sl__announce_listening(v);
+    }
+    sem_post(&v->go);
+    return st;
 }
 
 int sl_serve(sl_settings *s) {
@@ -210,14 +246,12 @@ int sl_serve(sl_settings *s) {
     sl__server v = {.s = s, .state = SL__LOADING, .started = sl_clock_ns()};
     sl_error err;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a log over the limit of a file's size is like one on a full disk */
     raise_descriptor_limit();
     json_object_seed(0);
-    sl_log_format format = !strcmp(s->log_format, "text") ? SL_LOG_TEXT : !strcmp(s->log_format, "json") ? SL_LOG_JSON : SL_LOG_AUTO;
-    if (sl_log_start(STDERR_FILENO, level_of(s->log_level), format, &err)) {
-        fprintf(stderr, "sluice serve: %s\n", err.message);
-        return 1;
-    }
+    sl_log_set(STDERR_FILENO, level_of(s->log_level), format_of(s->log_format));
     if (sl_notify_open(&v.notify, &err)) sl_log(SL_LOG_WARN, "%s", err.message);
+    sem_init(&v.go, 0, 0);
     uv_loop_init(&v.loop);
     sl_thread_is(SL_THREAD_LOOP);
     if (start(&v, &err)) {
@@ -234,6 +268,7 @@ int sl_serve(sl_settings *s) {
     sl_unload(&v.loaded);
     uv_library_shutdown();
     sl_notify_close(&v.notify);
+    sem_destroy(&v.go);
     if (!v.status) sl_log(SL_LOG_INFO, "stopped");
     sl_log_stop();
     return v.status;

@@ -1,6 +1,6 @@
 /* server.h: what the files of `sluice serve` share: the server with all its parts.
- * The main thread, which is the loop's, save what a line says otherwise. serve.c starts it, drain.c ends it, announce.c says what
- * it is. */
+ * The main thread, which is the loop's, save what a line says otherwise. serve.c starts it, confine.c limits it, drain.c ends it,
+ * announce.c says what it is. */
 #ifndef SL_CLI_SERVER_H
 #define SL_CLI_SERVER_H
 
@@ -12,6 +12,7 @@
 #include "process/sockets.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -25,6 +26,15 @@ typedef enum sl__state {
     SL__LEAVING,
     SL__CLOSING,
 } sl__state;
+
+#define SL__KEY_FOLDERS 4 /* two key files: as they are named, and where they are */
+
+/* What the process may still do; confine.c. */
+typedef struct sl__confinement {
+    const char *folder[SL__KEY_FOLDERS]; /* [folders] of the key files: what is in them may be read */
+    int folders;
+    sl_error files, calls; /* why that part is not limited; code SL_OK: it is, unless the whole is off */
+} sl__confinement;
 
 typedef struct sl__server {
     sl_settings *s;
@@ -48,11 +58,14 @@ typedef struct sl__server {
     uv_async_t news;
     _Atomic(const char *) doing; /* the loader's step; NULL: it has ended */
     atomic_bool stop;            /* the loader shall not begin another step */
+    sem_t go;                    /* the loader may begin */
     /* The loop's. */
     uv_loop_t loop;
     sl_api *api;
     sl_http *http;
+    sl__confinement confinement;
     bool has_loader, http_closed;
+    bool broken; /* the model's file cannot be read any more */
     uv_signal_t term, interrupt, hangup;
     uv_timer_t tick, watchdog;
 } sl__server;
@@ -66,5 +79,13 @@ void sl__drain_watch(sl__server *v);          /* signals, from now on */
 void sl__drain_on_request(void *server);      /* POST /drain */
 void sl__drain_close(sl__server *v);          /* at once: nothing was served yet, or nothing can be */
 void sl__drain_enter(sl__server *v, sl__state to);
+void sl__drain_broken(sl__server *v); /* nothing that runs can be served to its end: it is told so, and the process ends */
+
+/* confine.c: in this order */
+void sl__confine_loop(sl__server *v);          /* before any thread but the loader is started */
+void sl__confine_loader(const sl__server *v);  /* loader: first */
+void sl__confine_loaded(sl__server *v);        /* loader: before it starts threads */
+void sl__confine_serving(sl__server *v);       /* after the last thread is started */
+void sl__confine_say(const sl__server *v, sl_buffer *out); /* the start-up line */
 
 #endif

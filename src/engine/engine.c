@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "base/thread.h"
 #include "forward/kv.h"
 
@@ -102,6 +103,17 @@ static void build(sl_engine *g) {
     assert(g->rows <= g->max_rows && g->draws <= g->max_logit_rows);
 }
 
+/* A weight file was cut short or cannot be read any more: what was computed since may come from zeros. Whatever is in hand ends
+ * with an error, and nothing new is taken. */
+static void give_up(sl_engine *g) {
+    atomic_store(&g->draining, true);
+    for (sl_request *r = g->requests, *next; r; r = next) {
+        next = r->next;
+        sl__request_failed(r, "the model's file cannot be read any more: what was computed is not to be trusted");
+        sl__request_drop(g, r, SL_FINISH_ERROR);
+    }
+}
+
 static void run_step(sl_engine *g) {
     uint64_t began = sl_clock_ns();
     sl_step step = {.row = g->row, .rows = g->rows, .sequence = g->pages_of, .sequences = g->sequences};
@@ -110,7 +122,8 @@ static void run_step(sl_engine *g) {
     double seconds = (double)(sl_clock_ns() - began) / (double)SL_SECOND;
     sl__scheduler_learn(&g->scheduler, seconds);
     sl_metrics_begin(g->config.metrics);
-    sl__output_accept(g);
+    if (sl_map_damaged()) give_up(g); /* the step is thrown away */
+    else sl__output_accept(g);
     sl__account_step(g, seconds);
     sl_expert_stats_fold(g->stats);
     sl_metrics_end(g->config.metrics);
@@ -138,6 +151,7 @@ static void *engine_main(void *arg) {
         stop = atomic_load(&g->stop);
         sl_metrics_begin(g->config.metrics);
         drop_cancelled(g, stop);
+        if (sl_map_damaged()) give_up(g);
         int rows = sl__scheduler_step(&g->scheduler, &g->pages, &tell);
         sl__account_wait(g, sl_clock_ns());
         build(g);

@@ -2,13 +2,14 @@
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
 import time
 
 import harness
-from harness import Server, checkpoint, temporary, together
+from harness import Server, checkpoint, stretched, temporary, together
 
 MODEL = checkpoint("qwen3moe-gqa")
 
@@ -189,19 +190,43 @@ def test_bad_files_are_a_message():
 
 
 def test_a_model_file_that_is_cut_while_it_is_served():
-    """The kernel raises SIGBUS: one line that names the file, and status 70."""
-    with open(checkpoint("mixtral-gqa.gguf"), "rb") as f:
-        good = f.read()
+    """/* Promise 3 */ the step is thrown away, every request that runs or waits gets an error that its client sees, status 1, and a
+    line that names the file."""
+    folder = stretched("qwen3moe-gqa")
+    with tempfile.TemporaryDirectory() as d:
+        for name in os.listdir(folder):
+            shutil.copy(os.path.join(folder, name), d)
+        s = Server(d, "--max-sequences", 2, "--threads", 2)
+        streams = [s.open_stream(prompt=[i + 1], max_tokens=20000, ignore_eos=True) for i in range(2)]
+        for c in streams:
+            c.recv(100)
+        plain = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 45\r\n\r\n"
+                      b'{"prompt":[1],"max_tokens":9,"min_tokens":9 }')
+        s.until(lambda: s.value("sluice_requests_waiting") == 1, what="one waits")
+        os.truncate(os.path.join(d, "model.safetensors"), 4096)
+        answers = []
+        for c in streams + [plain]:
+            answers.append(b"")
+            while part := c.recv(65536):
+                answers[-1] += part
+        for answer in answers[:2]:
+            assert b'"error"' in answer and b"cannot be read any more" in answer and b"data: [DONE]" in answer, answer[-500:]
+        assert answers[2].startswith(b"HTTP/1.1 500 ") and b"cannot be read any more" in answers[2], answers[2]
+        assert s.process.wait(20) == 1, s.text()
+        line = next(x for x in s.text().split("\n") if "cut short" in x)
+        assert "model.safetensors: the file was cut short or cannot be read any more while in use" in line, s.text()
+
+
+def test_a_model_file_that_is_cut_before_it_is_asked():
     with tempfile.NamedTemporaryFile(suffix=".gguf") as f:
-        f.write(good)
+        with open(checkpoint("mixtral-gqa.gguf"), "rb") as good:
+            shutil.copyfileobj(good, f)
         f.flush()
         s = Server(f.name)
         os.truncate(f.name, 4096)
-        try:
-            s.complete(prompt=[1, 2, 3], max_tokens=3)
-        except OSError:
-            pass
-        assert s.process.wait(20) == 70, s.text()
+        status, _, data = s.request("POST", "/v1/completions", {"prompt": [1, 2, 3], "max_tokens": 3})
+        assert status == 500 and b"cannot be read any more" in data, data
+        assert s.process.wait(20) == 1, s.text()
         assert f.name in s.text().split("ready ")[1], s.text()
 
 

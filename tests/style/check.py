@@ -31,7 +31,7 @@ MAY_USE = {
 FOLDERS = set(MAY_USE) | {"cli"}
 # Libraries with one home: nobody else includes their headers.
 LIBRARIES = {"jansson.h": {"base", "cli"}, "uv.h": {"http", "api", "cli"}, "microhttpd.h": {"http", "cli"},
-             "pcre2.h": {"text"}, "histedit.h": {"cli"}, "cblas.h": {"kernels"}}
+             "pcre2.h": {"text"}, "histedit.h": {"cli"}, "seccomp.h": {"process"}, "cblas.h": {"kernels"}}
 # libm chooses these by CPU; base/fmath.h has versions with the same bits everywhere.
 OWN_MATH_ONLY = {"forward", "experts", "kernels", "sampling"}
 LIBM = {name + kind for kind in ("", "f", "l") for name in (

@@ -30,6 +30,7 @@ static inline void serve(served *s, const char *tokenizer) {
     *s = (served){0};
     uv_loop_init(&s->loop);
     ck_assert_msg(sl_api_new(&s->loop, &config, &s->api, &e) == SL_OK, "%s", e.message);
+    ck_assert_int_eq(sl__text_start(s->api, &e), SL_OK); /* as sl_api_start does */
     if (tokenizer) {
         s->tokenizer = open_hf(tokenizer);
         s->api->config.tokenizer = s->tokenizer;

@@ -5,8 +5,11 @@
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../run.h"
@@ -131,6 +134,59 @@ START_TEST(test_stop_is_bounded) {
 }
 END_TEST
 
+/* A disk that is full for a while: what cannot be written is counted, and the lines after it are whole again. */
+START_TEST(test_full_disk) {
+    int full = open("/dev/full", O_WRONLY), fds[2];
+    ck_assert_int_ge(full, 0);
+    ck_assert_int_eq(pipe(fds), 0);
+    int fd = dup(full); /* the log's; what it means changes below it */
+    ck_assert_int_eq(sl_log_start(fd, SL_LOG_INFO, SL_LOG_TEXT, NULL), SL_OK);
+    for (int i = 0; i < 500; i++) sl_log(SL_LOG_INFO, "lost %d", i);
+    while (sl_log_dropped() < 500) usleep(1000);
+    dup2(fds[1], fd);
+    sl_log(SL_LOG_INFO, "first");
+    sl_log_stop();
+    close(fds[1]);
+    close(fd);
+    char text[4096];
+    ssize_t n = read(fds[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = 0;
+    ck_assert_msg(strstr(text, " info  first\n") && !strstr(text, "lost") && strstr(text, "log lines dropped count=500\n"), "%s", text);
+    ck_assert_uint_eq(sl_log_dropped(), 500);
+    close(fds[0]);
+    close(full);
+}
+END_TEST
+
+/* The room ends in the middle of a line. */
+START_TEST(test_cut_line) {
+    char path[] = "/tmp/sluice-log-XXXXXX", text[8192];
+    int fd = mkstemp(path);
+    struct rlimit before, small;
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    small = before;
+    small.rlim_cur = 1000;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ck_assert_int_eq(sl_log_start(fd, SL_LOG_INFO, SL_LOG_TEXT, NULL), SL_OK);
+    for (int i = 0; i < 50; i++) sl_log(SL_LOG_INFO, "line %02d %0100d", i, i);
+    while (sl_log_dropped() < 42) usleep(1000); /* a line is 123 bytes: 8 of them are whole */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    sl_log(SL_LOG_INFO, "after");
+    sl_log_stop();
+    ck_assert_uint_eq(sl_log_dropped(), 42);
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    ck_assert_int_gt(n, 1000);
+    text[n] = 0;
+    ck_assert_int_eq(text[1000], '\n'); /* the piece of the ninth line is ended */
+    ck_assert_msg(strstr(text + 1001, " info  after\n") == text + 1009, "%s", text + 900);
+    ck_assert_ptr_nonnull(strstr(text, "log lines dropped count=42\n"));
+    unlink(path);
+    close(fd);
+}
+END_TEST
+
 int main(void) {
-    return RUN_TESTS("base/log", 60, test_json, test_text, test_full, test_stop_is_bounded);
+    return RUN_TESTS("base/log", 60, test_json, test_text, test_full, test_stop_is_bounded, test_full_disk, test_cut_line);
 }

@@ -2,6 +2,7 @@
 import contextlib
 import fcntl
 import http.client
+import importlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import traceback
 
 BINARY = None
 REFERENCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference", "checkpoints")
@@ -226,3 +228,37 @@ def temporary(text):
         yield f.name
     finally:
         os.unlink(f.name)
+
+
+def main(folder, arguments):
+    """Runs the test_… functions of a folder's test_….py: arguments are BINARY [--quick] [NAME-PART …]. A test that raises
+    ImportError is skipped: what it needs is not there. Returns the exit status."""
+    global BINARY
+    BINARY = os.path.abspath(arguments[0])
+    quick = "--quick" in arguments
+    parts = [a for a in arguments[1:] if not a.startswith("--")]
+    passed = failed = skipped = 0
+    for file in sorted(os.listdir(folder)):
+        if not (file.startswith("test_") and file.endswith(".py")):
+            continue
+        module = importlib.import_module(file[:-3])
+        for name, function in list(vars(module).items()):
+            label = f"{os.path.basename(folder)}/{file[5:-3]}/{name[5:]}"
+            if not name.startswith("test_") or (parts and not any(p in label for p in parts)):
+                continue
+            began = time.monotonic()
+            try:
+                if quick and getattr(function, "slow", False):
+                    raise ImportError("left out by --quick")
+                function()
+                passed += 1
+                result = "ok"
+            except ImportError as e:
+                skipped += 1
+                result = f"SKIP ({e})"
+            except Exception:
+                failed += 1
+                result = "FAILED\n" + traceback.format_exc()
+            print(f"{label}: {result} ({time.monotonic() - began:.1f} s)", flush=True)
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0

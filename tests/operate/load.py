@@ -1,6 +1,7 @@
 """Clients in great number: one asyncio loop, HTTP/1.1 by hand, so that nothing is retried or mended on the way."""
 import asyncio
 import json
+import socket
 import time
 
 
@@ -28,16 +29,27 @@ class Outcome:
 
 
 class Client:
-    """A connection that is used again, as long as the server lets it. tls None: plain HTTP."""
+    """A connection that is used again, as long as the server lets it. tls None: plain HTTP. small: it takes little at a time and
+    has small buffers, so that what it does not read stays with the server."""
 
-    def __init__(self, port, tls=None):
-        self.port, self.tls = port, tls
+    def __init__(self, port, tls=None, small=False):
+        self.port, self.tls, self.small = port, tls, small
         self.reader = self.writer = None
 
     async def connect(self):
-        if self.writer is None:
-            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls, server_hostname=self.tls and "localhost",
-                                                                     limit=1 << 16)
+        if self.writer is not None:
+            return
+        s = socket.socket()
+        s.setblocking(False)
+        if self.small:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            await asyncio.get_running_loop().sock_connect(s, ("127.0.0.1", self.port))
+            self.reader, self.writer = await asyncio.open_connection(sock=s, ssl=self.tls, server_hostname=self.tls and "localhost",
+                                                                     limit=512 if self.small else 1 << 16)
+        except BaseException:
+            s.close()
+            raise
 
     def close(self):
         if self.writer is not None:
@@ -57,11 +69,17 @@ class Client:
         """The body, piece by piece; ends only where the framing says so, otherwise raises."""
         if headers.get("transfer-encoding") == "chunked":
             while True:
-                size = int(await self.reader.readuntil(b"\r\n"), 16)
-                data = await self.reader.readexactly(size + 2)
-                if size == 0:
+                left = int(await self.reader.readuntil(b"\r\n"), 16)
+                if left == 0:
+                    await self.reader.readexactly(2)
                     break
-                yield data[:-2]
+                while left:
+                    data = await self.reader.read(min(left, 512 if self.small else left))
+                    if not data:
+                        raise asyncio.IncompleteReadError(b"", left)
+                    left -= len(data)
+                    yield data
+                await self.reader.readexactly(2)
         else:
             yield await self.reader.readexactly(int(headers["content-length"]))
         if headers.get("connection") == "close":

@@ -1,4 +1,5 @@
 """Three replicas behind HAProxy, by deploy/cluster; and the model that tests serve."""
+import ctypes
 import http.client
 import json
 import os
@@ -26,6 +27,11 @@ def need():
         raise ImportError("models/default.gguf is not there")
 
 
+def apart():
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
 def nice():
     """Called in who makes load: replicas and HAProxy come first, as if it were on another machine."""
     os.nice(10)
@@ -37,10 +43,11 @@ class Cluster:
     def __init__(self, *serve):
         need()
         self.folder = tempfile.mkdtemp(prefix="cluster-")
+        self.tls = None
+        # Out of reach of a signal for the caller's group, and ended with the caller, however that ends.
         self.output = open(os.path.join(self.folder, "cluster.txt"), "w+")
         self.process = subprocess.Popen([sys.executable, CLUSTER, "--port", "0", "--folder", self.folder, "--sluice", harness.BINARY, "--threads", "1", MODEL,
-                                         "--", *map(str, serve)], stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL)
-        self.tls = None
+                                         "--", *map(str, serve)], stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL, preexec_fn=apart)
 
     def text(self):
         return os.pread(self.output.fileno(), 1 << 20, 0).decode()
@@ -59,7 +66,7 @@ class Cluster:
             time.sleep(0.02)
         state = self.state()
         self.port, self.ports, self.admins = state["port"], state["ports"], state["admins"]
-        self.tls = ssl.create_default_context(cafile=os.path.join(self.folder, "certificate.pem"))
+        self.tls = ssl.create_default_context(cafile=os.path.join(self.folder, "certificate.crt"))
         return self
 
     def run(self, command, seconds=300):

@@ -145,7 +145,7 @@ def test_streams_are_not_held_up():
         raise ImportError("curl is not there")
     body = json.dumps({"prompt": "And it came to pass", "max_tokens": 450, "ignore_eos": True, "stream": True})
     for version in ("--http1.1", "--http2"):
-        p = subprocess.Popen(["curl", "-sN", version, "--max-time", "120", "--cacert", f"{c.folder}/certificate.pem", "-d", body,
+        p = subprocess.Popen(["curl", "-sN", version, "--max-time", "120", "--cacert", f"{c.folder}/certificate.crt", "-d", body,
                               f"https://localhost:{c.port}/v1/completions"], stdout=subprocess.PIPE)
         first = p.stdout.readline()
         running = sum(c.metric(i, "sluice_requests_running") for i in range(3))
@@ -159,7 +159,7 @@ def test_bodies_larger_than_a_buffer():
     code, _, data = cluster().ask("POST", "/tokenize", {"prompt": "word " * 60000})
     assert code == 200 and len(json.loads(data)["tokens"]) > 60000
     c = cluster()
-    r = subprocess.run(["curl", "-s", "--max-time", "60", "--cacert", f"{c.folder}/certificate.pem", "--data-binary", "@-", "-w", "%{http_code}", "-o",
+    r = subprocess.run(["curl", "-s", "--max-time", "60", "--cacert", f"{c.folder}/certificate.crt", "--data-binary", "@-", "-w", "%{http_code}", "-o",
                         "/dev/null", f"https://localhost:{c.port}/tokenize"], input=b"x" * 5000000, capture_output=True, check=False)
     assert r.stdout == b"413", r
 

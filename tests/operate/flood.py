@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""A flood of connections: every one is answered, and a health probe beside it does not wait.
+
+usage: tests/operate/flood.py BINARY [--connections 2000] [--direct]
+Connections are opened as fast as they are taken, each sends a request and waits. Each must be answered with 200 or 429. Meanwhile
+clients that have nothing else to do ask /livez of every replica, on its main and its admin address by new connections and through
+HAProxy by one that they keep: 99 of 100 answers within 100 ms each. --direct floods one replica without HAProxy.
+"""
+import argparse
+import asyncio
+import http.client
+import multiprocessing
+import os
+import queue
+import resource
+import ssl
+import sys
+import threading
+import time
+
+import load
+import replicas
+
+TOKENS = 64  # of each answer: enough for the connections to pile up
+MOST_SECONDS = 0.100  # of a probe, at the 99th percentile
+
+
+async def flood(port, tls, connections):
+    """(how they ended, how many were open at once, what was wrong)"""
+    gate = asyncio.Semaphore(100)  # handshakes at a time: Python would otherwise be busy with all before one of them ends
+    asking = most = 0
+
+    async def one(i):
+        nonlocal asking, most
+        c = load.Client(port, tls)
+        async with gate:
+            try:
+                await asyncio.wait_for(c.connect(), 60)
+            except (OSError, asyncio.TimeoutError):
+                return load.Outcome()
+        asking += 1
+        most = max(most, asking)
+        o = await c.complete(load.question(i, TOKENS, stream=False), timeout=240)
+        asking -= 1
+        c.close()
+        return o
+    outcomes = await asyncio.gather(*(one(i) for i in range(connections)))
+    return load.counts(outcomes), most, [o.error for o in outcomes if o.kind not in ("ok", "refused")][:5]
+
+
+def flood_in_child(port, certificate, connections, go, result):
+    replicas.nice()
+    tls = ssl.create_default_context(cafile=certificate) if certificate else None
+    go.wait(60)
+    result.put(asyncio.run(flood(port, tls, connections)))
+
+
+class Probe(threading.Thread):
+    """Asks /livez again and again; notes how long each answer took, and what was no 200."""
+
+    def __init__(self, name, connect, keep):
+        super().__init__()
+        self.name, self.connect, self.keep = name, connect, keep
+        self.took, self.wrong, self.ended = [], [], threading.Event()
+
+    def run(self):
+        c = None
+        while not self.ended.wait(0.05):
+            began = time.monotonic()
+            try:
+                c = c or self.connect()
+                c.request("GET", "/livez")
+                r = c.getresponse()
+                r.read()
+                if r.status != 200:
+                    self.wrong.append(r.status)
+            except OSError as e:
+                self.wrong.append(repr(e))
+                c = None
+            self.took.append(time.monotonic() - began)
+            if c and not self.keep:
+                c.close()
+                c = None
+        if c:
+            c.close()
+
+
+def resident_of_children(pid):
+    """MiB of a process and its children."""
+    total = 0
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        pids = [pid, *f.read().split()]
+    for p in pids:
+        with open(f"/proc/{p}/status", encoding="ascii") as f:
+            total += next((int(line.split()[1]) for line in f if line.startswith("VmRSS")), 0)
+    return total / 1024
+
+
+def measure(cluster, connections, direct):
+    plain = lambda port: http.client.HTTPConnection("127.0.0.1", port, timeout=60)  # noqa: E731
+    probes = [Probe(f"replica {i + 1}, {what}", lambda port=port: plain(port), False) for i in range(3)
+              for what, port in (("main address", cluster.ports[i]), ("admin address", cluster.admins[i]))]
+    probes.append(Probe("through HAProxy", lambda: http.client.HTTPSConnection("localhost", cluster.port, timeout=60, context=cluster.tls), True))
+    context = multiprocessing.get_context("fork")
+    go, result = context.Event(), context.Queue()
+    port, certificate = (cluster.ports[0], None) if direct else (cluster.port, f"{cluster.folder}/certificate.crt")
+    child = context.Process(target=flood_in_child, args=(port, certificate, connections, go, result))
+    child.start()
+    try:
+        for p in probes:
+            p.start()
+        time.sleep(1)
+        go.set()
+        most, counted = 0.0, None
+        while counted is None:
+            most = max(most, resident_of_children(cluster.state()["haproxy"]))
+            assert child.is_alive() or not result.empty(), "the flood died"
+            try:
+                counted = result.get(timeout=0.1)
+            except queue.Empty:
+                pass
+        child.join(60)
+    finally:
+        for p in probes:
+            p.ended.set()
+        for p in probes:
+            if p.ident:
+                p.join(120)
+        if child.is_alive():
+            child.kill()
+    return counted, probes, most
+
+
+def run(connections, direct=False):
+    """What was wrong, and what was late: on a machine that others use too the second says nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4 * connections:
+        raise ImportError(f"{hard} open files are allowed here; {4 * connections} are wanted")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with replicas.Cluster() as cluster:
+        (table, at_once, errors), probes, most = measure(cluster, connections, direct)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    print(f"   {connections} connections{' to one replica' if direct else ''}, {at_once} at once: " +
+          ", ".join(f"{n} {kind}" for kind, n in sorted(table.items())) + f"; HAProxy took {most:.0f} MiB", flush=True)
+    wrong = [f"{kind}: {n}" for kind, n in table.items() if kind not in ("ok", "refused")] + errors
+    late = []
+    for p in probes:
+        tail = load.percentile(p.took, 0.99)
+        print(f"   /livez, {p.name}: {len(p.took)} answers, median {load.percentile(p.took, 0.5) * 1000:.1f} ms, 99th percentile {tail * 1000:.1f} ms, "
+              f"most {max(p.took) * 1000:.1f} ms", flush=True)
+        if p.wrong:
+            wrong.append(f"/livez, {p.name}: {p.wrong[:3]}")
+        if tail > MOST_SECONDS:
+            late.append(f"/livez, {p.name}: {tail * 1000:.0f} ms")
+    for w in wrong + late:
+        print("   " + w)
+    return wrong, late
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("binary")
+    p.add_argument("--connections", type=int, default=2000)
+    p.add_argument("--direct", action="store_true")
+    a = p.parse_args()
+    replicas.harness.BINARY = os.path.abspath(a.binary)
+    sys.exit(1 if any(run(a.connections, a.direct)) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Slow readers and dripping clients cost nobody else: the gaps between other clients' tokens are those of a control.
+
+usage: tests/operate/slow.py BINARY [--readers 500] [--drips 200] [--runs 5] [--direct]
+Six clients stream. Then many others send a request each, with long answers (log probabilities). In a control run these are read at
+once; in a disturbed run they are read 512 bytes a second, from small socket buffers, and more clients send a byte of a request's
+head each second. Control and disturbed runs alternate; printed are medians over the runs. The disturbed median may be at most
+1.1 times the control's, the 99th percentile 1.5 times. --direct asks one replica without HAProxy.
+"""
+import argparse
+import asyncio
+import multiprocessing
+import os
+import ssl
+import sys
+import time
+
+import load
+import replicas
+
+MEASURED = 6
+MEASURED_TOKENS = 450
+TOKENS = 100  # of the others
+MEDIAN_MOST, TAIL_MOST = 1.1, 1.5
+
+
+async def drip(port, tls, state):
+    """A byte a second, again and again on new connections; notes how each one ended."""
+    text = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 1000
+    while True:
+        c = load.Client(port, tls)
+        try:
+            await c.connect()
+            for byte in text:
+                c.writer.write(bytes([byte]))
+                await c.writer.drain()
+                try:
+                    said = await asyncio.wait_for(c.reader.read(100), 1)
+                except asyncio.TimeoutError:
+                    continue
+                state["closed"] += 1
+                state["told"] += b" 408 " in said
+                break
+        except OSError:
+            state["closed"] += 1
+        finally:
+            c.close()
+
+
+async def read_slowly_or_not(port, tls, readers, drips, slow, stop):
+    """The many: (their outcomes, as far as they have one, and what became of the drips)."""
+    state = {"closed": 0, "told": 0}
+
+    async def one(i):
+        c = load.Client(port, tls, small=slow)
+        o = await c.complete({**load.question(1000 + i, TOKENS), "logprobs": 5}, pause=1 if slow else None)
+        c.close()
+        return o
+
+    dripping = [asyncio.create_task(drip(port, tls, state)) for _ in range(drips if slow else 0)]
+    reading = [asyncio.create_task(one(i)) for i in range(readers)]
+    if slow:  # they would read for minutes
+        await asyncio.to_thread(stop.wait, 600)
+    else:
+        await asyncio.gather(*reading)
+    outcomes = [t.result() for t in reading if t.done()]
+    for t in (*reading, *dripping):
+        t.cancel()
+    await asyncio.gather(*reading, *dripping, return_exceptions=True)
+    return load.counts(outcomes), [o.error for o in outcomes if o.kind not in ("ok", "refused")], state
+
+
+def many(port, certificate, readers, drips, slow, go, stop, result):
+    """A process of their own: the measured clients must not wait for them."""
+    replicas.nice()
+    tls = ssl.create_default_context(cafile=certificate) if certificate else None
+    if go.wait(120):
+        result.put(asyncio.run(read_slowly_or_not(port, tls, readers, drips, slow, stop)))
+
+
+async def measured(port, tls, go):
+    """The few. The many begin when each of these has its first token; gaps count from then on."""
+    first = [asyncio.Event() for _ in range(MEASURED)]
+
+    async def one(i):
+        c = load.Client(port, tls)
+        o = await c.complete(load.question(i, MEASURED_TOKENS), on_event=lambda o: first[i].set())
+        first[i].set()
+        c.close()
+        return o
+
+    ours = [asyncio.create_task(one(i)) for i in range(MEASURED)]
+    await asyncio.gather(*(e.wait() for e in first))
+    began = time.monotonic()
+    go.set()
+    outcomes = await asyncio.gather(*ours)
+    return [b - a for o in outcomes for a, b in zip(o.stamps, o.stamps[1:]) if b > began], outcomes
+
+
+def arm(cluster, readers, drips, slow, direct):
+    """One run: the gaps of the measured clients, how they ended, and what is known of the others."""
+    port, tls, certificate = (cluster.ports[0], None, None) if direct else (cluster.port, cluster.tls, f"{cluster.folder}/certificate.crt")
+    context = multiprocessing.get_context("fork")
+    go, stop, result = context.Event(), context.Event(), context.SimpleQueue()
+    child = context.Process(target=many, args=(port, certificate, readers, drips, slow, go, stop, result))
+    child.start()
+    try:
+        gaps, outcomes = asyncio.run(measured(port, tls, go))
+        stop.set()
+        child.join(600)  # its result is smaller than a pipe's buffer
+        assert child.exitcode == 0, child.exitcode
+        return gaps, outcomes, *result.get()
+    finally:
+        if child.is_alive():
+            child.kill()
+
+
+def idle(cluster):
+    """Until no replica computes any more: those whose readers left are cancelled."""
+    end = time.monotonic() + 120
+    for i in range(3):
+        while cluster.metric(i, "sluice_requests_running") + cluster.metric(i, "sluice_requests_waiting"):
+            assert time.monotonic() < end, "requests went on though their clients were gone"
+            time.sleep(0.1)
+
+
+def measure(cluster, readers, drips, runs, direct):
+    table, wrong = {False: [], True: []}, []
+    for _ in range(runs):
+        for slow in (False, True):
+            gaps, outcomes, others, errors, state = arm(cluster, readers, drips, slow, direct)
+            idle(cluster)
+            wrong += [f"a measured client: {o.kind}, {o.error}" for o in outcomes if o.kind != "ok"]
+            wrong += [f"another client: {e}" for e in errors]
+            if not gaps:
+                wrong.append("the measured clients were through before the others began")
+            table[slow].append((load.percentile(gaps, 0.5), load.percentile(gaps, 0.99)))
+            print(f"   {'disturbed' if slow else 'control  '}: {len(gaps)} gaps, median {table[slow][-1][0] * 1000:.1f} ms, 99th percentile "
+                  f"{table[slow][-1][1] * 1000:.1f} ms; others: {others}" +
+                  (f"; {state['closed']} drips were closed, {state['told']} of them by a 408" if slow else ""), flush=True)
+    middle = {slow: [load.percentile([row[k] for row in rows], 0.5) for k in (0, 1)] for slow, rows in table.items()}
+    ratios = [middle[True][k] / middle[False][k] for k in (0, 1)]
+    print(f"   disturbed over control: median {ratios[0]:.2f} (at most {MEDIAN_MOST}), 99th percentile {ratios[1]:.2f} (at most {TAIL_MOST})", flush=True)
+    return wrong, ratios
+
+
+def run(readers, drips, runs, direct=False):
+    """What was wrong; and the ratios, which say nothing on a machine that others use too."""
+    with replicas.Cluster() as cluster:
+        wrong, ratios = measure(cluster, readers, drips, runs, direct)
+    for w in wrong[:10]:
+        print("   " + w)
+    return wrong, ratios
+
+
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("binary")
+    p.add_argument("--readers", type=int, default=500)
+    p.add_argument("--drips", type=int, default=200)
+    p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--direct", action="store_true")
+    a = p.parse_args()
+    replicas.harness.BINARY = os.path.abspath(a.binary)
+    wrong, (middle, tail) = run(a.readers, a.drips, a.runs, a.direct)
+    sys.exit(1 if wrong or middle > MEDIAN_MOST or tail > TAIL_MOST else 0)
+
+
+if __name__ == "__main__":
+    main()

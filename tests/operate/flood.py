@@ -2,7 +2,7 @@
 """A flood of connections: every one is answered, and a health probe beside it does not wait.
 
 usage: tests/operate/flood.py BINARY [--connections 2000] [--direct]
-Connections are opened as fast as they are taken, each sends a request and waits. Each must be answered with 200 or 429. Meanwhile
+All connections are opened first (for 20 s at most), then all send a request at once. Each must be answered with 200 or 429. Meanwhile
 clients that have nothing else to do ask /livez of every replica, on its main and its admin address by new connections and through
 HAProxy by one that they keep: 99 of 100 answers within 100 ms each. --direct floods one replica without HAProxy.
 """
@@ -28,24 +28,33 @@ MOST_SECONDS = 0.100  # of a probe, at the 99th percentile
 async def flood(port, tls, connections):
     """(how they ended, how many were open at once, what was wrong)"""
     gate = asyncio.Semaphore(100)  # handshakes at a time: Python would otherwise be busy with all before one of them ends
-    asking = most = 0
+    send = asyncio.Event()
+    opened = 0
 
     async def one(i):
-        nonlocal asking, most
+        nonlocal opened
         c = load.Client(port, tls)
         async with gate:
             try:
                 await asyncio.wait_for(c.connect(), 60)
             except (OSError, asyncio.TimeoutError):
                 return load.Outcome()
-        asking += 1
-        most = max(most, asking)
+        opened += 1
+        if opened == connections:
+            send.set()
+        await send.wait()
         o = await c.complete(load.question(i, TOKENS, stream=False), timeout=240)
-        asking -= 1
         c.close()
         return o
-    outcomes = await asyncio.gather(*(one(i) for i in range(connections)))
-    return load.counts(outcomes), most, [o.error for o in outcomes if o.kind not in ("ok", "refused")][:5]
+    asking = [asyncio.create_task(one(i)) for i in range(connections)]
+    try:
+        await asyncio.wait_for(send.wait(), 20)
+    except asyncio.TimeoutError:
+        pass
+    at_once = opened
+    send.set()
+    outcomes = await asyncio.gather(*asking)
+    return load.counts(outcomes), at_once, [o.error for o in outcomes if o.kind not in ("ok", "refused")][:5]
 
 
 def flood_in_child(port, certificate, connections, go, result):

@@ -1,6 +1,11 @@
-"""The short forms of the figures: what clients see while replicas are restarted and killed."""
+"""The short forms of the figures: what clients see while replicas are restarted, killed, flooded and held up. Times are printed,
+not judged: the machine may have other work. The long forms judge them."""
+import multiprocessing
+
+import flood
 import kill
 import restart
+import slow
 
 
 def test_a_rolling_restart_loses_nothing():
@@ -15,8 +20,17 @@ def test_a_killed_replica_breaks_only_what_it_was_sending():
     assert not wrong, wrong
 
 
+def test_a_flood_is_answered():
+    wrong, _ = flood.run(300)
+    assert not wrong, wrong
+
+
+def test_slow_readers_and_drips_break_nobody():
+    wrong, _ = slow.run(60, 30, 1)
+    assert not wrong, wrong
+
+
 def in_child(function, *arguments):
     """In a process of its own, as it makes itself nice."""
-    import multiprocessing
     with multiprocessing.get_context("fork").Pool(1) as pool:
         return pool.apply(function, arguments)

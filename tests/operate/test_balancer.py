@@ -102,6 +102,8 @@ def test_attacks_on_the_framing():
     for name, data in REFUSED.items():
         answer = raw(data)
         assert 400 <= status(answer) < 500, (name, answer[:200])
+        if name in ("chunked in HTTP/1.0", "a NUL in a value", "the metrics", "a drain", "no host"):  # well-formed, and refused by rule
+            assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["message"], (name, answer[:300])
     for name, data in MENDED.items():
         answer = raw(data)
         assert status(answer) == 200 and b"x-request-id: mine" in answer.lower() and b'"tokens"' in answer, (name, answer[:300])

@@ -84,6 +84,11 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
         sl__float_gemm(w, first, last, x, row, n, out, out_stride, scratch, sl__##file##_widen_##tier);                \
     }
 
+/* Widens a type on a tier as scalar does: rows of embeddings are few beside the products, whatever they take. */
+#define SL__WIDEN_AS_SCALAR(type, tier)                                                                                \
+    sl_widen_fn sl__##type##_widen_scalar;                                                                             \
+    void sl__##type##_widen_##tier(const void *row, int cols, float *out) { sl__##type##_widen_scalar(row, cols, out); }
+
 /* --- How numbers of a block are read --- */
 
 /* IEEE half to float, exact; a NaN becomes quiet and keeps its payload, as the instruction of the tiers does it. */
@@ -99,7 +104,20 @@ static inline uint16_t sl__load16(const uint8_t *p) { return (uint16_t)(p[0] | p
 
 static inline float sl__load_half(const uint8_t *p) { return sl__half_float(sl__load16(p)); }
 
-/* Q4_K: six-bit scale and minimum of sub-block j (0 … 7) from its twelve bytes: 0-3 scales 0-3, 4-7 minima 0-3, each
+/* What the sixteen nibbles of IQ4_NL and IQ4_XS stand for: kvalues_iq4nl of ggml's src/ggml-common.h. */
+#define SL__IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+
+/* Twice what the sixteen nibbles of MXFP4 stand for, which are the four-bit floats E2M1 of the Open Compute Project's
+ * microscaling formats: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives (in ggml's src/ggml-common.h: kvalues_mxfp4). */
+#define SL__FP4_DOUBLED 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+
+/* MXFP4: 2^(e - 128), half of what a block's power of two is, since its values are doubled. ggml gives 255, which the format
+ * has for NaN, no meaning of its own, and so it is 2^127 here too. The two smallest are subnormal. */
+static inline float sl__e8m0_half(uint8_t e) {
+    return sl_bits_float(e < 2 ? UINT32_C(0x00200000) << e : (uint32_t)(e - 1) << 23);
+}
+
+/* Q4_K and Q5_K: six-bit scale and minimum of sub-block j (0 … 7) from its twelve bytes: 0-3 scales 0-3, 4-7 minima 0-3, each
  * with two top bits of number 4-7 above; 8-11 the low nibbles of scales (low) and minima (high) 4-7. */
 static inline void sl__q4_k_scale(const uint8_t *s, int j, int *ret_scale, int *ret_min) {
     if (j < 4) {

@@ -30,9 +30,17 @@
 #define SL_QUANTISED_TYPES(X, with)                                                                           \
     X(Q4_0, q4_0, 2, 32, 18, with)                                                                            \
     X(Q4_1, q4_1, 3, 32, 20, with)                                                                            \
+    X(Q5_0, q5_0, 6, 32, 22, with)                                                                            \
+    X(Q5_1, q5_1, 7, 32, 24, with)                                                                            \
     X(Q8_0, q8_0, 8, 32, 34, with)                                                                            \
+    X(Q2_K, q2_k, 10, 256, 84, with)                                                                          \
+    X(Q3_K, q3_k, 11, 256, 110, with)                                                                         \
     X(Q4_K, q4_k, 12, 256, 144, with)                                                                         \
-    X(Q6_K, q6_k, 14, 256, 210, with)
+    X(Q5_K, q5_k, 13, 256, 176, with)                                                                         \
+    X(Q6_K, q6_k, 14, 256, 210, with)                                                                         \
+    X(IQ4_NL, iq4_nl, 20, 32, 18, with)                                                                       \
+    X(IQ4_XS, iq4_xs, 23, 256, 136, with)                                                                     \
+    X(MXFP4, mxfp4, 39, 32, 17, with)
 
 #define SL_TYPE_MAP(X, with) SL_FLOAT_TYPES(X, with) SL_QUANTISED_TYPES(X, with)
 

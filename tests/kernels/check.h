@@ -51,7 +51,8 @@ typedef enum scale_kind { SCALES_SMALL, SCALES_LARGE, SCALES_TINY, SCALES_ANY, S
 typedef enum fill_kind { FILL_RANDOM, FILL_ZERO, FILL_LOW, FILL_HIGH, FILL_KINDS } fill_kind;
 void fill_rows(sl_type type, uint8_t *data, int rows, int cols, size_t stride, scale_kind scales, fill_kind fill);
 size_t row_bytes(sl_type type, int cols);
-/* Where the half floats of a type's block stand: its scale; a minimum or the like, 0: there is none. */
+/* Where the half floats of a type's block stand: its scale, -1: the block begins with an exponent instead; a minimum
+ * or the like, 0: there is none. */
 typedef struct half_places {
     int d, m;
 } half_places;

@@ -5,8 +5,11 @@ size_t row_bytes(sl_type type, int cols) {
     return (size_t)(cols / sl_types[type].block_values) * (size_t)sl_types[type].block_bytes;
 }
 
-/* A type that is not named has a scale at 0 and no minimum. */
-const half_places half_of[SL_TYPE_COUNT] = {[SL_TYPE_Q4_1] = {0, 2}, [SL_TYPE_Q4_K] = {0, 2}, [SL_TYPE_Q6_K] = {208, 0}};
+/* A type that is not named has a scale at 0 and no minimum; MXFP4 has no half at all. */
+const half_places half_of[SL_TYPE_COUNT] = {
+    [SL_TYPE_Q4_1] = {0, 2},   [SL_TYPE_Q5_1] = {0, 2},   [SL_TYPE_Q4_K] = {0, 2},    [SL_TYPE_Q5_K] = {0, 2},
+    [SL_TYPE_Q2_K] = {80, 82}, [SL_TYPE_Q3_K] = {108, 0}, [SL_TYPE_Q6_K] = {208, 0},  [SL_TYPE_MXFP4] = {-1, 0},
+};
 
 static void put_half(uint8_t *p, scale_kind kind) {
     uint16_t h;
@@ -20,14 +23,28 @@ static void put_half(uint8_t *p, scale_kind kind) {
     p[1] = (uint8_t)(h >> 8);
 }
 
+/* The exponent of a block of MXFP4. */
+static uint8_t exponent(scale_kind kind) {
+    switch (kind) {
+    case SCALES_SMALL: return (uint8_t)(118 + (random64() & 3));
+    case SCALES_LARGE: return (uint8_t)(255 - (random64() & 3));
+    case SCALES_TINY: return (uint8_t)(random64() & 3);
+    default: return (uint8_t)random64();
+    }
+}
+
 /* Byte `at` of a block. Low and high: the extreme values of the type's integers, scales and minima included. */
 static uint8_t fill_byte(sl_type type, fill_kind fill, int at) {
     if (fill == FILL_RANDOM) return (uint8_t)random64();
     if (fill == FILL_ZERO) return 0;
     int low = fill == FILL_LOW;
     if (type == SL_TYPE_Q8_0) return low ? 0x80 : 0x7f;
-    if (type == SL_TYPE_Q4_K && at < 16) return 0xff; /* largest scales and minima, whatever the nibbles */
+    if ((type == SL_TYPE_Q4_K || type == SL_TYPE_Q5_K) && at < 16) return 0xff; /* largest scales and minima, whatever the nibbles */
+    if (type == SL_TYPE_Q2_K && at < 16) return 0xff;
     if (type == SL_TYPE_Q6_K && at >= 192) return random64() & 1 ? 0x80 : 0x7f;
+    if (type == SL_TYPE_Q3_K && at >= 96) return random64() & 1 ? 0x00 : 0xff;   /* mostly scales of -32 and 31 */
+    if (type == SL_TYPE_IQ4_XS && at < 8) return random64() & 1 ? 0x00 : 0xff;
+    if (type == SL_TYPE_MXFP4) return low ? 0xff : 0x77; /* -6, 6 */
     return low ? 0x00 : 0xff;
 }
 
@@ -37,7 +54,8 @@ void fill_rows(sl_type type, uint8_t *data, int rows, int cols, size_t stride, s
         for (int b = 0; b < blocks; b++) {
             uint8_t *p = data + (size_t)r * stride + (size_t)b * (size_t)bytes;
             for (int i = 0; i < bytes; i++) p[i] = fill_byte(type, fill, i);
-            put_half(p + half_of[type].d, scales);
+            if (half_of[type].d >= 0) put_half(p + half_of[type].d, scales);
+            else *p = exponent(scales);
             if (half_of[type].m) put_half(p + half_of[type].m, scales);
         }
 }

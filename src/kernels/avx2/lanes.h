@@ -86,6 +86,22 @@ SL__INLINE void sl__half_pairs8(__m256i pairs, __m256 *ret_low, __m256 *ret_high
     *ret_high = _mm256_cvtph_ps(_mm256_extracti128_si256(both, 1));
 }
 
+/* sl__e8m0_half of the bytes at p + r * stride. */
+SL__INLINE __m256 sl__e8m0_halves8(const uint8_t *p, size_t stride) {
+    const uint8_t *h = p + 4 * stride;
+    __m128i v = _mm_cvtsi32_si128(*p);
+    v = _mm_insert_epi8(v, p[stride], 1);
+    v = _mm_insert_epi8(v, p[2 * stride], 2);
+    v = _mm_insert_epi8(v, p[3 * stride], 3);
+    v = _mm_insert_epi8(v, h[0], 4);
+    v = _mm_insert_epi8(v, h[stride], 5);
+    v = _mm_insert_epi8(v, h[2 * stride], 6);
+    v = _mm_insert_epi8(v, h[3 * stride], 7);
+    __m256i e = _mm256_cvtepu8_epi32(v), normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+    __m256i subnormal = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+    return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, subnormal, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+}
+
 /* Four activations, the same in every dword. */
 SL__INLINE __m256i sl__four(const int8_t *q) { return _mm256_set1_epi32(sl__load32(q)); }
 

@@ -43,10 +43,21 @@ SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__col
     }
 }
 
-/* The same for the 32 values of a block, from zero. */
-SL__INLINE void sl__narrow_products(const __m256i (*w)[2], const sl__columns *x, int at, int n, sl__sums narrow) {
-    SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
-    sl__add_products(w, 8, x, at, n, narrow);
+/* isum [n][half] = the products of the 32 values of a block that stands at `at`. Two sums of sixteen bits hold 32 weights of
+ * four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`), 4 * 2 * 31 * 127. */
+SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__columns *x, int at, int n, sl__sums isum) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    int parts = five ? 2 : 1, fours = 8 / parts;
+    SL__UNROLL for (int s = 0; s < parts; s++) {
+        sl__sums narrow;
+        SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
+        sl__add_products(w + fours * s, fours, x, at + 4 * fours * s, n, narrow);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                __m256i sum = _mm256_madd_epi16(narrow[c][h], ones);
+                isum[c][h] = s ? _mm256_add_epi32(isum[c][h], sum) : sum;
+            }
+    }
 }
 
 /* The activations' sums (sl_acts.sum) of up to eight blocks in 32 bits each; nothing behind them is read. */
@@ -107,16 +118,13 @@ typedef struct sl__block_panel {
     __m256 d[8][2], m[8][2]; /* [block][half] */
 } sl__block_panel;
 
-SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, const sl__columns *x, int at, int values, int n, float *tile,
-                                    sl__ahead *ahead) {
+SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, int five, const sl__columns *x, int at, int values, int n,
+                                    float *tile, sl__ahead *ahead) {
     sl__sums isum[8];
     __m256 acc[SL__GROUP][2];
     for (int j = 0; j < values / 32; j++) {
-        sl__sums narrow;
         sl__prefetch(ahead);
-        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
+        sl__block_sums(w->q + 8 * j, five, x, at + 32 * j, n, isum[j]);
     }
     sl__load_tile(tile, n, acc);
     for (int j = 0; j < values / 32; j++)
@@ -126,6 +134,78 @@ SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, const sl__columns 
                 acc[c][h] = sl__add_block(acc[c][h], w->d[j][h], w->m[j][h], isum[j][c][h], a, total);
         }
     sl__store_tile(tile, n, acc);
+}
+
+/* The same of blocks that have a scale alone, whose weights were made unsigned by adding an offset to them. */
+typedef struct sl__offset_panel {
+    __m256i q[64][2]; /* [four values][half]: bytes */
+    __m256 d[8][2];   /* [block][half] */
+} sl__offset_panel;
+
+SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int five, int offset, const sl__columns *x, int at, int values,
+                                    int n, float *tile, sl__ahead *ahead) {
+    sl__sums isum[8];
+    for (int j = 0; j < values / 32; j++) {
+        sl__prefetch(ahead);
+        sl__block_sums(w->q + 8 * j, five, x, at + 32 * j, n, isum[j]);
+    }
+    sl__add_sums(w->d, 1, isum, -offset, x, at / 32, values / 32, n, tile);
+}
+
+/* Signed weights. The instruction multiplies unsigned by signed bytes, so the weight's sign moves to the activation: |w| * (x
+ * with the sign of w). Two products fit sixteen bits even for w = -128, whose magnitude 128 is an unsigned byte: 2 * 128 * 127
+ * < 32768. Four do not, so every step widens to 32 bits: wide += the products of four values of eight rows. */
+SL__INLINE __m256i sl__add_signed(__m256i wide, __m256i w, __m256i magnitude, const int8_t *q) {
+    __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(sl__four(q), w));
+    return _mm256_add_epi32(wide, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+/* Sixteen rows of up to eight blocks of them, and the magnitudes, which every group of columns needs. */
+typedef struct sl__signed_panel {
+    __m256i q[64][2], magnitude[64][2]; /* [four values][half]: bytes */
+    __m256 d[8][2];                     /* [block][half] */
+} sl__signed_panel;
+
+SL__INLINE void sl__multiply_signed(const sl__signed_panel *w, const sl__columns *x, int at, int values, int n, float *tile,
+                                    sl__ahead *ahead) {
+    sl__sums isum[8];
+    for (int j = 0; j < values / 32; j++) {
+        sl__sums wide; /* not isum[j] itself: sums in an array that is indexed at run time would stay in memory */
+        sl__prefetch(ahead);
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm256_setzero_si256();
+        SL__UNROLL for (int i = 0; i < 8; i++)
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                __m256i v = w->q[8 * j + i][h], magnitude = w->magnitude[8 * j + i][h];
+                SL__UNROLL for (int c = 0; c < n; c++)
+                    wide[c][h] = sl__add_signed(wide[c][h], v, magnitude, x->q[c] + at + 32 * j + 4 * i);
+            }
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
+    }
+    sl__add_sums(w->d, 1, isum, 0, x, at / 32, values / 32, n, tile);
+}
+
+/* --- Fifth bits --- */
+
+/* Values 4 i … 4 i + 3 of a block of 32, from sixteen bytes of nibbles of eight rows: the low nibbles are the first sixteen. */
+SL__INLINE __m256i sl__four_nibbles(const __m256i nibbles[4], int i) {
+    return i < 4 ? sl__low_nibbles(nibbles[i]) : sl__high_nibbles(nibbles[i - 4]);
+}
+
+/* bits: a lane is a row, its bit j belongs to value j of a block of 32. Bytes of 16 where values 4 i … 4 i + 3 have theirs, else
+ * of 0. The byte with these four bits is moved to all four of the lane; in each, one bit is kept. */
+SL__INLINE __m256i sl__fifth_bits(__m256i bits, int i) {
+    const __m256i at = _mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c, 0, 0x04040404, 0x08080808, 0x0c0c0c0c);
+    __m256i v = _mm256_shuffle_epi8(bits, _mm256_add_epi32(at, _mm256_set1_epi32(0x01010101 * (i / 2))));
+    if (i % 2 == 0) v = _mm256_slli_epi16(v, 4);
+    v = _mm256_and_si256(v, _mm256_set1_epi32((int)0x80402010u));
+    return _mm256_min_epu8(v, _mm256_set1_epi8(16));
+}
+
+/* Bit `from` of every byte, moved to bit `to`. */
+SL__INLINE __m256i sl__move_bit(__m256i v, int from, int to) {
+    v = from > to ? _mm256_srli_epi16(v, from - to) : _mm256_slli_epi16(v, to - from);
+    return _mm256_and_si256(v, _mm256_set1_epi8((char)(1 << to)));
 }
 
 #endif

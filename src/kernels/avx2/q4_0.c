@@ -35,11 +35,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Sixteen rows of up to eight blocks, unpacked. Row 8 h + r is lane r of half h. */
-typedef struct panel {
-    __m256i q[64][2]; /* [four values][half]: bytes */
-    __m256 d[8][2];   /* [block][half] */
-} panel;
+typedef sl__offset_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     for (int half = 0; half < 2; half++, w += 8 * stride)
@@ -55,15 +51,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    sl__sums isum[8];
-    for (int j = 0; j < values / 32; j++) {
-        sl__sums narrow;
-        sl__prefetch(ahead);
-        sl__narrow_products(w->q + 8 * j, x, at + 32 * j, n, narrow);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = _mm256_madd_epi16(narrow[c][h], _mm256_set1_epi16(1));
-    }
-    sl__add_sums(w->d, 1, isum, -8, x, at / 32, values / 32, n, tile);
+    sl__multiply_offset(w, 0, 8, x, at, values, n, tile, ahead);
 }
 
 SL__GEMM(q4_0, avx2)

@@ -49,7 +49,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    sl__multiply_blocks(w, x, at, values, n, tile, ahead);
+    sl__multiply_blocks(w, 0, x, at, values, n, tile, ahead);
 }
 
 SL__GEMM(q4_1, avx2)

@@ -1,36 +1,10 @@
-/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, but the six bits u = 0 … 63 are multiplied as they are:
- * one instruction multiplies four values of eight rows and adds them in pairs, so that a row is a 32-bit lane with two sums of
- * sixteen bits. Each sum starts at -32 times the activations that it will get (starts). After the 16 values of a sub-block
- * it is the sum of (u - 32) * x over eight values, at most 8 * 32 * 127 = 32512: exact, even where it wrapped around on the
- * way. */
-#include "kernels/avx2/products.h"
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, the six bits u = 0 … 63 are multiplied as they are
+ * (sixteens.h). */
+#define OFFSET 32
+#define MINIMA 0
+#include "kernels/avx2/sixteens.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
-
-/* start[s], for the 16 values from 16 s on: two sixteen-bit sums in one 32-bit word, each -32 times activations x:
- *     bits 0-15   -32 * (x0 + x1 + x4 + x5 + x8 + x9 + x12 + x13)     the first two of every four
- *     bits 16-31  -32 * (x2 + x3 + x6 + x7 + x10 + x11 + x14 + x15)   the last two
- * which are the activations that the instruction adds to these halves of a lane (four values of a row are a lane). */
-SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
-    SL__UNROLL for (int i = 0; i < 8; i++) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i));
-        v = _mm256_maddubs_epi16(_mm256_set1_epi8(32), v);
-        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0x4e));
-        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0xb1));
-        v = _mm256_sub_epi16(_mm256_setzero_si256(), v);
-        start[2 * i] = _mm256_cvtsi256_si32(v);
-        start[2 * i + 1] = _mm256_extract_epi32(v, 4);
-    }
-}
-
-/* scales: a lane is a row, its four bytes are four of the row's scales. Lane by lane: scale k (0 … 3) as two equal numbers of
- * sixteen bits, for the two sixteen-bit sums of the row. A byte is moved to the upper half of its sixteen bits and shifted
- * down with its sign. */
-SL__INLINE __m256i scale_pairs(__m256i scales, int k) {
-    const __m256i at = _mm256_setr_epi32(0, 0x4000400, 0x8000800, 0xc000c00, 0, 0x4000400, 0x8000800, 0xc000c00);
-    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32(0x00800080 + 0x1000100 * k));
-    return _mm256_srai_epi16(_mm256_shuffle_epi8(scales, pick), 8);
-}
 
 SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i isum, float a) {
     return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
@@ -40,14 +14,6 @@ SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i isum, float a) {
 SL__INLINE __m256i high_bits(__m256i v, int p) {
     __m256i moved = p == 0 ? _mm256_slli_epi16(v, 4) : p == 1 ? _mm256_slli_epi16(v, 2) : p == 2 ? v : _mm256_srli_epi16(v, 2);
     return _mm256_and_si256(moved, _mm256_set1_epi8(0x30));
-}
-
-/* isum += scale times the products of 16 values, four vectors of six bits. */
-SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q, int32_t start, __m256i scale) {
-    __m256i narrow = _mm256_set1_epi32(start);
-    SL__UNROLL for (int i = 0; i < 4; i++)
-        narrow = _mm256_add_epi16(narrow, _mm256_maddubs_epi16(v[i], sl__four(q + 4 * i)));
-    return _mm256_add_epi32(isum, _mm256_madd_epi16(narrow, scale));
 }
 
 /* Sixteen bytes of high bits hold those of four runs of 16 values, which are 32 values apart; sixteen bytes of low nibbles
@@ -97,13 +63,6 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Sixteen rows of one super-block, unpacked. Row 8 h + r is lane r of half h. */
-typedef struct panel {
-    __m256i q[64][2];     /* [four values][half]: six bits a byte */
-    __m256i scale[16][2]; /* [sub-block][half]: pairs of sixteen bits */
-    __m256 d[2];
-} panel;
-
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 8 * stride) {
@@ -126,29 +85,6 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
                 }
             }
     }
-}
-
-SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    (void)values;
-    int32_t start[SL__GROUP][16];
-    sl__sums isum[8];
-    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
-    for (int j = 0; j < 8; j++) {
-        sl__sums narrow, wide;
-        sl__prefetch(ahead);
-        SL__UNROLL for (int s = 0; s < 2; s++) {
-            SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
-            sl__add_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, narrow);
-            SL__UNROLL for (int c = 0; c < n; c++)
-                SL__UNROLL for (int h = 0; h < 2; h++) {
-                    __m256i scaled = _mm256_madd_epi16(narrow[c][h], w->scale[2 * j + s][h]);
-                    wide[c][h] = s ? _mm256_add_epi32(wide[c][h], scaled) : scaled;
-                }
-        }
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
-    }
-    sl__add_sums(&w->d, 0, isum, 0, x, at / 32, 8, n, tile);
 }
 
 SL__GEMM(q6_k, avx2)

@@ -152,4 +152,51 @@ SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, const sl__columns 
         SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
 }
 
+/* The same of blocks that have a scale alone, whose weights were made unsigned by adding an offset to them. */
+typedef struct sl__offset_panel {
+    __m512i q[64][2]; /* [four values][half]: bytes */
+    __m512 d[8][2];   /* [block][half] */
+} sl__offset_panel;
+
+SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int offset, const sl__columns *x, int at, int values, int n,
+                                    float *tile, sl__ahead *ahead) {
+    __m512 acc[6][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
+    for (int j = 0; j < values / 32; j++) {
+        __m512i wide[6][2];
+        SL__UNROLL for (int c = 0; c < n; c++)
+            wide[c][0] = wide[c][1] = _mm512_set1_epi32(-offset * x->sum[c][at / 32 + j]);
+        sl__prefetch(ahead);
+        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = sl__add_scaled(acc[c][h], w->d[j][h], _mm512_set1_ps(x->a[c][at / 32 + j]), wide[c][h]);
+    }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+}
+
+/* --- Fifth bits --- */
+
+/* Values 4 i … 4 i + 3 of a block of 32, from sixteen bytes of nibbles of sixteen rows: the low nibbles are the first sixteen. */
+SL__INLINE __m512i sl__four_nibbles16(const __m512i nibbles[4], int i) {
+    return i < 4 ? sl__low_nibbles16(nibbles[i]) : sl__high_nibbles16(nibbles[i - 4]);
+}
+
+/* Values 4 i … 4 i + 3 of a block of 32 with their fifth bits. bits: a lane is a row, its bit j belongs to value j. The byte with
+ * the four bits is moved to all four of the lane; in each, one bit is looked at. */
+SL__INLINE __m512i sl__with_fifth_bits(__m512i v, __m512i bits, int i) {
+    const __m512i at = _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+    bits = _mm512_shuffle_epi8(bits, _mm512_add_epi32(at, _mm512_set1_epi32(0x01010101 * (i / 2))));
+    __mmask64 fifth = _mm512_test_epi8_mask(bits, _mm512_set1_epi32((int)(i % 2 ? 0x80402010u : 0x08040201u)));
+    return _mm512_mask_add_epi8(v, fifth, v, _mm512_set1_epi8(16));
+}
+
+/* Bit `from` of every byte, moved to bit `to`. */
+SL__INLINE __m512i sl__move_bit16(__m512i v, int from, int to) {
+    v = from > to ? _mm512_srli_epi16(v, (unsigned)(from - to)) : _mm512_slli_epi16(v, (unsigned)(to - from));
+    return _mm512_and_si512(v, _mm512_set1_epi8((char)(1 << to)));
+}
+
 #endif

@@ -1,34 +1,14 @@
-/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, but the six bits u = 0 … 63 are multiplied as they are,
- * in lanes that start at -32 times the sum of the 16 activations. Scales are floats here: the scaled sums of the two runs of
- * 16, and their sum, are integers below 2^24, so it makes no difference whether they are formed as integers or as floats. */
+/* Q6_K: the block's bytes are in scalar/q6_k.c. The weight is u - 32, the six bits u = 0 … 63 are multiplied as they are
+ * (sixteens.h). */
+#define OFFSET 32
+#define MINIMA 0
 
 /* With six columns too many sums would be on the stack, and a panel is faster. */
 #define SL__FEW_ROWS 5
 #define SL__EACH_FEW(X) X(1) X(2) X(3) X(4) X(5)
-#include "kernels/avx512/products.h"
+#include "kernels/avx512/sixteens.h"
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
-
-/* start[s]: -32 times the sum of the 16 activations from 16 s on. */
-SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i v[4];
-    SL__UNROLL for (int i = 0; i < 4; i++)
-        v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8(32), _mm512_loadu_si512(q + 64 * i));
-    /* Now each run of 16 activations is four dwords, the 128 bits r of v[i] being run 4 i + r. Two rounds of additions leave one
-     * dword of each run: dword i of the 128 bits r. */
-    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-    a = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    a = _mm512_sub_epi32(_mm512_setzero_si512(), a);
-    _mm512_storeu_si512(start, _mm512_permutexvar_epi32(order, a));
-}
-
-/* Scale j (0 … 15) of a row's sixteen, which are the bytes of four dwords, as a float. */
-SL__INLINE __m512 scale_of(const __m512i scales[4], int j) {
-    __m512i v = _mm512_slli_epi32(scales[j / 4], 24 - 8 * (unsigned)(j % 4));
-    return _mm512_cvtepi32_ps(_mm512_srai_epi32(v, 24));
-}
 
 /* Bits 2 p and 2 p + 1 of every byte, moved to bits 4 and 5. */
 SL__INLINE __m512i high_bits(__m512i v, int p) {
@@ -37,7 +17,7 @@ SL__INLINE __m512i high_bits(__m512i v, int p) {
 }
 
 /* Sixteen bytes of high bits hold those of four runs of 16 values, which are 32 values apart; sixteen bytes of low nibbles
- * hold two runs, 64 apart. As in multiply() below, the first run's sums become floats before the second's are formed. */
+ * hold two runs, 64 apart. As in multiply(), the first run's sums become floats before the second's are formed. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m512 *ret) {
     __m512 acc[SL__FEW_ROWS];
@@ -91,13 +71,6 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Thirty-two rows of one super-block, unpacked. Row 16 h + r is lane r of half h. */
-typedef struct panel {
-    __m512i q[64][2];    /* [four values][half]: six bits a byte */
-    __m512 scale[16][2]; /* [sub-block][half] */
-    __m512 d[2];
-} panel;
-
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     (void)values;
     for (int half = 0; half < 2; half++, w += 16 * stride) {
@@ -118,34 +91,6 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
                 }
             }
         }
-    }
-}
-
-/* The first 16 values' sums are turned into floats before the second's are formed, so that twelve sums are alive and not
- * twenty-four. */
-SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    (void)values;
-    int32_t start[6][16];
-    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
-    for (int j = 0; j < 8; j++) {
-        __m512 isum[6][2];
-        sl__prefetch(ahead);
-        SL__UNROLL for (int s = 0; s < 2; s++) {
-            __m512i wide[6][2];
-            SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_set1_epi32(start[c][2 * j + s]);
-            sl__wide_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, wide);
-            SL__UNROLL for (int c = 0; c < n; c++)
-                SL__UNROLL for (int h = 0; h < 2; h++) {
-                    __m512 v = _mm512_cvtepi32_ps(wide[c][h]), scale = w->scale[2 * j + s][h];
-                    isum[c][h] = s ? _mm512_fmadd_ps(v, scale, isum[c][h]) : _mm512_mul_ps(v, scale);
-                }
-        }
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) {
-                float *to = tile + 32 * c + 16 * h;
-                __m512 da = _mm512_mul_ps(w->d[h], _mm512_set1_ps(x->a[c][at / 32 + j]));
-                _mm512_store_ps(to, _mm512_fmadd_ps(da, isum[c][h], _mm512_load_ps(to)));
-            }
     }
 }
 

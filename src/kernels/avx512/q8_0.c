@@ -27,11 +27,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-/* Thirty-two rows of up to eight blocks, unpacked. Row 16 h + r is lane r of half h. */
-typedef struct panel {
-    __m512i q[64][2]; /* [four values][half]: bytes */
-    __m512 d[8][2];   /* [block][half] */
-} panel;
+typedef sl__offset_panel panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
     for (int half = 0; half < 2; half++, w += 16 * stride)
@@ -44,21 +40,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
-    __m512 acc[6][2];
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
-    for (int j = 0; j < values / 32; j++) {
-        __m512i wide[6][2];
-        SL__UNROLL for (int c = 0; c < n; c++)
-            wide[c][0] = wide[c][1] = _mm512_set1_epi32(-OFFSET * x->sum[c][at / 32 + j]);
-        sl__prefetch(ahead);
-        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                acc[c][h] = sl__add_scaled(acc[c][h], w->d[j][h], _mm512_set1_ps(x->a[c][at / 32 + j]), wide[c][h]);
-    }
-    SL__UNROLL for (int c = 0; c < n; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++) _mm512_store_ps(tile + 32 * c + 16 * h, acc[c][h]);
+    sl__multiply_offset(w, OFFSET, x, at, values, n, tile, ahead);
 }
 
 SL__GEMM(q8_0, avx512)

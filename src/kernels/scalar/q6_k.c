@@ -31,12 +31,7 @@ static float product(const uint8_t *w, const int8_t *q, const float *a, const fl
     return acc;
 }
 
-void sl__q6_k_gemm_scalar(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n,
-                          float *out, size_t out_stride, void *scratch,
-                          const void *next) {
-    (void)scratch, (void)next;
-    sl__each_product(w, first, last, x, row, n, out, out_stride, product);
-}
+SL__SCALAR_GEMM(q6_k, product)
 
 void sl__q6_k_widen_scalar(const void *row, int cols, float *out) {
     const uint8_t *w = row;

@@ -25,4 +25,19 @@ static inline void sl__each_product(const sl_matrix *w, int first, int last, con
     }
 }
 
+/* Defines the product of a type from its product of rows. */
+#define SL__SCALAR_GEMM(type, product)                                                                                 \
+    void sl__##type##_gemm_scalar(const sl_matrix *w, int first, int last, const sl_acts *x, const int32_t *row, int n, \
+                                  float *out, size_t out_stride, void *scratch, const void *next) {                    \
+        (void)scratch, (void)next;                                                                                     \
+        sl__each_product(w, first, last, x, row, n, out, out_stride, product);                                         \
+    }
+
+/* The sum of `count` products. */
+static inline int sl__integer_dot(const int8_t *a, const int8_t *b, int count) {
+    int sum = 0;
+    for (int i = 0; i < count; i++) sum += a[i] * b[i];
+    return sum;
+}
+
 #endif

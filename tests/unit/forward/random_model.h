@@ -54,6 +54,14 @@ static inline void random_block(random_model *r, sl_type type, uint8_t *b, float
     case SL_TYPE_Q8_0: put_half(b, deviation / 74); break;
     case SL_TYPE_Q4_K: put_half(b, deviation / (4.6f * 36)), put_half(b + 2, deviation * 7.5f / (4.6f * 36)); break;
     case SL_TYPE_Q6_K: put_half(b + 208, deviation / (18.5f * 74)); break;
+    case SL_TYPE_Q5_0: put_half(b, deviation / 9.2f); break;
+    case SL_TYPE_Q5_1: put_half(b, deviation / 9.2f), put_half(b + 2, -deviation * 15.5f / 9.2f); break;
+    case SL_TYPE_Q2_K: put_half(b + 80, deviation / (1.1f * 7.5f)), put_half(b + 82, deviation * 1.5f / (1.1f * 7.5f)); break;
+    case SL_TYPE_Q3_K: put_half(b + 108, deviation / (2.3f * 18.5f)); break;
+    case SL_TYPE_Q5_K: put_half(b, deviation / (9.2f * 36)), put_half(b + 2, deviation * 15.5f / (9.2f * 36)); break;
+    case SL_TYPE_IQ4_NL: put_half(b, deviation / 71); break;
+    case SL_TYPE_IQ4_XS: put_half(b, deviation / (71 * 18.5f)); break;
+    case SL_TYPE_MXFP4: b[0] = (uint8_t)(127 + lrintf(log2f(deviation / 3))); break;
     case SL_TYPE_COUNT: break;
     }
 }

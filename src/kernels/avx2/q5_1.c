@@ -1,0 +1,31 @@
+/* Q5_1: the block's bytes are in scalar/q5_1.c. */
+#define SIGNED 0
+#define MINIMA 1
+#define OFFSET 0
+#include "kernels/avx2/lanes.h"
+
+enum { BYTES = 24, BLOCKS = 1 };
+
+typedef struct block {
+    __m256i nibbles[4], fifths;
+} block;
+
+#include "kernels/avx2/blocks.h"
+
+SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *d, __m256 *m) {
+    sl__half_pairs8(sl__dwords8(w, stride), d, m);
+}
+
+SL__INLINE block read_block(const uint8_t *w, size_t stride, int j) {
+    (void)j;
+    block b = {.fifths = sl__dwords8(w + 4, stride)};
+    sl__transpose8(w + 8, stride, b.nibbles);
+    return b;
+}
+
+SL__INLINE __m256i four_values(const block *b, int i) {
+    return _mm256_or_si256(sl__four_nibbles(b->nibbles, i), sl__fifth_bits(b->fifths, i));
+}
+
+SL__GEMM(q5_1, avx2)
+SL__WIDEN_AS_SCALAR(q5_1, avx2)

@@ -1,0 +1,118 @@
+/* sixteens.h: the panel of types whose super-blocks have scales for 16 values each: Q6_K, Q3_K and Q2_K.
+ * Weights are w = u - OFFSET with unsigned u. u is multiplied as it is: one instruction multiplies four values of eight rows and
+ * adds them in pairs, so that a row is a 32-bit lane with two sums of sixteen bits. Each sum starts at -OFFSET times the
+ * activations that it will get (starts). After the 16 values of a sub-block it is the sum of w * x over eight values, at most
+ * 8 * 32 * 127 = 32512 for the six bits of Q6_K: exact, even where it wrapped around on the way.
+ *
+ * Before it is included a file defines
+ *   OFFSET    what is taken off the unsigned values
+ *   MINIMA    1: sub-blocks have a minimum beside the scale
+ * Pure; workers. */
+#ifndef SL_KERNELS_AVX2_SIXTEENS_H
+#define SL_KERNELS_AVX2_SIXTEENS_H
+
+#include "kernels/avx2/products.h"
+
+/* start[s], for the 16 values from 16 s on: two sixteen-bit sums in one 32-bit word, each -OFFSET times activations x:
+ *     bits 0-15   -OFFSET * (x0 + x1 + x4 + x5 + x8 + x9 + x12 + x13)     the first two of every four
+ *     bits 16-31  -OFFSET * (x2 + x3 + x6 + x7 + x10 + x11 + x14 + x15)   the last two
+ * which are the activations that the instruction adds to these halves of a lane (four values of a row are a lane). */
+SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
+    SL__UNROLL for (int i = 0; i < 8; i++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i));
+        v = _mm256_maddubs_epi16(_mm256_set1_epi8(OFFSET), v);
+        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0x4e));
+        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0xb1));
+        v = _mm256_sub_epi16(_mm256_setzero_si256(), v);
+        start[2 * i] = _mm256_cvtsi256_si32(v);
+        start[2 * i + 1] = _mm256_extract_epi32(v, 4);
+    }
+}
+
+/* scales: a lane is a row, its four bytes are four of the row's scales. Lane by lane: scale k (0 … 3) as two equal numbers of
+ * sixteen bits, for the two sixteen-bit sums of the row. A byte is moved to the upper half of its sixteen bits and shifted
+ * down with its sign. */
+SL__INLINE __m256i scale_pairs(__m256i scales, int k) {
+    const __m256i at = _mm256_setr_epi32(0, 0x4000400, 0x8000800, 0xc000c00, 0, 0x4000400, 0x8000800, 0xc000c00);
+    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32(0x00800080 + 0x1000100 * k));
+    return _mm256_srai_epi16(_mm256_shuffle_epi8(scales, pick), 8);
+}
+
+/* isum += scale times the products of 16 values, four vectors of unsigned values. */
+SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q, int32_t start, __m256i scale) {
+    __m256i narrow = _mm256_set1_epi32(start);
+    SL__UNROLL for (int i = 0; i < 4; i++)
+        narrow = _mm256_add_epi16(narrow, _mm256_maddubs_epi16(v[i], sl__four(q + 4 * i)));
+    return _mm256_add_epi32(isum, _mm256_madd_epi16(narrow, scale));
+}
+
+/* both[j], for the 32 values from 32 j on: the sums of the first and of the last 16 activations, in the low and in the high
+ * sixteen bits. */
+SL__INLINE void sums_of_sixteen(const int8_t *q, int32_t both[8]) {
+    SL__UNROLL for (int j = 0; j < 8; j++) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * j));
+        v = _mm256_maddubs_epi16(_mm256_set1_epi8(1), v);
+        v = _mm256_madd_epi16(v, _mm256_set1_epi16(1));
+        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0x4e));
+        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0xb1));
+        both[j] = (_mm256_cvtsi256_si32(v) & 0xffff) | (int32_t)((uint32_t)_mm256_extract_epi32(v, 4) << 16);
+    }
+}
+
+/* Sixteen rows of one super-block, unpacked. Row 8 h + r is lane r of half h. */
+typedef struct panel {
+    __m256i q[64][2];     /* [four values][half]: unsigned bytes */
+    __m256i scale[16][2]; /* [sub-block][half]: pairs of sixteen bits */
+    __m256 d[2];
+#if MINIMA
+    __m256i min[8][2]; /* [block of 32][half]: those of the two sub-blocks, sixteen bits each */
+    __m256 m[2];       /* -dmin */
+#endif
+} panel;
+
+/* For blocks j = 0 … 7: tile [n][16] takes the two steps of the float order of a type with minima. */
+SL__INLINE void add_sums(const panel *w, sl__sums *isum, const sl__columns *x, int at, int n, float *tile) {
+#if MINIMA
+    __m256 acc[SL__GROUP][2];
+    int32_t both[SL__GROUP][8];
+    SL__UNROLL for (int c = 0; c < n; c++) sums_of_sixteen(x->q[c] + at, both[c]);
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < 8; j++)
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            __m256 a = _mm256_set1_ps(x->a[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                __m256i msum = _mm256_madd_epi16(w->min[j][h], _mm256_set1_epi32(both[c][j]));
+                acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(w->d[h], a), _mm256_cvtepi32_ps(isum[j][c][h]), acc[c][h]);
+                acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(w->m[h], a), _mm256_cvtepi32_ps(msum), acc[c][h]);
+            }
+        }
+    sl__store_tile(tile, n, acc);
+#else
+    sl__add_sums(&w->d, 0, isum, 0, x, at / 32, 8, n, tile);
+#endif
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    int32_t start[SL__GROUP][16];
+    sl__sums isum[8];
+    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
+    for (int j = 0; j < 8; j++) {
+        sl__sums narrow, wide;
+        sl__prefetch(ahead);
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
+            sl__add_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, narrow);
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int h = 0; h < 2; h++) {
+                    __m256i scaled = _mm256_madd_epi16(narrow[c][h], w->scale[2 * j + s][h]);
+                    wide[c][h] = s ? _mm256_add_epi32(wide[c][h], scaled) : scaled;
+                }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
+    }
+    add_sums(w, isum, x, at, n, tile);
+}
+
+#endif

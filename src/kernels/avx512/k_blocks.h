@@ -1,0 +1,126 @@
+/* k_blocks.h: the products of Q4_K and Q5_K, which have the same header and nibbles; Q5_K has a plane of fifth bits between.
+ * Before it is included a file defines
+ *   BYTES     bytes of a super-block
+ *   FIVE      1: there are fifth bits, in 32 bytes behind the header
+ *   NIBBLES   where the nibbles begin
+ * Pure; workers. */
+#ifndef SL_KERNELS_AVX512_K_BLOCKS_H
+#define SL_KERNELS_AVX512_K_BLOCKS_H
+
+#include "kernels/avx512/products.h"
+
+enum { BYTES_256 = BYTES };
+
+/* The headers of sixteen rows, a lane each: d; m = -dmin; scales and minima, those of sub-blocks 0-3 as the four bytes of
+ * [0], those of 4-7 of [1]. */
+typedef struct header {
+    __m512 d, m;
+    __m512i scale[2], min[2];
+} header;
+
+SL__INLINE header read_header(const uint8_t *w, size_t stride) {
+    const __m512i six = _mm512_set1_epi8(0x3f), top = _mm512_set1_epi8(0x30);
+    __m512i t[4];
+    header h;
+    sl__transpose16(w, stride, t);
+    h.d = sl__low_halves(t[0]);
+    h.m = _mm512_xor_ps(sl__high_halves(t[0]), _mm512_set1_ps(-0.0f));
+    h.scale[0] = _mm512_and_si512(t[1], six);
+    h.min[0] = _mm512_and_si512(t[2], six);
+    h.scale[1] = _mm512_or_si512(sl__low_nibbles16(t[3]), _mm512_and_si512(_mm512_srli_epi16(t[1], 2), top));
+    h.min[1] = _mm512_or_si512(sl__high_nibbles16(t[3]), _mm512_and_si512(_mm512_srli_epi16(t[2], 2), top));
+    return h;
+}
+
+/* Number j (0 … 7) of a row's eight, which are the bytes of two dwords, as a float. */
+SL__INLINE __m512 number(const __m512i bytes[2], int j) {
+    __m512i v = _mm512_srli_epi32(bytes[j / 4], 8 * (unsigned)(j % 4));
+    return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
+}
+
+/* What sub-block j's products and its activations' total are multiplied by. */
+SL__INLINE __m512 scale_of(const header *h, int j) { return _mm512_mul_ps(h->d, number(h->scale, j)); }
+SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->m, number(h->min, j)); }
+
+/* The fifth bits of sixteen rows: [i] has those of positions 4 i … 4 i + 3 of all sub-blocks, bit j that of sub-block j. */
+typedef struct fifths {
+    __m512i bits[8];
+} fifths;
+
+SL__INLINE void read_fifths(const uint8_t *w, size_t stride, fifths *to) {
+    if (FIVE) sl__transpose16_of_32(w + 16, stride, to->bits);
+}
+
+/* With the fifth bits of sub-block j, if there are any. */
+SL__INLINE __m512i with_fifth(__m512i nibbles, const fifths *f, int i, int j) {
+    return FIVE ? _mm512_or_si512(nibbles, sl__move_bit16(f->bits[i], j, 4)) : nibbles;
+}
+
+/* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
+ * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
+ * as are read here. */
+SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
+                    __m512 *ret) {
+    __m512 acc[SL__FEW_ROWS];
+    SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
+    for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
+        header h = read_header(w, stride);
+        fifths f;
+        read_fifths(w, stride, &f);
+        SL__UNROLL for (int i = 0; i < NIBBLES / 4; i++) sl__ask(ask, 64 * i);
+        SL__UNROLL for (int p = 0; p < 4; p++) {
+            __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
+            SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_setzero_si512();
+            SL__UNROLL for (int s = 0; s < 2; s++) {
+                __m512i t[4];
+                sl__transpose16(w + NIBBLES + 32 * p + 16 * s, stride, t);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    __m512i lo = with_fifth(sl__low_nibbles16(t[i]), &f, 4 * s + i, 2 * p);
+                    __m512i hi = with_fifth(sl__high_nibbles16(t[i]), &f, 4 * s + i, 2 * p + 1);
+                    sl__ask(ask, 16 * NIBBLES + 512 * p + 256 * s + 64 * i);
+                    SL__UNROLL for (int c = 0; c < n; c++) {
+                        const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
+                        low[c] = _mm512_dpbusd_epi32(low[c], lo, sl__four16(q));
+                        high[c] = _mm512_dpbusd_epi32(high[c], hi, sl__four16(q + 32));
+                    }
+                }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++) {
+                const float *a = x->a[c] + 8 * b + 2 * p, *total = x->total[c] + 8 * b + 2 * p;
+                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p), min_of(&h, 2 * p), low[c], a[0], total[0]);
+                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p + 1), min_of(&h, 2 * p + 1), high[c], a[1], total[1]);
+            }
+        }
+    }
+    SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
+}
+
+typedef sl__block_panel panel;
+
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+    (void)values;
+    for (int half = 0; half < 2; half++, w += 16 * stride) {
+        header h = read_header(w, stride);
+        SL__UNROLL for (int j = 0; j < 8; j++) {
+            to->d[j][half] = scale_of(&h, j);
+            to->m[j][half] = min_of(&h, j);
+        }
+        fifths f;
+        read_fifths(w, stride, &f);
+        SL__UNROLL for (int p = 0; p < 4; p++) {
+            __m512i t[8];
+            sl__transpose16_of_32(w + NIBBLES + 32 * p, stride, t);
+            SL__UNROLL for (int i = 0; i < 8; i++) {
+                to->q[16 * p + i][half] = with_fifth(sl__low_nibbles16(t[i]), &f, i, 2 * p);
+                to->q[16 * p + 8 + i][half] = with_fifth(sl__high_nibbles16(t[i]), &f, i, 2 * p + 1);
+            }
+        }
+    }
+}
+
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    sl__multiply_blocks(w, x, at, 256, n, tile, ahead);
+}
+
+#endif

@@ -1,0 +1,101 @@
+/* sixteens.h: the panel of types whose super-blocks have scales for 16 values each: Q6_K, Q3_K and Q2_K.
+ * Weights are w = u - OFFSET with unsigned u. u is multiplied as it is, in lanes that start at -OFFSET times the sum of the 16
+ * activations. Scales are floats here: the scaled sums of the two runs of 16, and their sum, are integers below 2^24, so it makes
+ * no difference whether they are formed as integers or as floats.
+ *
+ * Before it is included a file defines
+ *   OFFSET    what is taken off the unsigned values
+ *   MINIMA    1: sub-blocks have a minimum beside the scale
+ * Pure; workers. */
+#ifndef SL_KERNELS_AVX512_SIXTEENS_H
+#define SL_KERNELS_AVX512_SIXTEENS_H
+
+#include "kernels/avx512/products.h"
+
+/* The sums of the 16 activations from 16 s on, in lane s, each times `by`, which is not negative. */
+SL__INLINE __m512i sums_of_sixteen(const int8_t *q, int by) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i v[4];
+    SL__UNROLL for (int i = 0; i < 4; i++)
+        v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8((char)by), _mm512_loadu_si512(q + 64 * i));
+    /* Now each run of 16 activations is four dwords, the 128 bits r of v[i] being run 4 i + r. Two rounds of additions leave one
+     * dword of each run: dword i of the 128 bits r. */
+    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
+    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
+    a = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    return _mm512_permutexvar_epi32(order, a);
+}
+
+/* start[s]: -OFFSET times the sum of the 16 activations from 16 s on. */
+SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
+    _mm512_storeu_si512(start, _mm512_sub_epi32(_mm512_setzero_si512(), sums_of_sixteen(q, OFFSET)));
+}
+
+/* both[j], for the 32 values from 32 j on: the sums of the first and of the last 16 activations, in the low and in the high
+ * sixteen bits. */
+SL__INLINE void pairs_of_sums(const int8_t *q, int32_t both[8]) {
+    _mm256_storeu_si256((__m256i *)(void *)both, _mm512_cvtepi32_epi16(sums_of_sixteen(q, 1)));
+}
+
+/* Scale j (0 … 15) of a row's sixteen, which are the bytes of four dwords, as a float. */
+SL__INLINE __m512 scale_of(const __m512i scales[4], int j) {
+    __m512i v = _mm512_slli_epi32(scales[j / 4], 24 - 8 * (unsigned)(j % 4));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(v, 24));
+}
+
+/* Thirty-two rows of one super-block, unpacked. Row 16 h + r is lane r of half h. */
+typedef struct panel {
+    __m512i q[64][2];    /* [four values][half]: unsigned bytes */
+    __m512 scale[16][2]; /* [sub-block][half] */
+    __m512 d[2];
+#if MINIMA
+    __m512i min[8][2]; /* [block of 32][half]: those of the two sub-blocks, sixteen bits each */
+    __m512 m[2];       /* -dmin */
+#endif
+} panel;
+
+/* The steps of the float order for a block of 32: the scaled sum, then, where there are minima, their sum with the activations'
+ * (both: as pairs_of_sums has it). */
+SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 isum, __m512 m, __m512i min, float a, int32_t both) {
+    acc = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(a)), isum, acc);
+    return MINIMA ? sl__add_scaled(acc, m, _mm512_set1_ps(a), _mm512_madd_epi16(min, _mm512_set1_epi32(both))) : acc;
+}
+
+/* The first 16 values' sums are turned into floats before the second's are formed, so that twelve sums are alive and not
+ * twenty-four. */
+SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
+    (void)values;
+    int32_t start[6][16], both[6][8] = {{0}};
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        starts(x->q[c] + at, start[c]);
+        if (MINIMA) pairs_of_sums(x->q[c] + at, both[c]);
+    }
+    for (int j = 0; j < 8; j++) {
+        __m512 isum[6][2];
+        sl__prefetch(ahead);
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m512i wide[6][2];
+            SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_set1_epi32(start[c][2 * j + s]);
+            sl__wide_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, wide);
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int h = 0; h < 2; h++) {
+                    __m512 v = _mm512_cvtepi32_ps(wide[c][h]), scale = w->scale[2 * j + s][h];
+                    isum[c][h] = s ? _mm512_fmadd_ps(v, scale, isum[c][h]) : _mm512_mul_ps(v, scale);
+                }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) {
+                float *to = tile + 32 * c + 16 * h, a = x->a[c][at / 32 + j];
+#if MINIMA
+                __m512 m = w->m[h];
+                __m512i min = w->min[j][h];
+#else
+                __m512 m = w->d[h]; /* not used */
+                __m512i min = w->q[0][h];
+#endif
+                _mm512_store_ps(to, add_block(_mm512_load_ps(to), w->d[h], isum[c][h], m, min, a, both[c][j]));
+            }
+    }
+}
+
+#endif

@@ -71,8 +71,8 @@ static void note_types(const conversion *v) {
             same++;
         }
         if (!said)
-            sl_notes_add(v->notes, "%d of %d tensors: %s where %s asks for %s, which %s (the first is %s)", same, p->count, sl_types[o->type].name,
-                         v->c->type, o->wanted, o->slice->cols % 256 ? "their rows do not divide into" : "is not served", o->name);
+            sl_notes_add(v->notes, "%d of %d tensors: %s where %s asks for %s, which their rows do not divide into (the first is %s)", same, p->count,
+                         sl_types[o->type].name, v->c->type, o->wanted, o->name);
     }
     if (again)
         sl_notes_add(v->notes, "%d of %d tensors are quantised already and are converted again, which adds to the error (the first is %s, %s to %s)", again,

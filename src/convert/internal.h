@@ -39,7 +39,7 @@ float sl__fit_positive(int n, int most, const float *x, const float *weight, uin
 typedef enum sl__more {
     SL__MORE_NONE,   /* one type for everything */
     SL__MORE_OUTPUT, /* a better one for the output matrix (and what 8 experts cost little) */
-    SL__MORE_GUARD,  /* … and, with importance, Q4_1 for the first layers' down */
+    SL__MORE_GUARD,  /* … and, with importance, one with a minimum for the first layers' down */
     SL__MORE_FEW,    /* … and for v and down of the first layers */
     SL__MORE_SOME,   /* … and for v and down of every third layer */
 } sl__more;

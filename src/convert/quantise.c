@@ -51,16 +51,29 @@ static void q8_0(const float *x, uint8_t *out) {
     for (int j = 0; j < BLOCK; j++) out[2 + j] = (uint8_t)truncate(roundf(x[j] * inverse));
 }
 
-/* The value that is largest in size, sign and all, gets code 0, that is -8: the other side ends at 7. */
-static void q4_0(const float *x, uint8_t *out) {
+/* Of a block's values: the first that is largest in size, sign and all. */
+static float extreme_of(const float *x) {
     float size = 0, extreme = 0;
-    uint8_t code[BLOCK];
     for (int j = 0; j < BLOCK; j++) {
         if (!(size < fabsf(x[j]))) continue;
         size = fabsf(x[j]);
         extreme = x[j];
     }
-    float d = extreme / -8, inverse = d != 0 ? 1 / d : 0;
+    return extreme;
+}
+
+static void range_of(const float *x, float *ret_lo, float *ret_hi) {
+    *ret_lo = *ret_hi = x[0];
+    for (int j = 1; j < BLOCK; j++) {
+        if (x[j] < *ret_lo) *ret_lo = x[j];
+        if (x[j] > *ret_hi) *ret_hi = x[j];
+    }
+}
+
+/* The extreme value gets code 0, that is -8: the other side ends at 7. */
+static void q4_0(const float *x, uint8_t *out) {
+    uint8_t code[BLOCK];
+    float d = extreme_of(x) / -8, inverse = d != 0 ? 1 / d : 0;
     put_half(out, d);
     for (int j = 0; j < BLOCK; j++) {
         int8_t c = truncate(x[j] * inverse + 8.5f); /* two roundings: not fused */
@@ -76,12 +89,9 @@ static void q4_0_weighted(const float *x, const float *weight, uint8_t *out) {
 }
 
 static void q4_1(const float *x, uint8_t *out) {
-    float lo = x[0], hi = x[0];
+    float lo, hi;
     uint8_t code[BLOCK];
-    for (int j = 1; j < BLOCK; j++) {
-        if (x[j] < lo) lo = x[j];
-        if (x[j] > hi) hi = x[j];
-    }
+    range_of(x, &lo, &hi);
     float d = (hi - lo) / 15, inverse = d != 0 ? 1 / d : 0;
     put_half(out, d);
     put_half(out + 2, lo);
@@ -100,6 +110,54 @@ static void q4_1_weighted(const float *x, const float *weight, uint8_t *out) {
     put_nibbles(code, out + 4);
 }
 
+/* Codes of five bits: the low four as nibbles, and bit j of 32 little-endian ones for element j. */
+static void put_fives(const uint8_t *code, uint8_t *bits, uint8_t *nibbles) {
+    uint8_t low[BLOCK];
+    memset(bits, 0, BLOCK / 8);
+    for (int j = 0; j < BLOCK; j++) {
+        low[j] = code[j] & 15;
+        bits[j / 8] = (uint8_t)(bits[j / 8] | (code[j] >> 4 & 1) << j % 8);
+    }
+    put_nibbles(low, nibbles);
+}
+
+/* As q4_0: the extreme value gets code 0, that is -16. */
+static void q5_0(const float *x, uint8_t *out) {
+    uint8_t code[BLOCK];
+    float d = extreme_of(x) / -16, inverse = d != 0 ? 1 / d : 0;
+    put_half(out, d);
+    for (int j = 0; j < BLOCK; j++) {
+        int8_t c = truncate(x[j] * inverse + 16.5f);
+        code[j] = (uint8_t)(c < 31 ? c : 31);
+    }
+    put_fives(code, out + 2, out + 6);
+}
+
+static void q5_0_weighted(const float *x, const float *weight, uint8_t *out) {
+    uint8_t code[BLOCK];
+    put_half(out, sl__fit_scale(BLOCK, 16, x, weight, code));
+    put_fives(code, out + 2, out + 6);
+}
+
+static void q5_1(const float *x, uint8_t *out) {
+    float lo, hi;
+    uint8_t code[BLOCK];
+    range_of(x, &lo, &hi);
+    float d = (hi - lo) / 31, inverse = d != 0 ? 1 / d : 0;
+    put_half(out, d);
+    put_half(out + 2, lo);
+    for (int j = 0; j < BLOCK; j++) code[j] = (uint8_t)truncate((x[j] - lo) * inverse + 0.5f);
+    put_fives(code, out + 4, out + 8);
+}
+
+static void q5_1_weighted(const float *x, const float *weight, uint8_t *out) {
+    uint8_t code[BLOCK];
+    float min = 0;
+    put_half(out, sl__fit_scale_min(BLOCK, 31, x, weight, -0.9f, 0.05f, 36, code, &min));
+    put_half(out + 2, -min);
+    put_fives(code, out + 4, out + 8);
+}
+
 /* Eight scales and eight mins of 6 bits in 12 bytes: of sub-blocks 0 … 3 in the low bits of bytes 0 … 3 and 4 … 7; of the
  * others the low 4 bits in bytes 8 … 11, the high 2 bits above the first ones. */
 static void put_scales(const uint8_t scale[8], const uint8_t min[8], uint8_t *to) {
@@ -115,10 +173,10 @@ static void get_scale(const uint8_t *from, int j, int *ret_scale, int *ret_min) 
     *ret_min = j < 4 ? from[j + 4] & 63 : from[j + 4] >> 4 | from[j] >> 6 << 4;
 }
 
-/* Packs scales and mins, then chooses the codes once more, for what a reader of the block will see: the fit with importance
+/* Q4_K and Q5_K, whose codes go to `most`, 15 or 31. Packs scales and mins, then chooses the codes once more, for what a reader of the block will see: the fit with importance
  * can give a code beyond 63, whose upper bits run into its neighbour's in the reference too. Where a scale comes out as 0
  * the old codes stay. */
-static void q4_k_pack(const float *x, const uint8_t scale[8], const uint8_t min[8], uint8_t *code, uint8_t *out) {
+static void k_pack(int most, const float *x, const uint8_t scale[8], const uint8_t min[8], uint8_t *code, uint8_t *out) {
     float d = get_half(out), dmin = get_half(out + 2);
     put_scales(scale, min, out + 4);
     for (int j = 0; j < 8; j++) {
@@ -128,11 +186,16 @@ static void q4_k_pack(const float *x, const uint8_t scale[8], const uint8_t min[
         if (s == 0) continue;
         for (int i = 32 * j; i < 32 * (j + 1); i++) {
             int l = sl__nearest((x[i] + m) / s);
-            code[i] = (uint8_t)(l < 0 ? 0 : l > 15 ? 15 : l);
+            code[i] = (uint8_t)(l < 0 ? 0 : l > most ? most : l);
         }
     }
+    uint8_t *fifths = out + 16, *nibbles = most > 15 ? out + 48 : out + 16;
+    if (most > 15) memset(fifths, 0, 32);
+    for (int j = 0; j < 8 && most > 15; j++)
+        for (int i = 0; i < 32; i++) fifths[i] = (uint8_t)(fifths[i] | code[32 * j + i] >> 4 << j);
     for (int j = 0; j < 4; j++)
-        for (int i = 0; i < 32; i++) out[16 + 32 * j + i] = (uint8_t)(code[64 * j + i] | code[64 * j + 32 + i] << 4);
+        for (int i = 0; i < 32; i++)
+            nibbles[32 * j + i] = (uint8_t)((code[64 * j + i] & 15) | (code[64 * j + 32 + i] & 15) << 4);
 }
 
 static uint8_t of_63(float x) {
@@ -140,14 +203,15 @@ static uint8_t of_63(float x) {
     return (uint8_t)(l < 63 ? l : 63);
 }
 
-static void q4_k(const float *x, uint8_t *out) {
+static void k_plain(int most, const float *x, uint8_t *out) {
     float scale[8], min[8], largest = 0, largest_min = 0, weight[32];
     uint8_t code[SUPER], scale6[8], min6[8];
     for (int j = 0; j < 8; j++) {
         const float *v = x + 32 * j;
         float mean = sqrtf(mean_square(v, 32));
         for (int i = 0; i < 32; i++) weight[i] = mean + fabsf(v[i]);
-        scale[j] = sl__fit_scale_min(32, 15, v, weight, -1, 0.1f, 20, code + 32 * j, &min[j]);
+        scale[j] = most > 15 ? sl__fit_scale_min(32, most, v, weight, -0.5f, 0.1f, 15, code + 32 * j, &min[j])
+                             : sl__fit_scale_min(32, most, v, weight, -1, 0.1f, 20, code + 32 * j, &min[j]);
         if (scale[j] > largest) largest = scale[j];
         if (min[j] > largest_min) largest_min = min[j];
     }
@@ -158,10 +222,10 @@ static void q4_k(const float *x, uint8_t *out) {
     }
     put_half(out, largest / 63);
     put_half(out + 2, largest_min / 63);
-    q4_k_pack(x, scale6, min6, code, out);
+    k_pack(most, x, scale6, min6, code, out);
 }
 
-static void q4_k_weighted(const float *x, const float *importance, uint8_t *out) {
+static void k_weighted(int most, const float *x, const float *importance, uint8_t *out) {
     float scale[8], min[8], total[8], weight[32], sum = 0;
     uint8_t code[SUPER], scale6[8], min6[8];
     for (int i = 0; i < SUPER; i++) sum += x[i] * x[i];
@@ -170,11 +234,11 @@ static void q4_k_weighted(const float *x, const float *importance, uint8_t *out)
         weigh(x + 32 * j, importance + 32 * j, square, 32, weight);
         total[j] = 0;
         for (int i = 0; i < 32; i++) total[j] += weight[i];
-        scale[j] = sl__fit_scale_min(32, 15, x + 32 * j, weight, -0.9f, 0.05f, 36, code + 32 * j, &min[j]);
+        scale[j] = sl__fit_scale_min(32, most, x + 32 * j, weight, -0.9f, 0.05f, 36, code + 32 * j, &min[j]);
     }
     put_half(out, sl__fit_positive(8, 63, scale, total, scale6));
     put_half(out + 2, sl__fit_positive(8, 63, min, total, min6));
-    q4_k_pack(x, scale6, min6, code, out);
+    k_pack(most, x, scale6, min6, code, out);
 }
 
 /* Bytes 0 … 127 low 4 bits, 128 … 191 high 2 bits, 192 … 207 scales, then d. */
@@ -237,21 +301,35 @@ static void floats(sl_type type, const float *x, int cols, uint8_t *out) {
     }
 }
 
+bool sl_quantise_can(sl_type type) {
+    switch (type) {
+    case SL_TYPE_Q2_K:
+    case SL_TYPE_Q3_K:
+    case SL_TYPE_IQ4_NL:
+    case SL_TYPE_IQ4_XS:
+    case SL_TYPE_MXFP4: return false;
+    default: return true;
+    }
+}
+
 void sl_quantise_row(sl_type type, const float *x, int cols, const float *importance, uint8_t *out) {
     int values = sl_types[type].block_values;
-    float weight[BLOCK], square = importance ? mean_square(x, cols) : 0; /* of the whole row; Q4_K has its own */
+    float weight[BLOCK], square = importance ? mean_square(x, cols) : 0; /* of the whole row; Q4_K and Q5_K have their own */
     if (!sl_types[type].quantised) {
         floats(type, x, cols, out);
         return;
     }
     for (int i = 0; i < cols; i += values, out += sl_types[type].block_bytes) {
         const float *v = x + i, *w = importance ? importance + i : NULL;
-        if (w && (type == SL_TYPE_Q4_0 || type == SL_TYPE_Q4_1)) weigh(v, w, square, BLOCK, weight);
+        if (w && values == BLOCK) weigh(v, w, square, BLOCK, weight);
         switch (type) {
         case SL_TYPE_Q8_0: q8_0(v, out); break;
         case SL_TYPE_Q4_0: w ? q4_0_weighted(v, weight, out) : q4_0(v, out); break;
         case SL_TYPE_Q4_1: w ? q4_1_weighted(v, weight, out) : q4_1(v, out); break;
-        case SL_TYPE_Q4_K: w ? q4_k_weighted(v, w, out) : q4_k(v, out); break;
+        case SL_TYPE_Q5_0: w ? q5_0_weighted(v, weight, out) : q5_0(v, out); break;
+        case SL_TYPE_Q5_1: w ? q5_1_weighted(v, weight, out) : q5_1(v, out); break;
+        case SL_TYPE_Q4_K: w ? k_weighted(15, v, w, out) : k_plain(15, v, out); break;
+        case SL_TYPE_Q5_K: w ? k_weighted(31, v, w, out) : k_plain(31, v, out); break;
         case SL_TYPE_Q6_K: q6_k(v, w, out); break;
         default: break;
         }

@@ -1,4 +1,4 @@
-/* quantise.h: float32 weights to the bytes of any type that is read here, as the peers' quantisers make them.
+/* quantise.h: float32 weights to the bytes of the types that are made here, as the peers' quantisers make them.
  * Pure functions; any thread.
  *
  * The bytes are those of ggml's quantize_row_*_ref and, where importance is given, of its quantize_* with a matrix of
@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One row of `cols` values, a multiple of the type's block, to its blocks at `out` (any address).
+/* Is the type made here? All that are read are, but for Q2_K, Q3_K, MXFP4 and the code-book types IQ4_NL and IQ4_XS. */
+bool sl_quantise_can(sl_type type);
+
+/* One row of `cols` values, a multiple of the block of a type that is made here, to its blocks at `out` (any address).
  * importance [cols]: how much an error of each column matters, at least 0; NULL: nothing is known. Float types and Q8_0 do
  * not use it. The values have to be finite for quantised types (sl_quantise_bad); other ones give blocks without meaning.
  * F16: a value from 65520 on becomes infinite. */

@@ -16,7 +16,7 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 COLUMNS = 512
-TYPES = ("Q8_0", "Q4_0", "Q4_1", "Q4_K", "Q6_K")
+TYPES = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
 PROGRAM = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ PROGRAM = """
 #include "ggml-quants.h"
 size_t ggml_row_size(enum ggml_type t, int64_t n) {
     return t == GGML_TYPE_Q8_0 ? n / 32 * 34 : t == GGML_TYPE_Q4_0 ? n / 32 * 18 : t == GGML_TYPE_Q4_1 ? n / 32 * 20
-         : t == GGML_TYPE_Q4_K ? n / 256 * 144 : n / 256 * 210;
+         : t == GGML_TYPE_Q5_0 ? n / 32 * 22 : t == GGML_TYPE_Q5_1 ? n / 32 * 24 : t == GGML_TYPE_Q4_K ? n / 256 * 144
+         : t == GGML_TYPE_Q5_K ? n / 256 * 176 : n / 256 * 210;
 }
 size_t ggml_type_size(enum ggml_type t) { (void)t; abort(); }
 const char *ggml_type_name(enum ggml_type t) { (void)t; abort(); }
@@ -36,7 +37,8 @@ int main(int argc, char **argv) {
     size_t rows = fread(x, sizeof(float) * COLUMNS, sizeof x / sizeof(float) / COLUMNS, fopen(argv[2], "rb")), n = 0;
     const float *importance = argc > 3 && fread(w, sizeof w, 1, fopen(argv[3], "rb")) ? w : NULL;
 #define TRY(name, function) if (!strcmp(argv[1], name)) n = function(x, out, (int64_t)rows, COLUMNS, importance);
-    TRY("Q8_0", quantize_q8_0) TRY("Q4_0", quantize_q4_0) TRY("Q4_1", quantize_q4_1) TRY("Q4_K", quantize_q4_K) TRY("Q6_K", quantize_q6_K)
+    TRY("Q8_0", quantize_q8_0) TRY("Q4_0", quantize_q4_0) TRY("Q4_1", quantize_q4_1) TRY("Q5_0", quantize_q5_0) TRY("Q5_1", quantize_q5_1)
+    TRY("Q4_K", quantize_q4_K) TRY("Q5_K", quantize_q5_K) TRY("Q6_K", quantize_q6_K)
     return fwrite(out, 1, n, stdout) == n && n ? 0 : 1;
 }
 """

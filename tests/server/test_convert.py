@@ -249,8 +249,11 @@ def test_mixes():
         assert kinds["blk.0.ffn_down_exps.weight"] == "Q6_K" and kinds["blk.0.attn_v.weight"] == "Q6_K" and kinds["token_embd.weight"] in ("Q4_K", "Q6_K")
         assert kinds["blk.0.ffn_gate_inp.weight"] == "F32" and kinds["blk.0.ffn_gate_exps.weight"] == "Q4_K" and got.keys["general.file_type"] == 15
         r = convert(model, d + "/b.gguf", "q4_k_s")
-        assert r.returncode == 0 and "Q5_K, which is not served" in r.stderr and "are converted again" in r.stderr, r.stderr
-        for kind, word in (("q5_k_m", "Q5_K"), ("q2_k", "Q2_K"), ("mxfp4", "MXFP4"), ("iq2_xs", "IQ2_XS")):
+        assert r.returncode == 0 and "are converted again" in r.stderr, r.stderr
+        got = converted(model, d + "/five.gguf", "Q5_K_M")
+        kinds = {name: kind for name, (kind, _, _) in got.tensors.items()}
+        assert kinds["blk.0.ffn_down_exps.weight"] == "Q6_K" and kinds["blk.0.ffn_gate_exps.weight"] == "Q5_K" and got.keys["general.file_type"] == 17
+        for kind, word in (("q3_k_m", "Q3_K"), ("q2_k", "Q2_K"), ("mxfp4", "MXFP4"), ("iq2_xs", "IQ2_XS")):
             r = convert(model, d + "/c.gguf", kind)
             assert r.returncode == 1 and word in r.stderr and "take q" in r.stderr, r.stderr
         r = convert(model, d + "/c.gguf", "q4_k_x")

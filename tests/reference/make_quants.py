@@ -167,11 +167,11 @@ def clear(model, seed):
     return all(ref.least_margin(model, ids) >= 0.01 for ids in ref.prompts_of(seed, model.config.vocab_size)[:3])
 
 
-def make(name, family, type, config):
+def make(name, seed, family, type, config):
+    """Writes the checkpoint and what is expected of it; the seed is the first above the given one with clear margins."""
     cfg = ref.config(family, **config)
     model = ref.model_of(family, cfg)
     path = ref.HERE / "expected" / (name + ".json")
-    seed = 10000 * (1 + list(MODELS).index(name))
     greedy = route = 0
     while greedy < 1e-3 or route < 1e-4:
         seed += 1
@@ -209,7 +209,7 @@ def main():
     make_blocks()
     path = ref.HERE / "list.json"
     entries = [e for e in json.loads(path.read_text()) if e["expected"] not in MODELS]
-    entries += [make(name, **m) for name, m in MODELS.items()]
+    entries += [make(name, 10000 * (1 + i), **m) for i, (name, m) in enumerate(MODELS.items())]
     path.write_text("[\n" + ",\n".join(json.dumps(e) for e in entries) + "\n]\n")
 
 

@@ -28,6 +28,8 @@ CLASSES = {
     "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
     "qwen3": (transformers.Qwen3Config, transformers.Qwen3ForCausalLM),
 }
+FILE_TYPE = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q4_K": 14, "MIXED": 17, "Q6_K": 18, "IQ4_NL": 25,
+             "BF16": 32, "MXFP4": 38}  # general.file_type
 TORCH_TYPE = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -383,7 +385,7 @@ def write_gguf(path, family, cfg, tensors, kind, title, tensors_per_part=0, desc
             data = gguf.quants.quantize(np.ascontiguousarray(x), t)
         quantised |= t not in (gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.BF16)
         w.add_tensor(name, data, raw_dtype=t)
-    w.add_file_type({"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q4_K": 14, "Q6_K": 18, "BF16": 32}[kind])
+    w.add_file_type(FILE_TYPE[kind])
     if quantised:
         w.add_quantization_version(2)
     w.write_header_to_file()

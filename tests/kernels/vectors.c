@@ -99,7 +99,38 @@ static void put(uint8_t *p, float x) {
     p[1] = (uint8_t)(half >> 8);
 }
 
+/* A file of tests/reference/quants; NULL where the tests' folder is not known. */
+static uint8_t *read_quants(sl_type type, const char *suffix, size_t *ret_size) {
+    char path[512];
+    enum { MOST = 1 << 20 };
+    if (!getenv("SLUICE_TESTS")) return NULL;
+    snprintf(path, sizeof path, "%s/reference/quants/%s%s", getenv("SLUICE_TESTS"), sl_types[type].name, suffix);
+    FILE *f = fopen(path, "rb");
+    uint8_t *data = malloc(MOST);
+    *ret_size = f ? fread(data, 1, MOST, f) : 0;
+    if (f) fclose(f);
+    if (!*ret_size) fail("%s is missing", path);
+    return data;
+}
+
+/* Random blocks, scales of any size, whose values gguf-py computed: the same bits. */
+static void check_quants(sl_type type) {
+    size_t size, want_size, values = (size_t)sl_types[type].block_values, bytes = (size_t)sl_types[type].block_bytes;
+    uint8_t *blocks = read_quants(type, ".blocks", &size), *want = read_quants(type, ".f32", &want_size);
+    if (!blocks || !want) return;
+    size_t count = size / bytes * values;
+    float *got = malloc((count + 1) * sizeof *got);
+    scalar_tier()->widen[type](blocks, (int)count, got);
+    if (count * sizeof *got == want_size) same_bytes(got, want, want_size, "%s: gguf-py's values", sl_types[type].name);
+    else fail("%s: %zu values, %zu bytes", sl_types[type].name, count, want_size);
+    free(got);
+    free(blocks);
+    free(want);
+}
+
 void check_vectors(void) {
+    for (int type = 0; type < SL_TYPE_COUNT; type++)
+        if (type != SL_TYPE_F32) check_quants((sl_type)type);
     for (size_t v = 0; v < sizeof vectors / sizeof vectors[0]; v++) {
         const vector *want = vectors + v;
         const sl_type_info *info = sl_types + want->type;

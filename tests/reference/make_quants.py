@@ -15,10 +15,14 @@ from gguf.quants import dequantize, quantize
 
 import reference as ref
 
-BLOCKS = {"F16": 2048, "BF16": 2048, "Q8_0": 256, "Q4_0": 256, "Q4_1": 256, "Q4_K": 96, "Q6_K": 96}
-VALUES = {"F16": 1, "BF16": 1, "Q8_0": 32, "Q4_0": 32, "Q4_1": 32, "Q4_K": 256, "Q6_K": 256}
-BYTES = {"F16": 2, "BF16": 2, "Q8_0": 34, "Q4_0": 18, "Q4_1": 20, "Q4_K": 144, "Q6_K": 210}
-HALVES = {"F16": [0], "BF16": [], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q4_K": [0, 2], "Q6_K": [208]}
+BLOCKS = {"F16": 2048, "BF16": 2048, "Q8_0": 256, "Q4_0": 256, "Q4_1": 256, "Q4_K": 96, "Q6_K": 96,
+          "Q5_0": 64, "Q5_1": 64, "IQ4_NL": 64, "MXFP4": 64, "Q2_K": 16, "Q3_K": 16, "Q5_K": 16, "IQ4_XS": 16}
+VALUES = {"F16": 1, "BF16": 1, "Q8_0": 32, "Q4_0": 32, "Q4_1": 32, "Q4_K": 256, "Q6_K": 256,
+          "Q5_0": 32, "Q5_1": 32, "IQ4_NL": 32, "MXFP4": 32, "Q2_K": 256, "Q3_K": 256, "Q5_K": 256, "IQ4_XS": 256}
+BYTES = {"F16": 2, "BF16": 2, "Q8_0": 34, "Q4_0": 18, "Q4_1": 20, "Q4_K": 144, "Q6_K": 210,
+         "Q5_0": 22, "Q5_1": 24, "IQ4_NL": 18, "MXFP4": 17, "Q2_K": 84, "Q3_K": 110, "Q5_K": 176, "IQ4_XS": 136}
+HALVES = {"F16": [0], "BF16": [], "Q8_0": [0], "Q4_0": [0], "Q4_1": [0, 2], "Q4_K": [0, 2], "Q6_K": [208],
+          "Q5_0": [0], "Q5_1": [0, 2], "IQ4_NL": [0], "MXFP4": [], "Q2_K": [80, 82], "Q3_K": [108], "Q5_K": [0, 2], "IQ4_XS": [0]}
 
 SMALL = dict(vocab_size=264, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
              intermediate_size=32, num_local_experts=4, num_experts_per_tok=2, rope_theta=1e4)
@@ -114,9 +118,11 @@ def make_blocks():
             raw[:, at : at + 2] = code.astype("<u2").view(np.uint8).reshape(count, 2)
         if kind == "BF16":
             raw[:, 1] &= 0xBF  # magnitudes below 2
+        if kind == "MXFP4":
+            raw[:6, 0] = 0, 1, 2, 253, 254, 255  # two subnormal powers, and three whose values may be infinite
         with np.errstate(over="ignore"):
             values = dequantize(raw, Type[kind]).reshape(count, VALUES[kind])
-        assert np.isfinite(values).all(), kind
+        assert np.isfinite(values).all() or kind == "MXFP4", kind
         raw.tofile(folder / (kind + ".blocks"))
         values.astype("<f4").tofile(folder / (kind + ".f32"))
 

@@ -52,9 +52,9 @@ SL__INLINE void read_fifths(const uint8_t *w, size_t stride, fifths *to) {
     SL__UNROLL for (int s = 0; s < 2 && FIVE; s++) sl__transpose8(w + 16 + 16 * s, stride, to->bits[s]);
 }
 
-/* With the fifth bits of sub-block j, if there are any. */
-SL__INLINE __m256i with_fifth(__m256i nibbles, const fifths *f, int s, int i, int j) {
-    return FIVE ? _mm256_or_si256(nibbles, sl__move_bit(f->bits[s][i], j, 4)) : nibbles;
+/* With the fifth bits, if there are any: bit j of `bits`. */
+SL__INLINE __m256i with_fifth(__m256i nibbles, __m256i bits, int j) {
+    return FIVE ? _mm256_or_si256(nibbles, sl__move_bit(bits, j, 4)) : nibbles;
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
@@ -79,8 +79,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 sl__ask(ask, 8 * NIBBLES + 256 * p + 128 * s);
                 sl__ask(ask, 8 * NIBBLES + 64 + 256 * p + 128 * s);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
-                    __m256i low = with_fifth(sl__low_nibbles(t[i]), &f, s, i, 2 * p);
-                    __m256i high = with_fifth(sl__high_nibbles(t[i]), &f, s, i, 2 * p + 1);
+                    __m256i low = with_fifth(sl__low_nibbles(t[i]), f.bits[s][i], 2 * p);
+                    __m256i high = with_fifth(sl__high_nibbles(t[i]), f.bits[s][i], 2 * p + 1);
                     SL__UNROLL for (int c = 0; c < n; c++) {
                         const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
                         narrow[0][c] = _mm256_add_epi16(narrow[0][c], _mm256_maddubs_epi16(low, sl__four(q)));
@@ -116,13 +116,14 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
         }
         fifths f;
         read_fifths(w, stride, &f);
-        SL__UNROLL for (int p = 0; p < 4; p++)
+        for (int p = 0; p < 4; p++)
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__transpose8(w + NIBBLES + 32 * p + 16 * s, stride, t);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
-                    to->q[16 * p + 4 * s + i][half] = with_fifth(sl__low_nibbles(t[i]), &f, s, i, 2 * p);
-                    to->q[16 * p + 8 + 4 * s + i][half] = with_fifth(sl__high_nibbles(t[i]), &f, s, i, 2 * p + 1);
+                    __m256i bits = FIVE ? _mm256_srl_epi16(f.bits[s][i], _mm_cvtsi32_si128(2 * p)) : t[i];
+                    to->q[16 * p + 4 * s + i][half] = with_fifth(sl__low_nibbles(t[i]), bits, 0);
+                    to->q[16 * p + 8 + 4 * s + i][half] = with_fifth(sl__high_nibbles(t[i]), bits, 1);
                 }
             }
     }

@@ -51,9 +51,9 @@ SL__INLINE void read_fifths(const uint8_t *w, size_t stride, fifths *to) {
     if (FIVE) sl__transpose16_of_32(w + 16, stride, to->bits);
 }
 
-/* With the fifth bits of sub-block j, if there are any. */
-SL__INLINE __m512i with_fifth(__m512i nibbles, const fifths *f, int i, int j) {
-    return FIVE ? _mm512_or_si512(nibbles, sl__move_bit16(f->bits[i], j, 4)) : nibbles;
+/* With the fifth bits, if there are any: bit j of `bits`. */
+SL__INLINE __m512i with_fifth(__m512i nibbles, __m512i bits, int j) {
+    return FIVE ? _mm512_or_si512(nibbles, sl__move_bit16(bits, j, 4)) : nibbles;
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
@@ -75,8 +75,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 __m512i t[4];
                 sl__transpose16(w + NIBBLES + 32 * p + 16 * s, stride, t);
                 SL__UNROLL for (int i = 0; i < 4; i++) {
-                    __m512i lo = with_fifth(sl__low_nibbles16(t[i]), &f, 4 * s + i, 2 * p);
-                    __m512i hi = with_fifth(sl__high_nibbles16(t[i]), &f, 4 * s + i, 2 * p + 1);
+                    __m512i lo = with_fifth(sl__low_nibbles16(t[i]), f.bits[4 * s + i], 2 * p);
+                    __m512i hi = with_fifth(sl__high_nibbles16(t[i]), f.bits[4 * s + i], 2 * p + 1);
                     sl__ask(ask, 16 * NIBBLES + 512 * p + 256 * s + 64 * i);
                     SL__UNROLL for (int c = 0; c < n; c++) {
                         const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
@@ -107,12 +107,13 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
         }
         fifths f;
         read_fifths(w, stride, &f);
-        SL__UNROLL for (int p = 0; p < 4; p++) {
+        for (int p = 0; p < 4; p++) {
             __m512i t[8];
             sl__transpose16_of_32(w + NIBBLES + 32 * p, stride, t);
             SL__UNROLL for (int i = 0; i < 8; i++) {
-                to->q[16 * p + i][half] = with_fifth(sl__low_nibbles16(t[i]), &f, i, 2 * p);
-                to->q[16 * p + 8 + i][half] = with_fifth(sl__high_nibbles16(t[i]), &f, i, 2 * p + 1);
+                __m512i bits = FIVE ? _mm512_srl_epi16(f.bits[i], _mm_cvtsi32_si128(2 * p)) : t[i];
+                to->q[16 * p + i][half] = with_fifth(sl__low_nibbles16(t[i]), bits, 0);
+                to->q[16 * p + 8 + i][half] = with_fifth(sl__high_nibbles16(t[i]), bits, 1);
             }
         }
     }

@@ -41,6 +41,7 @@ void sl__announce_ready(const sl__server *v) {
     sl_buffer_printf(&out, "batch    %d sequences (--max-sequences), %d requests may wait (--queue), %d ms between tokens "
                            "(--token-gap-ms)\n",
                      s->engine.max_sequences, s->engine.queue, s->engine.token_gap_ms);
+    sl_buffer_printf(&out, "template %s (--chat-template)\n", v->chat.template ? v->chat.said : "none that can be used: chat is refused");
     int connections = sl_http_connections(v->http);
     sl_buffer_printf(&out, "clients  %d connections (--connections%s)\n", connections,
                      connections < s->http.connections ? " asked for more than the limit of open files leaves: ulimit -n" : "");

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ typedef struct named {
 typedef struct named_templates {
     named at[MOST_TEMPLATES]; /* [count] */
     int count;
+    const char *where; /* which file has them */
 } named_templates;
 
 static void free_all(named_templates *t) {
@@ -66,7 +68,9 @@ static bool beside(const sl_model *m, const char *name, char path[4096]) {
     return n > 0 && n < 4096 && access(path, F_OK) == 0;
 }
 
-/* The files of additional_chat_templates/, each named as its file without ".jinja". */
+static int by_name(const void *a, const void *b) { return strcmp(((const named *)a)->name, ((const named *)b)->name); }
+
+/* The files of additional_chat_templates/, each named as its file without ".jinja". A folder's files come in no order. */
 static sl_status add_additional(named_templates *t, const sl_model *m, sl_error *e) {
     char folder[4096], path[4096 + 300];
     if (!beside(m, ADDITIONAL, folder)) return SL_OK;
@@ -80,6 +84,7 @@ static sl_status add_additional(named_templates *t, const sl_model *m, sl_error 
         st = add_file(t, entry->d_name, n - 6, path, e);
     }
     closedir(d);
+    qsort(t->at, (size_t)t->count, sizeof *t->at, by_name);
     return st;
 }
 
@@ -123,61 +128,144 @@ static sl_status add_gguf(named_templates *t, const sl_model *m, const sl_vocab_
 static sl_status add_folder(named_templates *t, const sl_model *m, const sl_vocab_source *v, sl_error *e) {
     char path[4096];
     sl_status st = beside(m, "chat_template.jinja", path) ? add_file(t, "default", 7, path, e) : SL_OK;
+    t->where = t->count ? "chat_template.jinja" : ADDITIONAL;
     if (!st) st = add_additional(t, m, e);
-    if (!st && !t->count && v->tokenizer_config_json)
-        st = add_json(t, v->tokenizer_config_json, v->tokenizer_config_json_len, "tokenizer_config.json", e);
+    if (!st && !t->count && v->tokenizer_config_json) {
+        t->where = "tokenizer_config.json";
+        st = add_json(t, v->tokenizer_config_json, v->tokenizer_config_json_len, t->where, e);
+    }
     if (!st && !t->count && beside(m, "chat_template.json", path)) {
         sl_map map = {0};
+        t->where = "chat_template.json";
         st = sl_map_open(path, &map, e);
-        if (!st) st = add_json(t, (const char *)map.data, map.size, "chat_template.json", e);
+        if (!st) st = add_json(t, (const char *)map.data, map.size, t->where, e);
         sl_map_close(&map);
     }
     return st;
 }
 
-/* The one that conversations without tools use: "default", or the only one. *ret NULL: there is none. */
-static sl_status choose(const named_templates *t, const named **ret, sl_error *e) {
-    char names[300] = "";
-    *ret = t->count == 1 ? &t->at[0] : NULL;
+/* As transformers: of several the one called "default"; tools, for which it would take "tool_use", are none yet. *ret NULL: there are no
+ * templates. Says which it is, and which others there are. */
+static sl_status choose(const named_templates *t, char said[SL_CHAT_SAID], const named **ret, sl_error *e) {
+    char names[300] = "", rest[300] = "";
+    *ret = NULL;
     for (int i = 0; i < t->count; i++) {
-        size_t n = strlen(names);
-        if (strcmp(t->at[i].name, "default") == 0) *ret = &t->at[i];
-        snprintf(names + n, sizeof names - n, "%s%s", n ? ", " : "", t->at[i].name);
+        bool is_default = strcmp(t->at[i].name, "default") == 0;
+        char *list = is_default ? names : rest;
+        size_t n = strlen(list);
+        if (is_default) *ret = &t->at[i];
+        snprintf(list + n, sizeof names - n, "%s%s", n ? ", " : "", t->at[i].name);
     }
-    if (*ret || !t->count) return SL_OK;
-    return sl_fail(e, SL_NOT_FOUND, "the model has several chat templates and none is called default (%s): --chat-template FILE says which", names);
+    if (!t->count) return SL_OK;
+    if (!*ret)
+        return sl_fail(e, SL_NOT_FOUND, "none of the model's chat templates is called default (%s): --chat-template FILE says which to use", rest);
+    snprintf(said, SL_CHAT_SAID, "%s%s%s", t->where, rest[0] ? ": default; not used: " : "", rest);
+    return SL_OK;
 }
 
 /* --- what it is given --- */
 
-static bool put_token(json_t *to, const char *name, json_t *token) {
+static const char *const parts[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+enum { PARTS = sizeof parts / sizeof *parts };
+
+/* A token is a text or {"content": text}. */
+static json_t *text_of(json_t *token) {
     json_t *text = json_is_object(token) ? json_object_get(token, "content") : token;
-    return !json_is_string(text) || !json_object_set(to, name, text);
+    return json_is_string(text) ? text : NULL;
 }
 
-/* Every "…_token" of tokenizer_config.json, which is a text or {"content": text}; flags as add_bos_token are neither. */
-static bool put_folder(json_t *to, const sl_vocab_source *v) {
-    sl_json file = {0}, list;
+/* null takes away what was there: the model has no such token. */
+static bool put_token(json_t *to, const char *name, json_t *token) {
+    json_t *text = text_of(token);
+    if (text) return !json_object_set(to, name, text);
+    json_object_del(to, name);
+    return true;
+}
+
+/* Those of the list that are not there yet. */
+static bool put_list(json_t *to, json_t *list) {
+    static const char name[] = "additional_special_tokens";
+    json_t *all = json_object_get(to, name), *token, *other;
+    size_t i, k;
+    if (!json_is_array(list) || !json_array_size(list)) return true;
+    if (!all && json_object_set_new(to, name, json_array())) return false;
+    all = json_object_get(to, name);
+    json_array_foreach(list, i, token) {
+        json_t *text = text_of(token);
+        bool known = !text;
+        json_array_foreach(all, k, other) known = known || json_equal(other, text);
+        if (!known && json_array_append(all, text)) return false;
+    }
+    return true;
+}
+
+/* What a tokenizer's class gives where the files say nothing. */
+static const struct {
+    const char *class, *model_type; /* of models whose files name no class */
+    const char *token[PARTS];       /* as in parts */
+} classes[] = {
+    {"LlamaTokenizer", "llama mistral mixtral", {"<s>", "</s>", "<unk>"}},
+    {"CodeLlamaTokenizer", "", {"<s>", "</s>", "<unk>"}},
+    {"GPT2Tokenizer", "gpt2", {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"}},
+    {"GPTNeoXTokenizer", "olmoe gpt_neox", {"<|endoftext|>", "<|endoftext|>", "<|endoftext|>"}},
+    {"Qwen2Tokenizer", "qwen2 qwen2_moe qwen3 qwen3_moe", {NULL, "<|endoftext|>", "<|endoftext|>", NULL, "<|endoftext|>"}},
+    {"GemmaTokenizer", "gemma gemma2", {"<bos>", "<eos>", "<unk>", NULL, "<pad>"}},
+};
+
+static bool is_word_of(const char *words, const char *word) {
+    size_t len = strlen(word);
+    for (const char *at = words; len && (at = strstr(at, word)); at++)
+        if ((at == words || at[-1] == ' ') && (!at[len] || at[len] == ' ')) return true;
+    return false;
+}
+
+static bool put_class(json_t *to, const json_t *file, const json_t *config) {
+    const char *class = json_string_value(json_object_get(file, "tokenizer_class")), *type = json_string_value(json_object_get(config, "model_type"));
+    if (!class) class = json_string_value(json_object_get(config, "tokenizer_class"));
+    bool ok = true;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        size_t len = strlen(classes[i].class);
+        bool is = class && !strncmp(class, classes[i].class, len) && (!class[len] || !strcmp(class + len, "Fast"));
+        if (!is && (class || !type || !is_word_of(classes[i].model_type, type))) continue;
+        for (size_t k = 0; k < PARTS; k++)
+            if (classes[i].token[k]) ok = ok && !json_object_set_new(to, parts[k], json_string(classes[i].token[k]));
+        break;
+    }
+    return ok;
+}
+
+static bool put_file(json_t *to, json_t *file) {
     const char *name;
     json_t *value;
     bool ok = true;
-    size_t i;
-    if (!v->tokenizer_config_json ||
-        sl_json_parse_python(v->tokenizer_config_json, v->tokenizer_config_json_len, "tokenizer_config.json", &file, NULL) != SL_OK)
-        return true;
-    json_object_foreach(file.v, name, value) {
-        size_t len = strlen(name);
-        if (len > 6 && !strcmp(name + len - 6, "_token")) ok = ok && put_token(to, name, value);
-    }
-    if (sl_json_get(&file, "additional_special_tokens", &list) && json_is_array(list.v)) {
-        json_t *texts = json_array();
-        json_array_foreach(list.v, i, value) {
-            json_t *text = json_is_object(value) ? json_object_get(value, "content") : value;
-            if (json_is_string(text)) ok = ok && !json_array_append(texts, text);
-        }
-        ok = ok && texts && !json_object_set_new(to, "additional_special_tokens", texts);
-    }
+    for (size_t i = 0; i < PARTS; i++)
+        if ((value = json_object_get(file, parts[i]))) ok = ok && put_token(to, parts[i], value);
+    json_object_foreach(json_object_get(file, "extra_special_tokens"), name, value) ok = ok && put_token(to, name, value);
+    return ok && put_list(to, json_object_get(file, "additional_special_tokens"));
+}
+
+static json_t *parse_object(const char *text, size_t len) {
+    sl_json file = {0};
+    if (!text || sl_json_parse_python(text, len, "", &file, NULL) != SL_OK) return NULL; /* who opened the tokenizer has said so */
+    if (json_is_object(file.v)) return file.v;
     json_decref(file.v);
+    return NULL;
+}
+
+/* As transformers: special_tokens_map.json counts, and before tokenizer_config.json, where that does not list the added tokens. */
+static bool put_folder(json_t *to, const sl_model *m, const sl_vocab_source *v) {
+    json_t *file = parse_object(v->tokenizer_config_json, v->tokenizer_config_json_len);
+    json_t *config = parse_object(v->config_json, v->config_json_len), *map = NULL;
+    char path[4096];
+    if (!json_object_get(file, "added_tokens_decoder") && beside(m, "special_tokens_map.json", path)) {
+        sl_map bytes = {0};
+        if (sl_map_open(path, &bytes, NULL) == SL_OK) map = parse_object((const char *)bytes.data, bytes.size);
+        sl_map_close(&bytes);
+    }
+    bool ok = put_class(to, file, config) && put_file(to, file) && put_file(to, map);
+    json_decref(file);
+    json_decref(config);
+    json_decref(map);
     return ok;
 }
 
@@ -201,7 +289,7 @@ static bool put_gguf(json_t *to, const sl_vocab_source *v, const sl_tokenizer *t
 static json_t *tokens_of(const sl_loaded *l) {
     const sl_vocab_source *v = sl_model_vocab(l->model);
     json_t *made = json_object();
-    if (made && (v->model ? put_gguf(made, v, l->tokenizer) : put_folder(made, v))) return made;
+    if (made && (v->model ? put_gguf(made, v, l->tokenizer) : put_folder(made, l->model, v))) return made;
     if (made) json_decref(made);
     return NULL;
 }
@@ -209,12 +297,12 @@ static json_t *tokens_of(const sl_loaded *l) {
 /* The text that is to be parsed, and parsing it. What is wrong with a model's own goes to *why. */
 static sl_status parse(const sl_loaded *l, const char *file, sl_chat_source *ret, sl_error *why) {
     const sl_vocab_source *v = sl_model_vocab(l->model);
-    named_templates t = {.count = 0};
+    named_templates t = {.where = file ? file : "tokenizer.chat_template"};
     const named *chosen = NULL;
     sl_status st = file       ? add_file(&t, "default", 7, file, why)
                    : v->model ? add_gguf(&t, l->model, v, why)
                               : add_folder(&t, l->model, v, why);
-    if (!st) st = choose(&t, &chosen, why);
+    if (!st) st = choose(&t, ret->said, &chosen, why);
     if (!st && chosen) st = sl_template_parse(chosen->text, chosen->len, &ret->template, why);
     if (st && chosen && file) sl_error_prefix(why, "%s", file);
     free_all(&t);

@@ -14,14 +14,15 @@ HELLO = [{"role": "user", "content": "x"}]
 
 
 @contextlib.contextmanager
-def folder(files, config=None):
-    """A tiny model with these files beside its own, and these members in its tokenizer_config.json."""
+def folder(files, config=None, own=None):
+    """A tiny model with these files beside its own, and these members in its tokenizer_config.json, or in another than its own."""
     source = checkpoint("qwen3moe-gqa")
     with tempfile.TemporaryDirectory() as d:
         for name in os.listdir(source):
             if name != "tokenizer_config.json":
                 os.symlink(os.path.abspath(os.path.join(source, name)), os.path.join(d, name))
-        own = json.load(open(os.path.join(source, "tokenizer_config.json"))) if os.path.exists(os.path.join(source, "tokenizer_config.json")) else {}
+        if own is None:
+            own = json.load(open(os.path.join(source, "tokenizer_config.json")))
         own.pop("chat_template", None)
         json.dump({**own, **(config or {})}, open(os.path.join(d, "tokenizer_config.json"), "w"))
         for name, text in files.items():
@@ -53,6 +54,10 @@ def gguf(keys):
         yield f.name
 
 
+def template_line(log):
+    return next(line.split(" template ", 1)[1] for line in log.splitlines() if " info  template " in line)
+
+
 def prompt(model, *arguments):
     with Server(model, *arguments) as s:
         status, _, body = s.request("POST", "/apply-template", {"messages": HELLO})
@@ -66,7 +71,8 @@ def test_files_before_the_tokenizers_configuration():
         with temporary(SAYS % "{{ bos_token }}given") as file:
             assert prompt(d, "--chat-template", file)[0].endswith("given")
     with folder({"chat_template.json": json.dumps({"chat_template": SAYS % "json"})}, {"chat_template": named}) as d:
-        assert prompt(d)[0] == "xlist"
+        text, log = prompt(d)
+        assert text == "xlist" and template_line(log) == "tokenizer_config.json: default; not used: tool_use (--chat-template)", log
     with folder({"chat_template.json": json.dumps({"chat_template": SAYS % "json"})}) as d:
         assert prompt(d)[0] == "xjson"
     with folder({"additional_chat_templates/default.jinja": SAYS % "more", "additional_chat_templates/rag.jinja": SAYS % "rag"}, {"chat_template": named}) as d:
@@ -76,8 +82,12 @@ def test_files_before_the_tokenizers_configuration():
 def test_several_without_a_default():
     with folder({"additional_chat_templates/a.jinja": "a", "additional_chat_templates/b.jinja": "b"}) as d:
         (status, message), log = prompt(d)
-        assert status == 400 and "none is called default" in message, message
-        assert "none is called default" in log
+        assert status == 400 and "is called default" in message, message
+        assert "none of the model's chat templates is called default (a, b)" in log, log
+        assert "none that can be used" in template_line(log), log
+    with folder({}, {"chat_template": [{"name": "tool_use", "template": "tools"}]}) as d:  # transformers takes no other either
+        (status, message), log = prompt(d)
+        assert status == 400 and "is called default (tool_use)" in message, message
 
 
 def test_gguf_keys():
@@ -104,3 +114,16 @@ def test_what_it_cannot_do_is_said_at_the_start():
         assert text == "x\n"[:len(text)] and text.startswith("x")
         assert "fails at a system message: line 1: no systems" in log, log
         assert "fails at tools: line" in log and "64 bits" in log, log
+
+
+def test_special_tokens_are_transformers():
+    """tests/reference/templates/tokens.json: what transformers gives the template by what stands in a folder's files."""
+    with open(os.path.join(os.path.dirname(checkpoint("x")), "..", "templates", "tokens.json")) as f:
+        made = json.load(f)
+    for entry in made["folders"]:
+        files = {"chat_template.jinja": made["template"]}
+        if entry["special_tokens_map.json"]:
+            files["special_tokens_map.json"] = json.dumps(entry["special_tokens_map.json"])
+        with folder(files, entry["tokenizer_config.json"], own={}) as d:
+            text, log = prompt(d)
+            assert text == entry["text"] and template_line(log) == "chat_template.jinja (--chat-template)", (entry, text)

@@ -3,13 +3,14 @@
  *   a line is read ──► a command is done
  *                 └──► a message: the template's prompt ──► the engine ──► shown as it comes, kept as the model's message
  *
- * Keys and values stay in the engine's cache, so that a turn computes what is new in it. An answer that Ctrl-C stops stays in the
- * conversation as far as it came; a turn that failed leaves no trace in it. Standard output has answers alone; all else, as what a
+ * Keys and values stay in the engine's cache, so that a turn computes what is new in it. An answer that Ctrl-C stops, or that is cut,
+ * stays in the conversation as far as it came, and can go on from its last token; a turn that failed leaves no trace. Standard output has answers alone; all else, as what a
  * turn cost, goes to standard error. */
 #include "cli/cli.h"
 
 #include "cli/chat_conversation.h"
 #include "cli/chat_line.h"
+#include "cli/chat_reply.h"
 #include "cli/chat_show.h"
 #include "cli/chat_template.h"
 #include "cli/load.h"
@@ -34,7 +35,10 @@ typedef struct talk {
     sl_line_reader *lines;
     sl_show show;
     uint64_t *rows;    /* [layers][experts] that each expert had before the answer; NULL: a dense model */
-    int64_t again;     /* how often the last answer was asked for again */
+    sl_reply reply;    /* the last answer */
+    size_t said_shown, thought_shown; /* bytes of it */
+    bool thinks;       /* shown as such at the moment */
+    int64_t again;     /* how often the last answer was asked for again, or went on: another seed for each */
     bool interrupted;  /* Ctrl-C was the last key, on an empty line or after a line that it threw away */
     int status;        /* of the process */
 } talk;
@@ -43,53 +47,34 @@ static void say(const char *text) { fprintf(stderr, "%s\n", text); }
 
 /* --- an answer --- */
 
-typedef struct answer {
-    talk *t;
-    sl_think think;
-    bool opened;             /* the prompt opened the thinking */
-    bool thinks;             /* shown as such at the moment */
-    sl_buffer said, thought;
-    size_t said_shown, thought_shown;
-    int finish;
-} answer;
-
-static void show_new(answer *a) {
-    sl_show *w = &a->t->show;
-    const sl_marks *m = a->t->chat.marks;
-    if (a->thought.len > a->thought_shown && w->terminal) {
-        if (!a->thinks) sl_show_thinking(w, m, true);
-        a->thinks = true;
-        sl_show_text(w, a->thought.data + a->thought_shown, a->thought.len - a->thought_shown);
+static void show_new(talk *t) {
+    sl_show *w = &t->show;
+    const sl_reply *r = &t->reply;
+    if (r->thought.len > t->thought_shown && w->terminal) {
+        if (!t->thinks) sl_show_thinking(w, t->chat.marks, true);
+        t->thinks = true;
+        sl_show_text(w, r->thought.data + t->thought_shown, r->thought.len - t->thought_shown);
     }
-    a->thought_shown = a->thought.len;
-    if (a->said.len == a->said_shown) return;
-    if (a->thinks) sl_show_thinking(w, m, false);
-    a->thinks = false;
-    sl_show_text(w, a->said.data + a->said_shown, a->said.len - a->said_shown);
-    a->said_shown = a->said.len;
+    t->thought_shown = r->thought.len;
+    if (r->said.len == t->said_shown) return;
+    if (t->thinks) sl_show_thinking(w, t->chat.marks, false);
+    t->thinks = false;
+    sl_show_text(w, r->said.data + t->said_shown, r->said.len - t->said_shown);
+    t->said_shown = r->said.len;
 }
 
 static void take(void *arg, sl_request *r, const sl_event *ev) {
-    answer *a = arg;
-    const sl_chat *chat = &a->t->chat;
-    if (!chat->marks) {
-        sl_buffer_append(&a->said, ev->text, ev->text_len);
-    } else {
-        if (a->opened) a->think.stage = SL_THINK_BEGUN;
-        a->opened = false;
-        sl_think_feed(&a->think, chat->marks, ev->text, ev->text_len, &a->thought, &a->said);
-        if (ev->kind == SL_EVENT_FINISH) sl_think_end(&a->think, &a->thought, &a->said);
-        else if (ev->token == chat->open_token) sl_think_open(&a->think);
-        else if (ev->token == chat->close_token) sl_think_close(&a->think, &a->thought);
-    }
-    if (a->said.failed || a->thought.failed) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
-    else show_new(a);
-    if (a->t->show.error) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
+    talk *t = arg;
+    if (ev->kind != SL_EVENT_TOKEN) return;
+    if (!sl_reply_take(&t->reply, ev->token)) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
+    else show_new(t);
+    if (t->show.error) sl_request_cancel(r, SL_CANCEL_SHUTDOWN);
 }
 
 /* Room for an answer, or a sentence that says why there is none. */
-static sl_status fits(const talk *t, size_t prompt, sl_error *e) {
+static sl_status fits(const talk *t, sl_error *e) {
     int ctx = t->s->engine.ctx, most = sl_plan_positions(t->loaded.model);
+    size_t prompt = t->reply.ids.count;
     char larger[120] = "";
     if (prompt < (size_t)ctx) return SL_OK;
     if (most > ctx) snprintf(larger, sizeof larger, ", or start with a larger --ctx (this model has up to %d)", most);
@@ -98,8 +83,9 @@ static sl_status fits(const talk *t, size_t prompt, sl_error *e) {
                    "out; say less, begin anew with /reset%s.", prompt, ctx, larger);
 }
 
-static sl_status make_request(const talk *t, const sl_ids *ids, sl_request **ret, sl_error *e) {
+static sl_status make_request(const talk *t, sl_request **ret, sl_error *e) {
     const sl_settings *s = t->s;
+    const sl_ids *ids = &t->reply.ids;
     const int32_t *prompt[1] = {ids->id}, end[1] = {t->chat.end_of_turn};
     int64_t left = s->engine.ctx - (int64_t)ids->count;
     sl_request_spec spec = sl_teller_spec(s);
@@ -138,52 +124,88 @@ static void tell_cost(talk *t, const sl_usage *u, int finish) {
     if (u->first_token_seconds > 0) sl_buffer_printf(&line, "; the first after %.2f s", u->first_token_seconds);
     sl_buffer_printf(&line, "; %lld of %lld prompt tokens reused", (long long)u->cached_tokens, (long long)u->prompt_tokens);
     if (all) sl_buffer_printf(&line, "; %d of %d experts", touched, all);
-    if (finish == SL_FINISH_LENGTH)
-        sl_buffer_puts(&line, t->s->max_tokens && u->generated_tokens >= t->s->max_tokens ? "; cut at --max-tokens"
-                                                                                         : "; cut: the context is full (/reset begins anew)");
+    if (finish == SL_FINISH_LENGTH) sl_buffer_puts(&line, "; cut");
     else if (finish != SL_FINISH_STOP) sl_buffer_puts(&line, "; stopped");
     if (t->s->stats || (t->show.terminal && isatty(STDERR_FILENO))) sl_show_note(&t->show, sl_buffer_text(&line));
     sl_buffer_done(&line);
 }
 
-static sl_status run_request(talk *t, answer *a, sl_error *e) {
-    sl_ids ids = {0};
+/* An answer that ended before the model had ended it, and what can be done. */
+static void tell_cut(const talk *t, const sl_usage *u) {
+    char line[200];
+    if (t->reply.ids.count >= (size_t)t->s->engine.ctx)
+        snprintf(line, sizeof line, "The answer is cut: the context is full (--ctx %d). /reset begins anew.", t->s->engine.ctx);
+    else
+        snprintf(line, sizeof line, "The answer is cut after %lld tokens (--max-tokens). /continue lets it go on.", (long long)u->generated_tokens);
+    sl_show_note(&t->show, line);
+}
+
+/* From the reply's prompt, and what is there of an answer, to its end. */
+static sl_status run_request(talk *t, int *ret_finish, sl_error *e) {
     sl_request *r = NULL;
-    sl_status st = sl_conversation_prompt(&t->conversation, &ids, &a->opened, e);
-    if (!st) st = fits(t, ids.count, e);
-    if (!st) st = make_request(t, &ids, &r, e);
+    sl_status st = make_request(t, &r, e);
     if (!st) st = sl_engine_submit(t->engine, r, e);
     if (!st) {
-        t->show.held = false;
-        sl_teller_follow(&t->teller, t->engine, r, take, a);
-        a->finish = sl_request_finish(r);
-        if (a->thinks) sl_show_thinking(&t->show, t->chat.marks, false);
+        t->show.held = t->thinks = false;
+        sl_teller_follow(&t->teller, t->engine, r, take, t);
+        *ret_finish = sl_request_finish(r);
+        if (*ret_finish == SL_FINISH_STOP) {
+            sl_reply_end(&t->reply);
+            show_new(t);
+        }
+        if (t->thinks) sl_show_thinking(&t->show, t->chat.marks, false);
         sl_show_text(&t->show, "\n", 1);
         sl_usage u = sl_request_usage(r);
-        tell_cost(t, &u, a->finish);
-        if (a->finish == SL_FINISH_ERROR) st = sl_fail(e, SL_INVALID, "%s", sl_request_failure(r));
-        else if (a->said.failed || a->thought.failed) st = sl_fail(e, SL_NOMEM, "out of memory for the answer");
+        tell_cost(t, &u, *ret_finish);
+        if (*ret_finish == SL_FINISH_LENGTH) tell_cut(t, &u);
+        if (*ret_finish == SL_FINISH_ERROR) st = sl_fail(e, SL_INVALID, "%s", sl_request_failure(r));
+        else if (t->reply.said.failed || t->reply.thought.failed) st = sl_fail(e, SL_NOMEM, "out of memory for the answer");
         else if (t->show.error) st = sl_fail(e, SL_IO, "standard output cannot be written: %s", strerror(t->show.error));
     }
     sl_request_free(r);
-    sl_free(ids.id);
     return st;
+}
+
+static void failed(talk *t, const sl_error *e) {
+    fprintf(stderr, "sluice chat: %s\n", e->message);
+    t->status = 1;
+}
+
+static void forget_reply(talk *t) {
+    sl_reply_begin(&t->reply, &t->chat, t->loaded.tokenizer);
+    t->said_shown = t->thought_shown = 0;
 }
 
 /* The model's turn. What went wrong, or was stopped before it said anything, takes the user's message with it. */
 static void let_answer(talk *t) {
-    answer a = {.t = t};
     sl_error e;
-    sl_status st = run_request(t, &a, &e);
-    if (!st && (a.said.len || a.finish == SL_FINISH_STOP || a.finish == SL_FINISH_LENGTH))
-        st = sl_conversation_answer(&t->conversation, &a.said, &a.thought, &e);
-    else sl_conversation_drop(&t->conversation);
-    if (st) {
-        fprintf(stderr, "sluice chat: %s\n", e.message);
-        t->status = 1;
+    bool thinking = false;
+    int finish = SL_FINISH_STOP;
+    forget_reply(t);
+    sl_status st = sl_conversation_prompt(&t->conversation, &t->reply.ids, &thinking, &e);
+    sl_reply_prompted(&t->reply, thinking);
+    if (!st) st = fits(t, &e);
+    if (!st) st = run_request(t, &finish, &e);
+    if (!st && (t->reply.said.len || finish == SL_FINISH_STOP || finish == SL_FINISH_LENGTH)) {
+        st = sl_conversation_answer(&t->conversation, &t->reply.said, &t->reply.thought, &e);
+    } else {
+        sl_conversation_drop(&t->conversation);
+        forget_reply(t);
     }
-    sl_buffer_done(&a.said);
-    sl_buffer_done(&a.thought);
+    if (st) failed(t, &e);
+}
+
+/* The answer that was cut goes on; the message that the conversation has of it becomes the longer one. */
+static void go_on(talk *t) {
+    sl_error e;
+    int finish;
+    t->again++;
+    sl_status st = run_request(t, &finish, &e);
+    if (!st) {
+        sl_conversation_drop(&t->conversation);
+        st = sl_conversation_answer(&t->conversation, &t->reply.said, &t->reply.thought, &e);
+    }
+    if (st) failed(t, &e);
 }
 
 /* --- commands --- */
@@ -196,6 +218,7 @@ static bool quit(talk *t, const char *text, size_t len) {
 static bool reset(talk *t, const char *text, size_t len) {
     (void)text, (void)len;
     sl_conversation_reset(&t->conversation);
+    forget_reply(t);
     say("The conversation begins anew.");
     return true;
 }
@@ -223,25 +246,66 @@ static bool regenerate(talk *t, const char *text, size_t len) {
     return true;
 }
 
+static bool continue_answer(talk *t, const char *text, size_t len) {
+    (void)text, (void)len;
+    if (!sl_reply_goes_on(&t->reply)) say("There is no answer that was cut.");
+    else if (t->reply.ids.count >= (size_t)t->s->engine.ctx) say("The answer cannot go on: the context is full (--ctx). /reset begins anew.");
+    else go_on(t);
+    return !t->show.error;
+}
+
+static bool set_thinking(talk *t, const char *text, size_t len) {
+    sl_buffer words = {0};
+    char word[24];
+    sl_error e;
+    snprintf(word, sizeof word, "%.*s", (int)(len < 20 ? len : 20), text);
+    sl_conversation_think_words(&t->conversation, &words);
+    if (!words.len) {
+        say("This model's chat template has no switch for thinking.");
+        t->status = 1;
+    } else if (!len) {
+        fprintf(stderr, "Thinking: %s (%s).\n", sl_conversation_thinks(&t->conversation), sl_buffer_text(&words));
+    } else if (sl_conversation_think(&t->conversation, word, &e)) {
+        fprintf(stderr, "Thinking stays as it was: %s\n", e.message);
+        t->status = 1;
+    } else {
+        fprintf(stderr, "Thinking: %s.\n", sl_conversation_thinks(&t->conversation));
+    }
+    sl_buffer_done(&words);
+    return true;
+}
+
+static bool has_switch(const talk *t) {
+    sl_buffer words = {0};
+    sl_conversation_think_words(&t->conversation, &words);
+    bool some = words.len > 0;
+    sl_buffer_done(&words);
+    return some;
+}
+
 static bool help(talk *t, const char *text, size_t len);
 
 static const struct command {
     const char *name, *argument;
     bool (*run)(talk *t, const char *text, size_t len); /* false: the conversation ends */
     const char *help;
+    bool (*offered)(const talk *t); /* NULL: always */
 } commands[] = {
-    {"help", "", help, "this list"},
-    {"reset", "", reset, "forget what was said"},
-    {"system", " TEXT", set_system, "set the system message; without TEXT: have none"},
-    {"regen", "", regenerate, "another answer to the last message"},
-    {"quit", "", quit, "end; so do Ctrl-D, and Ctrl-C twice"},
+    {"help", "", help, "this list", NULL},
+    {"reset", "", reset, "forget what was said", NULL},
+    {"system", " TEXT", set_system, "set the system message; without TEXT: have none", NULL},
+    {"regen", "", regenerate, "another answer to the last message", NULL},
+    {"continue", "", continue_answer, "let an answer go on that was cut or stopped", NULL},
+    {"think", " WORD", set_thinking, "let the model think or not; without WORD: which words there are", has_switch},
+    {"quit", "", quit, "end; so do Ctrl-D, and Ctrl-C twice", NULL},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static bool help(talk *t, const char *text, size_t len) {
-    (void)t, (void)text, (void)len;
+    (void)text, (void)len;
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char left[24];
+        if (commands[i].offered && !commands[i].offered(t)) continue;
         snprintf(left, sizeof left, "/%s%s", commands[i].name, commands[i].argument);
         fprintf(stderr, "  %-14s %s\n", left, commands[i].help);
     }
@@ -345,6 +409,12 @@ static sl_status open_template(talk *t, sl_error *e) {
                    "sluice run MODEL PROMPT", t->chat.why[0] ? "has a chat template that cannot be used" : "has no chat template");
 }
 
+static sl_status switch_thinking(talk *t, sl_error *e) {
+    sl_status st = sl_conversation_think(&t->conversation, t->s->think, e);
+    if (st) sl_error_prefix(e, "--think");
+    return st;
+}
+
 static sl_status open_all(talk *t, sl_plan *plan, sl_error *e) {
     sl_settings *s = t->s;
     const sl_hparams *hp;
@@ -357,6 +427,7 @@ static sl_status open_all(talk *t, sl_plan *plan, sl_error *e) {
     if (hp->experts && !t->rows) return sl_fail(e, SL_NOMEM, "out of memory");
     if ((st = sl_conversation_init(&t->conversation, &t->chat, t->loaded.tokenizer, e)) ||
         (st = sl_conversation_system(&t->conversation, s->system, strlen(s->system), e)) ||
+        (s->think[0] && (st = switch_thinking(t, e)) != SL_OK) ||
         (st = sl_plan_make(s, t->loaded.model, plan, e)) || (st = sl_engine_new(&s->engine, &t->engine, e)))
         return st;
     return sl_line_reader_open(&t->lines, e);
@@ -381,6 +452,7 @@ int sl_chat_command(sl_settings *s) {
     }
     sl_line_reader_close(t.lines);
     sl_engine_free(t.engine);
+    sl_reply_done(&t.reply);
     sl_conversation_done(&t.conversation);
     sl_chat_done(&t.chat);
     sl_chat_source_done(&t.source);

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static sl_status no_memory(sl_error *e) { return sl_fail(e, SL_NOMEM, "out of memory for the conversation"); }
@@ -14,6 +15,7 @@ sl_status sl_conversation_init(sl_conversation *c, const sl_chat *chat, const sl
 void sl_conversation_done(sl_conversation *c) {
     json_decref(c->messages);
     json_decref(c->system);
+    json_decref(c->kwargs);
     *c = (sl_conversation){0};
 }
 
@@ -55,7 +57,8 @@ void sl_conversation_reset(sl_conversation *c) { json_array_clear(c->messages); 
 
 static sl_status render(const sl_conversation *c, json_t *system, json_t *messages, sl_rendered *ret, sl_error *e) {
     json_t *all = json_array(), *body = all ? json_pack("{s:o}", "messages", all) : NULL;
-    bool failed = !body || (system && json_array_append_new(all, message("system", json_incref(system)))) || json_array_extend(all, messages);
+    bool failed = !body || (system && json_array_append_new(all, message("system", json_incref(system)))) || json_array_extend(all, messages) ||
+                  (c->kwargs && json_object_set(body, "chat_template_kwargs", c->kwargs));
     const sl_json top = {.v = body, .origin = ""};
     sl_status st = failed ? no_memory(e) : sl_chat_render(&(sl_chat_request){.chat = c->chat}, &top, ret, e);
     json_decref(body);
@@ -76,6 +79,59 @@ sl_status sl_conversation_system(sl_conversation *c, const char *text, size_t le
     }
     json_decref(c->system);
     c->system = system;
+    return SL_OK;
+}
+
+/* By what templates switch it. Some read two of these variables. */
+static const struct {
+    const char *word, *variable;
+    int value; /* 0, 1; WORD: the word as a text */
+} switches[] = {
+#define WORD 2
+    {"on", "enable_thinking", 1},      {"off", "enable_thinking", 0},        {"on", "thinking", 1},           {"off", "thinking", 0},
+    {"low", "reasoning_effort", WORD}, {"medium", "reasoning_effort", WORD}, {"high", "reasoning_effort", WORD},
+};
+enum { SWITCHES = sizeof switches / sizeof *switches };
+
+static bool has(const sl_conversation *c, int i) { return sl_template_reads(c->chat->template, switches[i].variable); }
+
+void sl_conversation_think_words(const sl_conversation *c, sl_buffer *out) {
+    bool some = false;
+    for (int i = 0; i < SWITCHES; i++) {
+        bool said = !has(c, i);
+        for (int k = 0; k < i && !said; k++) said = has(c, k) && !strcmp(switches[k].word, switches[i].word);
+        if (!said) sl_buffer_printf(out, "%s, ", switches[i].word);
+        some = some || !said;
+    }
+    if (some) sl_buffer_puts(out, "default");
+}
+
+const char *sl_conversation_thinks(const sl_conversation *c) { return c->thinks[0] ? c->thinks : "default"; }
+
+sl_status sl_conversation_think(sl_conversation *c, const char *word, sl_error *e) {
+    bool reset = !strcmp(word, "default"), failed = false;
+    json_t *made = json_object();
+    for (int i = 0; i < SWITCHES && made && !reset; i++) {
+        if (strcmp(switches[i].word, word) != 0 || !has(c, i)) continue;
+        json_t *value = switches[i].value == WORD ? json_string(word) : json_boolean(switches[i].value);
+        failed = json_object_set_new(made, switches[i].variable, value) || failed;
+    }
+    sl_status st = !made || failed ? no_memory(e) : SL_OK;
+    if (!st && !reset && !json_object_size(made)) {
+        sl_buffer words = {0};
+        sl_conversation_think_words(c, &words);
+        st = words.len ? sl_fail(e, SL_MISUSE, "there is no \"%.20s\" for thinking; there is %s", word, sl_buffer_text(&words))
+                       : sl_fail(e, SL_MISUSE, "this model's chat template has no switch for thinking");
+        sl_buffer_done(&words);
+    }
+    if (st || reset) {
+        json_decref(made);
+        made = NULL;
+    }
+    if (st) return st;
+    json_decref(c->kwargs);
+    c->kwargs = made;
+    snprintf(c->thinks, sizeof c->thinks, "%s", reset ? "" : word);
     return SL_OK;
 }
 

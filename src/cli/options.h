@@ -63,6 +63,7 @@ typedef struct sl_settings {
     double temperature, top_p, min_p;
     bool stats;
     const char *system; /* chat: the system message it begins with, "" for none */
+    const char *think;  /* chat: the word that switches thinking, "": as the template has it */
     /* convert */
     const char *type, *imatrix;
     int64_t split_size;

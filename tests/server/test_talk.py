@@ -18,6 +18,7 @@ from test_default import installed
 PROMPT = b"\x1b[?2004h> "
 LONG = "Grüße aus dem Süden, mit Öl"  # with the template, more than a page of 32 tokens
 PLAIN = ["--temperature", "0", "--max-tokens", "12"]
+CUT = b"The answer is cut after 12 tokens (--max-tokens). /continue lets it go on.\n"
 
 
 def piped(text, *arguments, template=CHATML, model=MODEL, env=None):
@@ -86,13 +87,13 @@ class Terminal:
         return self.status
 
 
-def answers(*contents, system=None):
+def answers(*contents, system=None, template=CHATML, **fields):
     """What /v1/chat/completions answers to these messages of a user, each after the answers before it."""
     messages, said = [{"role": "system", "content": system}] if system else [], []
-    with temporary(CHATML) as file, Server(MODEL, "--chat-template", file) as s:
+    with temporary(template) as file, Server(MODEL, "--chat-template", file) as s:
         for content in contents:
             messages.append({"role": "user", "content": content})
-            status, body = s.post("/v1/chat/completions", {"messages": messages, "temperature": 0, "max_tokens": 12})
+            status, body = s.post("/v1/chat/completions", {"messages": messages, "temperature": 0, "max_tokens": 12, **fields})
             assert status == 200, body
             said.append(body["choices"][0]["message"]["content"])
             messages.append({"role": "assistant", "content": said[-1]})
@@ -107,11 +108,11 @@ def on_terminal(text):
 def test_each_line_of_a_pipe_is_a_turn():
     said = answers(LONG, "Again, with ü")
     r = piped(LONG + "\n\nAgain, with ü", *PLAIN)
-    assert r.returncode == 0 and r.stderr == b"", r
+    assert r.returncode == 0 and r.stderr == 2 * CUT, r
     assert r.stdout == "".join(a + "\n" for a in said).encode(), (r.stdout, said)
     assert b"\x1b[" not in r.stdout
     r = piped(LONG + "\nAgain, with ü\n", *PLAIN, "--stats")
-    lines = r.stderr.decode().splitlines()
+    lines = r.stderr.replace(CUT, b"").decode().splitlines()
     assert len(lines) == 2 and all(re.search(r"^\d+ tokens.* of \d+ prompt tokens reused; \d+ of \d+ experts", x) for x in lines), lines
     assert "; 0 of" in lines[0] and "; 0 of" not in lines[1], lines  # the second turn's beginning was known
 
@@ -196,5 +197,50 @@ def test_a_full_context_is_a_sentence():
     assert r.returncode == 1 and b"the context is full" in r.stderr and b"/reset" in r.stderr and b"--ctx" in r.stderr, r
     assert r.stdout.decode() == answers("Hello")[0] + "\n", r
     r = piped("Hello\n" * 9, "--ctx", 64, "--temperature", 0, "--stats")  # an answer that meets the end, and what comes after it
-    assert b"cut: the context is full" in r.stderr or b"the context is full: with this message" in r.stderr, r
+    assert b"The answer is cut: the context is full" in r.stderr or b"the context is full: with this message" in r.stderr, r
     assert r.returncode in (0, 1), r
+
+
+def test_an_answer_that_was_cut_goes_on():
+    """As if it had not been cut, characters whose bytes are in two tokens included."""
+    short = ["--temperature", "0", "--max-tokens"]
+    for length in (1, 4, 5):
+        (whole,) = answers(LONG, max_tokens=3 * length)
+        r = piped(LONG + "\n/continue\n/continue\n", *short, length)
+        assert r.stderr.count(b"/continue lets it go on") == 3 and r.returncode == 0, r
+        said = r.stdout.decode().removesuffix("\n").replace("\n", "") if "\n" not in whole else None
+        assert said is None or whole.removesuffix("\ufffd") in (said, said.removesuffix("\ufffd")), (length, said, whole)
+    r = piped(LONG + "\n/continue\n/reset\n/continue\n", *PLAIN)
+    assert r.stderr.endswith(b"There is no answer that was cut.\n") and r.returncode == 0, r
+    r = piped("Hello\n/continue\n", "--ctx", 64, "--temperature", 0)
+    assert b"cut: the context is full (--ctx 64)" in r.stderr and b"cannot go on: the context is full" in r.stderr, r
+    with Terminal("--temperature", 0, model=stretched("qwen3moe-gqa")) as t:  # one that Ctrl-C stopped goes on too
+        t.type("Hello\r", until=b"\x1b[?2004l")
+        while len(t.seen) < t.at + 20:
+            assert t.read()
+        t.type(b"\x03")
+        t.type("/continue\r", until=b"\x1b[?2004l")
+        while len(t.seen) < t.at + 20:
+            assert t.read()
+        assert b"; stopped" in t.type(b"\x03")
+        assert t.leaves(b"\x04") == 0
+
+
+def test_thinking_is_switched():
+    """/think and --think, where the template reads a variable for it."""
+    template = CHATML + "{%- if enable_thinking is defined and not enable_thinking %}{{- 'No thoughts. ' }}{%- endif %}"
+    (plain,), (off,) = answers("Hello", template=template), answers("Hello", template=template, chat_template_kwargs={"enable_thinking": False})
+    assert plain != off
+    r = piped("/help\nHello\n/reset\n/think off\nHello\n/reset\n/think default\nHello\n/think\n", *PLAIN, template=template)
+    assert r.stdout.decode() == f"{plain}\n{off}\n{plain}\n" and r.returncode == 0, (r, plain, off)
+    assert b"/think WORD" in r.stderr and b"Thinking: off.\n" in r.stderr and b"Thinking: default (on, off, default).\n" in r.stderr, r
+    assert piped("Hello\n", *PLAIN, "--think", "off", template=template).stdout.decode() == off + "\n"
+    r = piped("/think high\nHello\n", *PLAIN, template=template)
+    assert r.returncode == 1 and b'no "high" for thinking; there is on, off, default' in r.stderr and r.stdout.decode() == plain + "\n", r
+    effort = CHATML + "{{- reasoning_effort or '' }}"
+    (high,) = answers("Hello", template=effort, reasoning_effort="high")
+    assert piped("/think high\nHello\n", *PLAIN, template=effort).stdout.decode() == high + "\n"
+    r = piped("/help\n/think on\n", *PLAIN)  # ChatML has no switch
+    assert r.returncode == 1 and b"no switch for thinking" in r.stderr and b"/think WORD" not in r.stderr, r
+    r = piped("Hello\n", *PLAIN, "--think", "on")
+    assert r.returncode == 2 and b"--think: this model's chat template has no switch" in r.stderr and r.stdout == b"", r

@@ -47,7 +47,7 @@ START_TEST(spellings) {
     sl_options_done(&s);
     ck_assert_int_eq(parse(SL_CMD_CHAT, nothing, ARGS("m")), SL_OK); /* the same option may have another default */
     ck_assert_double_eq(s.temperature, 0.7);
-    ck_assert_int_eq(s.max_tokens, 0);
+    ck_assert_int_eq(s.max_tokens, 4096);
     ck_assert_str_eq(s.system, "");
     sl_options_done(&s);
 }

@@ -1,0 +1,64 @@
+#include "cli/chat_reply.h"
+
+#include "base/alloc.h"
+
+void sl_reply_begin(sl_reply *r, const sl_chat *chat, const sl_tokenizer *tokenizer) {
+    r->chat = chat;
+    r->tokenizer = tokenizer;
+    r->ids.count = 0;
+    sl_buffer_clear(&r->said);
+    sl_buffer_clear(&r->thought);
+    r->think = (sl_think){0};
+    r->detokenizer = (sl_detokenizer){.started = true}; /* behind the prompt's text */
+}
+
+void sl_reply_done(sl_reply *r) {
+    sl_free(r->ids.id);
+    sl_buffer_done(&r->said);
+    sl_buffer_done(&r->thought);
+    *r = (sl_reply){0};
+}
+
+void sl_reply_prompted(sl_reply *r, bool thinking) {
+    if (thinking) r->think.stage = SL_THINK_BEGUN;
+}
+
+static bool keep(sl_ids *ids, int32_t token) {
+    if (ids->count == ids->cap) {
+        size_t cap = ids->cap ? ids->cap * 2 : 256;
+        int32_t *grown = sl_realloc(ids->id, cap, sizeof *grown);
+        if (!grown) return false;
+        ids->id = grown;
+        ids->cap = cap;
+    }
+    ids->id[ids->count++] = token;
+    return true;
+}
+
+static void add(sl_reply *r, const sl_buffer *text) {
+    const char *bytes = text->data ? text->data : "";
+    if (r->chat->marks) sl_think_feed(&r->think, r->chat->marks, bytes, text->len, &r->thought, &r->said);
+    else sl_buffer_append(&r->said, bytes, text->len);
+}
+
+bool sl_reply_take(sl_reply *r, int32_t token) {
+    sl_buffer text = {0};
+    if (!keep(&r->ids, token)) return false;
+    if (sl_tokenizer_ends(r->tokenizer, token) || token == r->chat->end_of_turn) return true; /* its spelling is no text of the answer */
+    sl_detokenize(r->tokenizer, &r->detokenizer, token, true, &text);
+    add(r, &text);
+    if (r->chat->marks && token == r->chat->open_token) sl_think_open(&r->think);
+    else if (r->chat->marks && token == r->chat->close_token) sl_think_close(&r->think, &r->thought);
+    bool failed = text.failed || r->said.failed || r->thought.failed;
+    sl_buffer_done(&text);
+    return !failed;
+}
+
+void sl_reply_end(sl_reply *r) {
+    sl_buffer text = {0};
+    sl_detokenize_end(&r->detokenizer, &text);
+    add(r, &text);
+    if (r->chat->marks) sl_think_end(&r->think, &r->thought, &r->said);
+    sl_buffer_done(&text);
+    r->ids.count = 0;
+}

@@ -2,11 +2,11 @@
 
 /* What the API may take of memory before it refuses. */
 
-#define DEFAULT_MEMORY (UINT64_C(224) << 20)
+#define DEFAULT_MEMORY (UINT64_C(320) << 20)
 
 sl_api_plan sl_api_plan_for(uint64_t memory) {
-    uint64_t part = (memory ? memory : DEFAULT_MEMORY) / 14;
-    return (sl_api_plan){.texts = 2 * part, .document = 3 * part, .answers = 6 * part, .total = 14 * part};
+    uint64_t part = (memory ? memory : DEFAULT_MEMORY) / 20;
+    return (sl_api_plan){.texts = 2 * part, .document = 3 * part, .rendering = 3 * part, .answers = 6 * part, .total = 20 * part};
 }
 
 sl_api_plan sl__api_bounds(const sl_api *a) { return sl_api_plan_for(a->config.memory); }

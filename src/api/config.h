@@ -24,7 +24,7 @@ typedef struct sl_api_config {
     bool strict;             /* unknown request fields are a 400 */
     int request_timeout;     /* seconds; 0: none */
     int stuck_seconds;       /* /livez fails after so long without progress while there is work */
-    uint64_t memory;         /* bytes that texts, documents and answers may take together; 0: 224 MiB */
+    uint64_t memory;         /* bytes that texts, documents, renderings and answers may take together; 0: 320 MiB */
     int ping_seconds;        /* silence before a stream gets a comment; 0: never */
     sl_api_model model;
     const sl_tokenizer *tokenizer;
@@ -44,7 +44,8 @@ typedef struct sl_api_plan {
     uint64_t texts;     /* bodies and prompts that the text thread has; 429 beyond, but one alone may be larger */
     uint64_t document;  /* one body as JSON, while it is read; 413 beyond */
     uint64_t answers;   /* that are put together, with the prompts that they show; 429 beyond */
-    uint64_t total;     /* with two documents: the text thread's, and one that interrupts it */
+    uint64_t rendering; /* one conversation that the chat template makes a prompt of; 400 beyond */
+    uint64_t total;     /* with two documents and two renderings: the text thread's, and those that interrupt it */
 } sl_api_plan;
 sl_api_plan sl_api_plan_for(uint64_t memory);
 

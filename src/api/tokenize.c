@@ -51,7 +51,8 @@ static sl_status check_model(text_job *t, const sl_json *body) {
 /* The prompt that a chat with these messages has. */
 static sl_status apply_template(text_job *t, const sl_json *body, sl_rendered *ret) {
     const sl_chat_request render = {.chat = &t->api->chat, .strict = t->api->config.strict,
-                                    .memory = sl__api_bounds(t->api).document / 4, .pause = t->in_text ? sl__text_pause : NULL, .arg = t->api};
+                                    .memory = sl__api_bounds(t->api).document / 4, .rendering = sl__api_bounds(t->api).rendering,
+                                    .pause = t->in_text ? sl__text_pause : NULL, .arg = t->api};
     return sl_chat_render(&render, body, ret, &t->error);
 }
 

@@ -272,7 +272,8 @@ sl_status sl_chat_render(const sl_chat_request *r, const sl_json *body, sl_rende
     if (!st) st = give_effort(r, body, &vs, e);
     if (st) return st;
     sl_rendered made = {0};
-    st = sl_template_render(c->template, &(sl_template_input){.variable = vs.v, .variables = vs.count, .pause = r->pause, .arg = r->arg},
+    st = sl_template_render(c->template, &(sl_template_input){.variable = vs.v, .variables = vs.count, .limits.memory = r->rendering,
+                                                          .pause = r->pause, .arg = r->arg},
                             &made.text, e);
     if (!st && go_on) st = cut_at_tag(&made.text, e);
     if (st) {

@@ -33,13 +33,15 @@ typedef struct sl_rendered {
 
 /* The prompt of a request's body, whose document it changes: "messages", "add_generation_prompt", "continue_final_message",
  * "chat_template_kwargs", "reasoning_effort". Names in chat_template_kwargs that the template does not read are given
- * to ignore, or errors if strict. memory: see sl_messages_ready. */
+ * to ignore, or errors if strict. memory: see sl_messages_ready; rendering: bytes that the rendering may take, its text among them,
+ * 0: the interpreter's default. */
 typedef struct sl_chat_request {
     const sl_chat *chat;
     void (*ignore)(void *arg, const char *name); /* "chat_template_kwargs.x"; NULL: nobody wants to know */
     void *ignore_arg;
     bool strict;
     uint64_t memory;
+    size_t rendering;
     bool (*pause)(void *); /* NULL: none; see sl_template_input */
     void *arg;
 } sl_chat_request;

@@ -58,7 +58,8 @@ static void measure(const sl_settings *s, const sl_model *m, sl_plan *p) {
         p->bytes[SL_PLAN_METRICS] = sl_metrics_bytes(m->hp.layers, m->hp.experts, endpoints);
         p->bytes[SL_PLAN_ANSWERS] = api.answers;
         p->bytes[SL_PLAN_TEXTS] = api.texts;
-        p->bytes[SL_PLAN_DOCUMENTS] = api.total - api.texts - api.answers; /* two documents */
+        p->bytes[SL_PLAN_DOCUMENTS] = 2 * api.document; /* the text thread's, and one that interrupts it */
+        p->bytes[SL_PLAN_RENDERINGS] = 2 * api.rendering;
         p->bytes[SL_PLAN_BODIES] = http.bodies;
         p->bytes[SL_PLAN_CONNECTIONS] = http.connections;
     }
@@ -74,7 +75,7 @@ static uint64_t share(uint64_t limit, uint64_t part, uint64_t least, uint64_t mo
 static void choose_budgets(sl_settings *s, const sl_plan *p) {
     uint64_t limit = p->machine.memory_limit;
     if (!s->engine.request_memory) s->engine.request_memory = share(limit, 16, UINT64_C(16) << 20, UINT64_C(128) << 20);
-    if (!s->api.memory) s->api.memory = share(limit, 8, UINT64_C(28) << 20, UINT64_C(224) << 20);
+    if (!s->api.memory) s->api.memory = share(limit, 6, UINT64_C(40) << 20, UINT64_C(320) << 20);
     sl_plan_http(s, limit);
 }
 

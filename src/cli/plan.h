@@ -19,6 +19,7 @@
     X(ANSWERS, "answers", NULL)         /* put together, echoed prompts: 429 beyond */                         \
     X(TEXTS, "texts", NULL)             /* jobs of the text thread: 429 beyond */                              \
     X(DOCUMENTS, "JSON", NULL)          /* 413 beyond */                                                       \
+    X(RENDERINGS, "templates", NULL)    /* conversations becoming prompts: 400 beyond */                       \
     X(BODIES, "bodies", "--body-limit") /* being received: 503 beyond */                                       \
     X(CONNECTIONS, "connections", "--connections")                                                             \
     X(PROGRAM, "program", NULL)         /* code, threads' stacks, log, what streams have to send, the allocator */

@@ -39,6 +39,7 @@ typedef struct sl__render {
 
 /* pool.c: memory, steps, nesting, errors. */
 void *sl__take(sl__render *r, size_t size); /* 16-byte aligned, zeroed; NULL: the error is set */
+bool sl__may_take(sl__render *r, size_t size); /* counts so many bytes of another allocation as the rendering's */
 bool sl__step(sl__render *r);
 bool sl__charge(sl__render *r, size_t bytes); /* for work on so many bytes */
 bool sl__enter(sl__render *r);                /* one level deeper; sl__leave afterwards */

@@ -17,28 +17,29 @@ bool sl__fail(sl__render *r, sl_status code, const char *fmt, ...) {
     return false;
 }
 
-void *sl__take(sl__render *r, size_t size) {
-    if (size > r->memory || r->taken > r->memory - size) {
-        sl__fail(r, SL_TOO_MUCH, "the template needs more than %zu bytes of memory", r->memory);
-        return NULL;
-    }
+bool sl__may_take(sl__render *r, size_t size) {
+    if (size > r->memory || r->taken > r->memory - size)
+        return sl__fail(r, SL_TOO_MUCH, "the template needs more than %zu bytes of memory for these messages", r->memory);
     r->taken += size;
+    return true;
+}
+
+void *sl__take(sl__render *r, size_t size) {
+    if (size > r->memory && !sl__may_take(r, size)) return NULL; /* nor can it be rounded up then */
     size = (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    char *p;
-    if (size > CHUNK / 4) {
-        p = sl_arena_alloc(r->arena, SL_MEM_REQUEST, size);
-    } else {
-        if (size > r->left) {
-            r->free = sl_arena_alloc(r->arena, SL_MEM_REQUEST, CHUNK);
-            r->left = r->free ? CHUNK : 0;
-        }
-        p = r->free;
-        if (p) {
-            r->free += size;
-            r->left -= size;
-        }
+    bool own = size > CHUNK / 4;
+    if (own || size > r->left) {
+        size_t block = own ? size : CHUNK;
+        if (!sl__may_take(r, block)) return NULL;
+        char *p = sl_arena_alloc(r->arena, SL_MEM_REQUEST, block);
+        if (!p) sl__fail(r, SL_NOMEM, "out of memory");
+        if (own || !p) return p;
+        r->free = p;
+        r->left = CHUNK;
     }
-    if (!p) sl__fail(r, SL_NOMEM, "out of memory");
+    char *p = r->free;
+    r->free += size;
+    r->left -= size;
     return p;
 }
 

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 
-enum { STEPS = 20 * 1000 * 1000, MEMORY = 256 << 20, OUTPUT = 32 << 20, NESTING = 1000 };
+enum { STEPS = 20 * 1000 * 1000, MEMORY = 64 << 20, OUTPUT = 32 << 20, NESTING = 1000 };
 
 static bool set_variable(sl__render *r, const char *name, const sl__value *v) {
     sl__value key;
@@ -26,6 +26,7 @@ static bool set_variables(sl__render *r) {
 static bool take_out(sl__render *r, sl_template_text *ret) {
     const sl__store *out = r->out;
     sl_template_text text = {.len = out->used, .segments = out->runs};
+    if (!sl__may_take(r, text.len + 1 + (text.segments + 1) * sizeof *text.segment)) return false;
     text.text = sl_malloc(text.len + 1);
     text.segment = sl_calloc(text.segments ? text.segments : 1, sizeof *text.segment);
     if (!text.text || !text.segment) {

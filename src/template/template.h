@@ -55,7 +55,7 @@ typedef struct sl_template_variable {
 /* What one rendering may use; a member that is 0 stands for its default. */
 typedef struct sl_template_limits {
     uint64_t steps;  /* nodes evaluated and, for each 64 bytes of text worked on, one more; 20 million */
-    size_t memory;   /* bytes taken while it is rendered; 256 MiB */
+    size_t memory;   /* bytes taken while it is rendered, its text among them; 64 MiB */
     size_t output;   /* bytes of text; 32 MiB */
     int nesting;     /* calls, loops, expressions and lists inside one another; 1000 */
 } sl_template_limits;

@@ -164,12 +164,12 @@ START_TEST(the_lines_add_up) {
         uint64_t total = 0;
         for (int i = 0; i < SL_PLAN_LINES; i++) {
             total += p.bytes[i];
-            bool only_served = i == SL_PLAN_METRICS || i == SL_PLAN_ANSWERS || i == SL_PLAN_TEXTS || i == SL_PLAN_DOCUMENTS ||
+            bool only_served = i == SL_PLAN_METRICS || i == SL_PLAN_ANSWERS || i == SL_PLAN_TEXTS || i == SL_PLAN_DOCUMENTS || i == SL_PLAN_RENDERINGS ||
                                i == SL_PLAN_BODIES || i == SL_PLAN_CONNECTIONS;
             if (i != SL_PLAN_TOKENIZER) ck_assert_int_eq(p.bytes[i] > 0, serves || !only_served);
         }
         ck_assert_uint_eq(total, p.total_private);
-        uint64_t api = p.bytes[SL_PLAN_TEXTS] + p.bytes[SL_PLAN_DOCUMENTS] + p.bytes[SL_PLAN_ANSWERS];
+        uint64_t api = p.bytes[SL_PLAN_TEXTS] + p.bytes[SL_PLAN_DOCUMENTS] + p.bytes[SL_PLAN_RENDERINGS] + p.bytes[SL_PLAN_ANSWERS];
         ck_assert_uint_eq(api, serves ? sl_api_plan_for(s.api.memory).total : 0);
         ck_assert_uint_eq(p.bytes[SL_PLAN_REQUESTS], s.engine.request_memory); /* what the engine will keep */
         ck_assert_uint_le(p.bytes[SL_PLAN_REQUESTS], 128 << 20);

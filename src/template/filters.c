@@ -187,12 +187,6 @@ const sl__row sl__value_filters[] = {
     {"filesizeformat", not_here, NULL, 0}, {"wordwrap", not_here, NULL, 0}, {0},
 };
 
-const sl__row *sl__find_row(const sl__row *rows, const char *name, size_t len) {
-    for (; rows->name; rows++)
-        if (strlen(rows->name) == len && memcmp(rows->name, name, len) == 0) return rows;
-    return NULL;
-}
-
 const sl__row *sl__find_filter(const char *name, size_t len) {
     const sl__row *const tables[] = {sl__value_filters, sl__text_filters, sl__list_filters};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {

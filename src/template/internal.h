@@ -67,6 +67,11 @@ bool sl__slice_string(sl__render *r, const sl__string *s, int64_t start, int64_t
 static inline const char *sl__bytes(const sl__string *s) { return s->store->data + s->start; }
 bool sl__is(const sl__string *s, const char *text);
 bool sl__same(const sl__string *a, const sl__string *b);
+/* The first, the last place of `what` at or after byte `from` and before `to`; SIZE_MAX: none. */
+size_t sl__find(const sl__string *s, size_t from, size_t to, const sl__string *what);
+size_t sl__find_last(const sl__string *s, size_t from, size_t to, const sl__string *what);
+/* A string of a template: markup, in its arena, its characters counted. */
+const sl__string *sl__constant(sl_arena *a, const char *text, size_t len);
 
 /* value.c: making and comparing values. */
 #define SL__VALUE_NONE ((sl__value){.kind = SL__NONE})
@@ -132,6 +137,23 @@ typedef struct sl__args {
     size_t names;
 } sl__args;
 
+/* loop_variable.c */
+struct sl__loop {
+    const sl__node *node;
+    sl__record *outer;    /* that of the function in which the loop stands */
+    sl__record *test;     /* of the filter's function; NULL: no filter */
+    sl__value iterable;
+    sl__cursor cursor;
+    int64_t index0, depth0;
+    bool (*passes)(sl__render *r, sl__loop *l, const sl__value *item, bool *ret); /* does its filter, if it has one, let the item through? */
+    bool has_after, has_length, has_changed;
+    sl__value after, current, before, changed;
+    int64_t length;
+};
+int sl__loop_fetch(sl__render *r, sl__loop *loop, sl__value *ret); /* its next item: 1, 0 at the end, -1 */
+bool sl__loop_attribute(sl__render *r, sl__loop *loop, const sl__string *name, sl__value *ret);
+bool sl__loop_length(sl__render *r, sl__loop *loop, int64_t *ret);
+
 /* print.c, numbers.c, tojson.c */
 bool sl__put_str(sl__render *r, sl__store *to, const sl__value *v);
 bool sl__put_repr(sl__render *r, sl__store *to, const sl__value *v);
@@ -155,8 +177,9 @@ typedef struct sl__row {
 } sl__row;
 #define SL__ARGUMENTS_MAX 8
 
+/* arguments.c */
+const sl__row *sl__find_row(const sl__row *rows, const char *name, size_t len);
 bool sl__call_row(sl__render *r, const sl__row *row, const sl__value *self, const sl__args *a, sl__value *ret);
-bool sl__call(sl__render *r, const sl__value *f, const sl__args *a, sl__value *ret); /* call.c */
 const sl__value *sl__named_arg(const sl__args *a, const char *name);
 /* An argument that is a string, or an integer; what: "replace", for the message. */
 bool sl__want_string(sl__render *r, const sl__value *v, const char *what, const sl__string **ret);
@@ -175,7 +198,6 @@ struct sl__global {
 /* Tables. */
 const sl__row *sl__find_filter(const char *name, size_t len);
 const sl__row *sl__find_test(const char *name, size_t len);
-const sl__row *sl__find_row(const sl__row *rows, const char *name, size_t len);
 const sl__method *sl__find_method(const sl__value *self, const sl__string *name);
 const sl__global *sl__find_global(const sl__string *name);
 extern const sl__row sl__text_filters[], sl__list_filters[], sl__value_filters[]; /* each ends with a row without a name */
@@ -202,10 +224,6 @@ bool sl__replace(sl__render *r, const sl__string *s, const sl__string *old, cons
 bool sl__split(sl__render *r, const sl__string *s, const sl__string *separator, int64_t most, bool from_right, sl__value *ret);
 bool sl__split_lines(sl__render *r, const sl__string *s, bool keep, sl__value *ret);
 bool sl__pad(sl__render *r, const sl__string *s, int64_t width, const sl__string *fill, sl__side side, sl__value *ret);
-/* The first place of `what` at or after byte `from` and before `to`; SIZE_MAX: none. */
-size_t sl__find(const sl__string *s, size_t from, size_t to, const sl__string *what);
-size_t sl__find_last(const sl__string *s, size_t from, size_t to, const sl__string *what);
-bool sl__is_space_at(const char *text, size_t len, size_t *ret_len); /* white space, as str.isspace has it */
 
 /* format.c: "…" % args, str.format */
 bool sl__percent(sl__render *r, const sl__value *format, const sl__value *args, sl__value *ret);
@@ -219,6 +237,7 @@ bool sl__in_class(uint32_t point, sl__class c);
 /* The code points that one becomes; returns how many (1 to 3). how is UPPER, LOWER, TITLE or FOLD. */
 int sl__map_case(uint32_t point, sl__case how, uint32_t ret[3]);
 size_t sl__utf8(uint32_t point, char ret[4]);
+bool sl__is_space_at(const char *text, size_t len, size_t *ret_len); /* white space, as str.isspace has it */
 uint32_t sl__point(const char *text, size_t left, size_t *ret_len); /* of well-formed text */
 
 /* operators.c */
@@ -233,6 +252,7 @@ bool sl__subscript(sl__render *r, const sl__value *v, const sl__value *key, bool
 
 /* eval.c, exec.c, call.c, loop.c, render.c */
 bool sl__eval(sl__render *r, const sl__node *n, sl__value *ret);
+bool sl__call(sl__render *r, const sl__value *f, const sl__args *a, sl__value *ret);
 bool sl__eval_args(sl__render *r, const sl__node *n, const sl__value *caller, sl__args *ret);
 bool sl__apply_filter(sl__render *r, const sl__node *n, const sl__value *input, sl__value *ret);
 typedef enum sl__flow { SL__NEXT, SL__BREAK, SL__CONTINUE, SL__FAILED } sl__flow;
@@ -242,9 +262,7 @@ sl__value *sl__slot_at(sl__render *r, sl__slot slot);
 bool sl__assign(sl__render *r, const sl__node *target, const sl__value *v);
 bool sl__new_record(sl__render *r, size_t slots, sl__record *outer, sl__record **ret);
 sl__flow sl__for(sl__render *r, const sl__node *n);
-bool sl__loop_attribute(sl__render *r, sl__loop *loop, const sl__string *name, sl__value *ret);
 bool sl__loop_again(sl__render *r, sl__loop *loop, const sl__value *items, sl__value *ret); /* of a recursive loop */
-bool sl__loop_length(sl__render *r, sl__loop *loop, int64_t *ret);
 bool sl__variable(sl__render *r, const sl__string *name, sl__value *ret); /* a variable or a global; MISSING: neither */
 bool sl__from_json(sl__render *r, const json_t *v, bool content, sl__value *ret);
 bool sl__messages(sl__render *r, const json_t *v, sl__value *ret);

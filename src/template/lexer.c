@@ -425,21 +425,6 @@ bool sl__expect(sl__parser *p, sl__word word) {
                       sl__word_name(&p->now, got));
 }
 
-const sl__string *sl__constant(sl_arena *a, const char *text, size_t len) {
-    struct {
-        sl__string string;
-        sl__store store;
-        sl__run run;
-        char text[];
-    } *c;
-    size_t size;
-    if (!sl_add(sizeof *c + 1, len, &size) || !(c = sl_arena_alloc(a, SL_MEM_VOCABULARY, size))) return NULL;
-    if (len) memcpy(c->text, text, len);
-    c->store = (sl__store){.data = c->text, .used = len, .cap = len, .run = &c->run, .runs = 1, .run_cap = 1, .fixed = true};
-    c->string = (sl__string){&c->store, 0, len, sl_utf8_count(c->text, len)};
-    return &c->string;
-}
-
 sl__node *sl__node_new(sl__parser *p, sl__node_kind kind, int line) {
     sl__node *n = sl_arena_alloc(p->arena, SL_MEM_VOCABULARY, sizeof *n);
     if (!n) return sl__no_memory(p), NULL;

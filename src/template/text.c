@@ -212,3 +212,37 @@ uint32_t sl__point(const char *text, size_t left, size_t *ret_len) {
     *ret_len = n;
     return n == 1 ? lead : sl_utf8_point(text);
 }
+
+size_t sl__find(const sl__string *s, size_t from, size_t to, const sl__string *what) {
+    if (to > s->len) to = s->len;
+    if (from > to || what->len > to - from) return SIZE_MAX;
+    if (!what->len) return from;
+    const char *text = sl__bytes(s), *found = memmem(text + from, to - from, sl__bytes(what), what->len);
+    return found ? (size_t)(found - text) : SIZE_MAX;
+}
+
+/* From the right the same as from the left in reversed texts; simple, and bounded by the caller's charge. */
+size_t sl__find_last(const sl__string *s, size_t from, size_t to, const sl__string *what) {
+    if (to > s->len) to = s->len;
+    if (from > to || what->len > to - from) return SIZE_MAX;
+    const char *text = sl__bytes(s), *w = sl__bytes(what);
+    for (size_t at = to - what->len;; at--) {
+        if (!what->len || (text[at] == *w && memcmp(text + at, w, what->len) == 0)) return at;
+        if (at == from) return SIZE_MAX;
+    }
+}
+
+const sl__string *sl__constant(sl_arena *a, const char *text, size_t len) {
+    struct {
+        sl__string string;
+        sl__store store;
+        sl__run run;
+        char text[];
+    } *c;
+    size_t size;
+    if (!sl_add(sizeof *c + 1, len, &size) || !(c = sl_arena_alloc(a, SL_MEM_VOCABULARY, size))) return NULL;
+    if (len) memcpy(c->text, text, len);
+    c->store = (sl__store){.data = c->text, .used = len, .cap = len, .run = &c->run, .runs = 1, .run_cap = 1, .fixed = true};
+    c->string = (sl__string){&c->store, 0, len, sl_utf8_count(c->text, len)};
+    return &c->string;
+}

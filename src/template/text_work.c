@@ -1,35 +1,6 @@
 /* text_work.c: cutting, joining and searching strings. What comes out keeps where each of its characters came from. */
 #include "template/internal.h"
 
-/* bytes that str.isspace() holds for */
-bool sl__is_space_at(const char *text, size_t len, size_t *ret_len) {
-    unsigned char c = (unsigned char)text[0];
-    *ret_len = 1;
-    if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F);
-    uint32_t p = sl__point(text, len, ret_len);
-    return p == 0x85 || p == 0xA0 || p == 0x1680 || (p >= 0x2000 && p <= 0x200A) || p == 0x2028 || p == 0x2029 || p == 0x202F ||
-           p == 0x205F || p == 0x3000;
-}
-
-size_t sl__find(const sl__string *s, size_t from, size_t to, const sl__string *what) {
-    if (to > s->len) to = s->len;
-    if (from > to || what->len > to - from) return SIZE_MAX;
-    if (!what->len) return from;
-    const char *text = sl__bytes(s), *found = memmem(text + from, to - from, sl__bytes(what), what->len);
-    return found ? (size_t)(found - text) : SIZE_MAX;
-}
-
-/* From the right the same as from the left in reversed texts; simple, and bounded by the caller's charge. */
-size_t sl__find_last(const sl__string *s, size_t from, size_t to, const sl__string *what) {
-    if (to > s->len) to = s->len;
-    if (from > to || what->len > to - from) return SIZE_MAX;
-    const char *text = sl__bytes(s), *w = sl__bytes(what);
-    for (size_t at = to - what->len;; at--) {
-        if (!what->len || (text[at] == *w && memcmp(text + at, w, what->len) == 0)) return at;
-        if (at == from) return SIZE_MAX;
-    }
-}
-
 static size_t char_before(const char *text, size_t at) {
     do at--;
     while (at && ((unsigned char)text[at] & 0xC0) == 0x80);

@@ -157,8 +157,6 @@ bool sl__no_memory(sl__parser *p);
 const char *sl__word_name(const sl__token *t, char buffer[64]);
 bool sl__expect(sl__parser *p, sl__word word);
 bool sl__is_name(const sl__token *t, const char *name);
-/* A string of the template: markup, in its arena, its characters counted. */
-const sl__string *sl__constant(sl_arena *a, const char *text, size_t len);
 sl__node *sl__node_new(sl__parser *p, sl__node_kind kind, int line);
 bool sl__nodes_add(sl__parser *p, sl__nodes *list, sl__node *n);
 bool sl__deeper(sl__parser *p);

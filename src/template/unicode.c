@@ -75,3 +75,12 @@ int sl__map_case(uint32_t point, sl__case how, uint32_t ret[3]) {
     if (how == SL__FOLD) shifted(point, SL__LOWER, ret);
     return 1;
 }
+
+bool sl__is_space_at(const char *text, size_t len, size_t *ret_len) {
+    unsigned char c = (unsigned char)text[0];
+    *ret_len = 1;
+    if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x1F);
+    uint32_t p = sl__point(text, len, ret_len);
+    return p == 0x85 || p == 0xA0 || p == 0x1680 || (p >= 0x2000 && p <= 0x200A) || p == 0x2028 || p == 0x2029 || p == 0x202F ||
+           p == 0x205F || p == 0x3000;
+}

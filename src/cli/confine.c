@@ -27,11 +27,14 @@ static const char *const of_the_system[] = {
 };
 enum { OF_THE_SYSTEM = sizeof of_the_system / sizeof of_the_system[0] };
 
+/* Unless it is one that is known, or below it. */
 static void add(sl__server *v, const char *path, size_t len) {
     sl__confinement *c = &v->confinement;
     const char *copy = sl_arena_copy(v->s->arena, SL_MEM_OTHER, path, len);
-    for (int i = 0; i < c->folders && copy; i++)
-        if (!strcmp(c->folder[i], copy)) return;
+    for (int i = 0; i < c->folders && copy; i++) {
+        size_t known = strlen(c->folder[i]);
+        if (!strncmp(c->folder[i], copy, known) && (copy[known] == '/' || !copy[known])) return;
+    }
     if (copy) c->folder[c->folders++] = copy;
 }
 
@@ -49,12 +52,13 @@ static void add_folder_of(sl__server *v, const char *file) {
 
 static bool confines(const sl__server *v) { return !strcmp(v->s->sandbox, "on") && !sl_sandbox_hindrance(); }
 
-static void limit_files(sl__server *v, sl_error *e) {
+/* *e is written if they are not limited. */
+static void limit_files(const sl__server *v, sl_error *e) {
     const char *paths[OF_THE_SYSTEM + SL__KEY_FOLDERS];
     int count = 0;
     for (int i = 0; i < OF_THE_SYSTEM; i++) paths[count++] = of_the_system[i];
     for (int i = 0; i < v->confinement.folders; i++) paths[count++] = v->confinement.folder[i];
-    if (sl_sandbox_files(paths, count, e) == SL_OK) *e = (sl_error){0};
+    sl_sandbox_files(paths, count, e);
 }
 
 void sl__confine_loop(sl__server *v) {
@@ -62,7 +66,7 @@ void sl__confine_loop(sl__server *v) {
     if (!confines(v)) return;
     add_folder_of(v, v->s->http.api_key_file);
     add_folder_of(v, v->s->http.admin_key_file);
-    if (sl_sandbox_calls(SL_SANDBOX_LOADING, &c->calls) == SL_OK) c->calls = (sl_error){0};
+    sl_sandbox_calls(SL_SANDBOX_LOADING, &c->calls);
     limit_files(v, &c->files);
 }
 
@@ -71,9 +75,8 @@ void sl__confine_loader(const sl__server *v) {
     if (confines(v)) sl_sandbox_files(everything, 1, NULL);
 }
 
-void sl__confine_loaded(sl__server *v) {
-    sl_error e;
-    if (confines(v)) limit_files(v, &e);
+void sl__confine_loaded(const sl__server *v) {
+    if (confines(v)) limit_files(v, NULL);
 }
 
 void sl__confine_serving(sl__server *v) {

@@ -84,7 +84,7 @@ void sl__drain_broken(sl__server *v); /* nothing that runs can be served to its 
 /* confine.c: in this order */
 void sl__confine_loop(sl__server *v);          /* before any thread but the loader is started */
 void sl__confine_loader(const sl__server *v);  /* loader: first */
-void sl__confine_loaded(sl__server *v);        /* loader: before it starts threads */
+void sl__confine_loaded(const sl__server *v);  /* loader: before it starts threads */
 void sl__confine_serving(sl__server *v);       /* after the last thread is started */
 void sl__confine_say(const sl__server *v, sl_buffer *out); /* the start-up line */
 

@@ -152,7 +152,7 @@ static void append(char *line, size_t size, const char *text) { strncat(line, te
 static void on_forbidden(int signal_number, siginfo_t *info, void *context) {
     (void)context;
     char line[256] = "sluice: sandbox: the process was made to call ", number[16];
-    const char *name = NULL;
+    const char *name = info->si_syscall == SCMP_SYS(clone) ? "clone" : NULL; /* of a process, see add_never */
     for (int i = 0; i < COUNT(never) && !name; i++)
         if (never[i].number == info->si_syscall) name = never[i].name;
     int n = info->si_syscall, at = (int)sizeof number;

@@ -1,6 +1,8 @@
 """What an operator does to a server: drains it, restarts it under its service manager, gives it other keys. Promise 3."""
+import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -160,6 +162,105 @@ def test_keys_that_kubernetes_replaces():
             s.process.send_signal(signal.SIGHUP)
             s.until(lambda: "keys not read, the old ones stay" in s.text(), what="the line")
             assert answers(s, "three")
+
+
+# --- what is configured
+
+
+def test_the_example_has_every_option_at_its_default():
+    """conf/sluice.json is loaded as it is; conf/README.md has a row for every option."""
+    conf = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "conf")
+    text = subprocess.run([harness.BINARY, "serve", "--help"], capture_output=True, text=True, timeout=60).stdout
+    options = dict(re.findall(r"^  --([a-z-]+) .*?(?:\(default ([^()]*)\))?$", text, re.M))
+    assert len(options) > 30, text
+    del options["config"]
+    with open(os.path.join(conf, "sluice.json")) as f:
+        keys = json.load(f)
+    assert set(keys) == set(options) | {"model"}, set(keys) ^ set(options)
+    for name, default in options.items():
+        value = keys[name]
+        said = "" if value is None or value is False else str(value)
+        assert said == default, (name, value, default)
+    with open(os.path.join(conf, "README.md")) as f:
+        rows = "\n".join(line.split("|")[1] for line in f if line.startswith("| `"))
+    missing = [name for name in keys if f"`{name}`" not in rows]
+    assert not missing, missing
+    with Server(TINY, "--config", os.path.join(conf, "sluice.json")) as s:
+        assert ready(s)
+
+
+# --- what the process may do
+
+
+def threads_of(pid):
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status") as f:
+            yield dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def test_every_thread_is_limited():
+    with harness.temporary("key\n") as keys:
+        with Server(MODEL, "--api-key-file", keys, "--threads", 2) as s:
+            line = next(x for x in s.text().split("\n") if " sandbox " in x)
+            if " off: " in line or "NOT limited" in line:
+                raise ImportError("the sandbox is NOT tested:" + line.split(" sandbox ")[1])
+            assert os.path.dirname(keys) in line and "none that connects or starts a program (--sandbox)" in line, line
+            threads = list(threads_of(s.process.pid))
+            assert len(threads) >= 5, threads
+            for t in threads:
+                assert t["Seccomp"] == "2" and t["NoNewPrivs"] == "1", t
+        with Server(TINY, "--sandbox", "off") as s:
+            assert "sandbox  off (--sandbox off)" in s.text()
+            assert all(t["Seccomp"] == "0" for t in threads_of(s.process.pid))
+
+
+# --- a disk that is full
+
+
+def test_a_full_disk_for_logs():
+    """Serving goes on, and lost lines are counted: sluice_log_lines_dropped_total."""
+    with listening() as main, open("/dev/full", "w") as full:
+        s = Server(TINY, sockets={"http": main}, log=full, wait=False)
+        s.port = main.getsockname()[1]
+        s.until(lambda: ready(s), what="ready")
+        before = s.value("sluice_log_lines_dropped_total")
+        assert before > 0  # the start-up lines
+        for i in range(20):
+            s.complete(prompt=[i + 1], max_tokens=2)
+        s.until(lambda: s.value("sluice_log_lines_dropped_total") == before + 20, what="a line a request")
+        assert s.stop() == 0
+
+
+def test_a_full_disk_that_has_room_again():
+    """The lines afterwards are whole, and say how many were lost."""
+    with tempfile.TemporaryDirectory() as d:
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", d], capture_output=True).returncode:
+            raise ImportError("nothing can be mounted here: a small file system is NOT tested")
+        try:
+            with open(os.path.join(d, "ballast"), "w") as f, contextlib.suppress(OSError):
+                f.write("x" * 8192)
+            with open(os.path.join(d, "log"), "w+") as log:
+                with Server(TINY, "--log-format", "json", log=log) as s:
+                    def dropped():
+                        return s.value("sluice_log_lines_dropped_total")
+
+                    while dropped() < 5:
+                        s.complete(prompt=[1], max_tokens=1)
+                    os.unlink(os.path.join(d, "ballast"))
+                    lost = dropped()
+                    s.complete(prompt=[2], max_tokens=1)
+                    s.until(lambda: "log lines dropped" in s.text(), what="the line that counts")
+                    s.complete(prompt=[3], max_tokens=1)
+                    assert dropped() == lost
+                lines = s.text().strip().split("\n")
+            good = []
+            for text in lines:
+                with contextlib.suppress(ValueError):
+                    good.append(json.loads(text))
+            assert len(good) >= len(lines) - 1, lines  # at most the line in which the room ended
+            assert [x["count"] for x in good if x.get("event") == "log lines dropped"] == [int(lost)], good[-5:]
+        finally:
+            subprocess.run(["umount", d], check=True)
 
 
 # --- the service manager

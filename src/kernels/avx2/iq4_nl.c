@@ -2,7 +2,7 @@
 #define SIGNED 1
 #define MINIMA 0
 #define OFFSET 0
-#include "kernels/avx2/lanes.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 18, BLOCKS = 1 };
 

@@ -3,7 +3,7 @@
 #define SIGNED 0
 #define MINIMA 0
 #define OFFSET 12
-#include "kernels/avx2/lanes.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 17, BLOCKS = 1 };
 

@@ -3,7 +3,7 @@
 #define SIGNED 0
 #define MINIMA 0
 #define OFFSET 16
-#include "kernels/avx2/lanes.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 22, BLOCKS = 1 };
 

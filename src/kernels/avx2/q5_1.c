@@ -2,7 +2,7 @@
 #define SIGNED 0
 #define MINIMA 1
 #define OFFSET 0
-#include "kernels/avx2/lanes.h"
+#include "kernels/avx2/products.h"
 
 enum { BYTES = 24, BLOCKS = 1 };
 

@@ -1,10 +1,12 @@
 """Behind HAProxy: TLS, strict parsing, streams that are not held up, and what three replicas cost."""
 import json
+import os
 import re
 import shutil
 import socket
 import ssl
 import subprocess
+import time
 from urllib.request import urlopen
 
 from replicas import shared as cluster
@@ -146,14 +148,13 @@ def test_streams_are_not_held_up():
     if not shutil.which("curl"):
         raise ImportError("curl is not there")
     body = json.dumps({"prompt": "And it came to pass", "max_tokens": 450, "ignore_eos": True, "stream": True})
-    for version in ("--http1.1", "--http2"):
-        p = subprocess.Popen(["curl", "-sN", version, "--max-time", "120", "--cacert", f"{c.folder}/certificate.crt", "-d", body,
-                              f"https://localhost:{c.port}/v1/completions"], stdout=subprocess.PIPE)
-        first = p.stdout.readline()
-        running = sum(c.metric(i, "sluice_requests_running") for i in range(3))
-        rest = p.communicate(timeout=120)[0]
-        assert first.startswith(b"data: {") and running == 1, (version, first, running)
-        assert rest.rstrip().endswith(b"data: [DONE]"), rest[-200:]
+    p = subprocess.Popen(["curl", "-sN", "--max-time", "120", "--cacert", f"{c.folder}/certificate.crt", "-d", body,
+                          f"https://localhost:{c.port}/v1/completions"], stdout=subprocess.PIPE)
+    first = p.stdout.readline()
+    running = sum(c.metric(i, "sluice_requests_running") for i in range(3))
+    rest = p.communicate(timeout=120)[0]
+    assert first.startswith(b"data: {") and running == 1, (first, running)
+    assert rest.rstrip().endswith(b"data: [DONE]"), rest[-200:]
 
 
 def test_bodies_larger_than_a_buffer():
@@ -179,7 +180,36 @@ def test_three_replicas_have_one_model_in_memory():
     assert share <= 0.5 * resident, table  # a third, but for pages that not all have touched
 
 
-def test_the_balancers_own_metrics():
+def test_the_balancer_itself():
+    """It has metrics of its own, and no rights."""
     c = cluster()
+    if os.getuid() == 0:
+        master = c.state()["haproxy"]
+        with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as f:
+            workers = f.read().split()
+        assert workers and all(os.stat(f"/proc/{w}").st_uid != 0 for w in workers)
     text = urlopen(f"http://127.0.0.1:{c.state()['stats']}/metrics", timeout=60).read().decode()
     assert 'haproxy_server_status{proxy="replicas",server="replica-1",state="UP"} 1' in text
+
+
+def test_who_hangs_up_frees_a_replica():
+    """In the queue or before the first token, through HAProxy as without it."""
+    c = cluster()
+
+    def cancelled():
+        return sum(c.metric(i, "sluice_requests_finished_total", reason=f"cancelled_{phase}") for i in range(3) for phase in ("queue", "prefill", "decode"))
+
+    before = cancelled()
+    for stream in (False, True):
+        body = json.dumps({"prompt": "a", "max_tokens": 400, "n": 32, "ignore_eos": True, "stream": stream}).encode()
+        s = c.tls.wrap_socket(socket.create_connection(("127.0.0.1", c.port), timeout=60), server_hostname="localhost")
+        s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        end = time.monotonic() + 60
+        while not sum(c.metric(i, "sluice_requests_running") for i in range(3)):
+            assert time.monotonic() < end, "it never ran"
+            time.sleep(0.01)
+        s.close()
+        before += 1
+        while cancelled() < before:
+            assert time.monotonic() < end, "the replica computes on for nobody"
+            time.sleep(0.01)

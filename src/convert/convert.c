@@ -162,8 +162,8 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
 #define DIFFERS(field) if (a->field != b->field) return #field;
     DIFFERS(vocab) DIFFERS(context) DIFFERS(width) DIFFERS(layers) DIFFERS(heads) DIFFERS(kv_heads) DIFFERS(head_dim) DIFFERS(ff)
     DIFFERS(norm_eps) DIFFERS(window) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
-    DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(shared_gate)
-    DIFFERS(shared_ff) DIFFERS(tied)
+    DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
+    DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff) DIFFERS(tied)
 #undef DIFFERS
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (!near(a->rope_attention, b->rope_attention)) return "rope_attention";

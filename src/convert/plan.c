@@ -93,7 +93,9 @@ static void add_dense(sl__plan *p, int i, const sl_ffn_weights *f, const char *g
     add_matrix(p, SL__PART_DOWN, i, down, &f->down, 0);
 }
 
-static sl_status add_layer(sl__plan *p, int i, bool permute, sl_error *e) {
+/* target: the row that reads such a GGUF file. */
+static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool permute, sl_error *e) {
+    const char *ffn_norm = target->gguf_ffn_norm ? target->gguf_ffn_norm : "ffn_norm";
     const sl_hparams *hp = &p->model->hp;
     const sl_layer *l = &p->model->layer[i];
     int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim, q_heads = permute ? hp->heads : 0, kv_heads = permute ? hp->kv_heads : 0;
@@ -109,14 +111,15 @@ static sl_status add_layer(sl__plan *p, int i, bool permute, sl_error *e) {
     if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "ffn_norm", "weight", l->ffn_norm, hp->width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
     if (s != SL_OK || !hp->sparse[i]) {
         add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
         return s;
     }
     add_matrix(p, SL__PART_ROUTER, i, "ffn_gate_inp", &l->router, 0);
+    s = add_vector(p, i, "exp_probs_b", "bias", l->router_bias, hp->experts, 0, e);
     add_experts(p, i);
-    if (l->shared.gate.data) {
+    if (s == SL_OK && l->shared.gate.data) {
         add_dense(p, i, &l->shared, "ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp");
         s = add_vector(p, i, "ffn_gate_inp_shexp", "weight", l->shared_gate, hp->width, 0, e);
     }
@@ -124,7 +127,7 @@ static sl_status add_layer(sl__plan *p, int i, bool permute, sl_error *e) {
 }
 
 sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
-    enum { MOST_IN_LAYER = 24, MOST_OUTSIDE = 4 };
+    enum { MOST_IN_LAYER = 25, MOST_OUTSIDE = 4 };
     sl__plan p = {.model = m, .arena = arena};
     const float *divisors = NULL;
     p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
@@ -137,7 +140,7 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);
     sl_status s = rope_divisors(&p, &divisors, e);
     if (s == SL_OK) s = add_vector(&p, -1, "rope_freqs", "weight", divisors, m->hp.rope_dims / 2, 0, e);
-    for (int i = 0; i < m->hp.layers && s == SL_OK; i++) s = add_layer(&p, i, permute, e);
+    for (int i = 0; i < m->hp.layers && s == SL_OK; i++) s = add_layer(&p, i, target, permute, e);
     if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "weight", m->output_norm, m->hp.width, 0, e);
     if (!m->hp.tied) add_matrix(&p, SL__PART_OUTPUT, -1, "output", &m->output, 0);
     if (s == SL_OK) *ret = p;

@@ -1,6 +1,9 @@
 #include "experts/router.h"
 
+#include "base/fmath.h"
 #include "kernels/kernels.h"
+
+#include <math.h>
 
 /* Does score a, of the higher expert number, beat score b? NaN loses against every number and ties with NaN. */
 static bool beats(float a, float b) { return a > b || (b != b && a == a); }
@@ -27,16 +30,46 @@ static void sort_ascending(int32_t *a, int n) {
     }
 }
 
-void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight) {
-    switch (rule->score) {
-    case SL_ROUTER_SOFTMAX: sl_kernels()->softmax(scores, rule->experts); break;
+static void score(sl_router_score how, float *z, int n) {
+    switch (how) {
+    case SL_ROUTER_SOFTMAX: sl_kernels()->softmax(z, n); break;
+    case SL_ROUTER_SIGMOID:
+        for (int e = 0; e < n; e++) z[e] = 1 / (1 + sl_expf(-z[e]));
+        break;
     }
-    top(scores, rule->experts, rule->used, expert);
+}
+
+/* Takes the experts of all groups but the best ones out of the choice. */
+static void keep_best_groups(const sl_router_rule *rule, float *choice) {
+    float group[SL_MAX_EXPERTS / 2];
+    int32_t best[SL_MAX_EXPERTS / 2], two[2];
+    int size = rule->experts / rule->groups;
+    for (int g = 0; g < rule->groups; g++) {
+        const float *c = choice + g * size;
+        top(c, size, 2, two);
+        group[g] = c[two[0]] + c[two[1]];
+    }
+    top(group, rule->groups, rule->groups_used, best);
+    sort_ascending(best, rule->groups_used);
+    for (int g = 0, kept = 0; g < rule->groups; g++) {
+        if (kept < rule->groups_used && best[kept] == g) kept++;
+        else
+            for (int e = g * size; e < (g + 1) * size; e++) choice[e] = -INFINITY;
+    }
+}
+
+void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight) {
+    float choice[SL_MAX_EXPERTS];
+    score(rule->score, scores, rule->experts);
+    for (int e = 0; e < rule->experts; e++) choice[e] = rule->bias ? scores[e] + rule->bias[e] : scores[e];
+    if (rule->groups > rule->groups_used) keep_best_groups(rule, choice);
+    top(choice, rule->experts, rule->used, expert);
     float sum = 0; /* best first, as the reference adds them */
     for (int i = 0; i < rule->used; i++) sum += scores[expert[i]];
+    sum += rule->eps;
     sort_ascending(expert, rule->used);
     for (int i = 0; i < rule->used; i++) {
-        float score = scores[expert[i]];
-        weight[i] = rule->norm == SL_ROUTER_SUM ? score / sum : score;
+        float s = scores[expert[i]];
+        weight[i] = (rule->norm == SL_ROUTER_SUM ? s / sum : s) * rule->scale;
     }
 }

@@ -33,19 +33,21 @@ typedef enum sl_rope_style {
 
 typedef enum sl_rope_scaling { SL_ROPE_PLAIN, SL_ROPE_LINEAR, SL_ROPE_LLAMA3, SL_ROPE_YARN } sl_rope_scaling;
 
-/* Router logits to scores. */
+/* Router logits z to scores s, before the top-k. */
 typedef enum sl_router_score {
-    SL_ROUTER_SOFTMAX, /* over all experts, then top-k */
+    SL_ROUTER_SOFTMAX, /* over all experts */
+    SL_ROUTER_SIGMOID, /* of each logit by itself */
 } sl_router_score;
 
 typedef enum sl_router_norm {
     SL_ROUTER_KEEP, /* weights as the scores are */
-    SL_ROUTER_SUM,  /* divided by the sum over the chosen */
+    SL_ROUTER_SUM,  /* divided by the sum over the chosen, plus router_eps */
 } sl_router_norm;
 
 typedef enum sl_shared_gate {
     SL_SHARED_NONE,    /* no shared expert */
     SL_SHARED_SIGMOID, /* sigmoid(g . h) times the shared expert's output */
+    SL_SHARED_PLAIN,   /* the shared expert's output as it is */
 } sl_shared_gate;
 
 /* What model/ fills from the file. Sizes in values. The ranges are what model/hparams.c holds every file to: inside them no
@@ -80,6 +82,10 @@ typedef struct sl_hparams {
     int expert_ff;    /* width of one expert, 1 … 2^20 */
     sl_router_score router_score;
     sl_router_norm router_norm;
+    float router_eps;   /* what is added to that sum, 0 … 1e-3 */
+    float router_scale; /* what every weight is multiplied by at the end, 1e-6 … 1e6 */
+    int router_groups, router_groups_used; /* experts are chosen in the best groups only (router.h); 1 and 1: in all. Groups
+                                            * divide the experts, two or more a group, and those used hold experts_used */
     sl_shared_gate shared_gate;
     int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
     bool sparse[SL_MAX_LAYERS]; /* which layers route; the others use ff */
@@ -98,7 +104,11 @@ typedef struct sl_family {
 
     /* Attention. */
     sl_qk_norm qk_norm;
+    const char *hf_qk_norm_key;   /* key that says whether it is there, false if absent; NULL: it always is */
     sl_rope_style rope_style;     /* as the Hugging Face class rotates */
+    float default_rope_part;      /* partial_rotary_factor where it is absent: the part of a head that is rotated; 0: the class has
+                                   * no such key, and all of it is */
+    const char *hf_rope_dims_key; /* key that gives the rotated values of a head as a number, where that factor is absent */
     bool gguf_qk_permuted;        /* the GGUF converter reordered q's and k's rows, so that rope is interleaved there */
     const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: there are none in either container */
     bool bias_on_output;          /* that key gives a bias on o as well */
@@ -111,27 +121,37 @@ typedef struct sl_family {
     /* Experts. */
     sl_router_score router_score;
     sl_router_norm router_norm;     /* in GGUF files, which do not say it, and in config.json where hf_router_norm_key is NULL */
-    const char *hf_router_norm_key; /* config.json key that says whether the weights are divided by their sum, false if absent; NULL: router_norm holds */
+    const char *hf_router_norm_key; /* config.json key that says whether the weights are divided by their sum; NULL: router_norm holds */
+    bool default_router_sum;        /* that key's default */
+    float router_eps;               /* as in sl_hparams */
+    const char *hf_router_scale_key; /* a factor on the weights; NULL: there is none */
+    float default_router_scale;     /* that key's default */
+    bool router_groups;             /* n_group and topk_group apply */
     sl_shared_gate shared_gate;
     const char *hf_experts_key;     /* how many experts there are */
     const char *hf_expert_ff_key;   /* width of an expert; "intermediate_size" where there are no dense layers */
-    const char *hf_shared_ff_key;   /* width of the shared expert; NULL: there is none */
+    const char *hf_shared_ff_key;   /* width of the shared expert; NULL: there is no such key */
+    const char *hf_shared_count_key; /* how many experts' width it has; NULL: there is no such key */
     bool hf_dense_rule;             /* mlp_only_layers and decoder_sparse_step say which layers route */
+    const char *hf_dense_first_key; /* so many layers at the beginning do not route; NULL: there is no such key */
 
     /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */
     const char *hf_moe;         /* holds router and experts */
     const char *hf_router;
+    const char *hf_router_bias; /* [experts], whole name below hf_moe: added to the scores for the choice alone; NULL: none */
     const char *hf_proj[3];     /* gate, up, down of one expert */
     const char *hf_shared;      /* holds the shared expert */
     const char *hf_shared_gate;
     const char *hf_moe_fused;   /* the same as hf_moe in checkpoints with experts.gate_up_proj [experts][2 ff][width] */
+    bool gguf_expert_ff;        /* GGUF files say an expert's width although hf_expert_ff_key is "intermediate_size" */
+    const char *gguf_ffn_norm;  /* what GGUF calls the norm before the feed-forward part; NULL: ffn_norm */
 
     /* The Hugging Face class's defaults for keys that may be absent. */
     float default_norm_eps, default_rope_theta;
     int default_context;
     int default_kv_heads; /* 0: as many as heads */
     int default_head_dim; /* 0: width / heads */
-    int default_experts, default_experts_used, default_expert_ff, default_shared_ff;
+    int default_experts, default_experts_used, default_expert_ff, default_shared_ff, default_shared_count, default_dense_first;
 } sl_family;
 
 /* The row for a GGUF architecture (routed: does the file have experts?) or a config.json model_type; NULL: unknown. */

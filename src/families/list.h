@@ -7,4 +7,8 @@
     X(mixtral)                                                                                                         \
     X(olmoe)                                                                                                           \
     X(qwen2_moe)                                                                                                       \
-    X(qwen3_moe)
+    X(qwen3_moe)                                                                                                       \
+    X(glm4_moe)                                                                                                        \
+    X(dots1)                                                                                                           \
+    X(minimax_m2)                                                                                                      \
+    X(solar_open)

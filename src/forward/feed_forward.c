@@ -42,10 +42,10 @@ static void router_item(sl_forward *f, int layer, int self, int item) {
 static void router_row(sl_forward *f, int layer, int row) {
     const sl_hparams *hp = &f->m->hp;
     const sl_layer *l = &f->m->layer[layer];
-    sl_router_rule rule = {hp->experts, hp->experts_used, hp->router_score, hp->router_norm};
+    sl_router_rule rule = sl_router_rule_of(hp, l->router_bias);
     size_t at = (size_t)row * (size_t)hp->experts_used;
     sl_router_pick(&rule, f->scores + (size_t)row * (size_t)hp->experts, f->expert + at, f->weight + at);
-    if (l->shared_gate && hp->shared_gate == SL_SHARED_SIGMOID) {
+    if (l->shared_gate) {
         float z = f->k->dot(l->shared_gate, sl_planes_row(&f->h, row), hp->width);
         f->shared_weight[row] = 1 / (1 + sl_expf(-z));
     }

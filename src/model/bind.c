@@ -248,6 +248,15 @@ static sl_status hf_experts(const binder *b, sl_ffn_weights *experts) {
     return s;
 }
 
+/* The bias for the choice alone. A router that has one and was trained with it chooses other experts without. */
+static sl_status router_bias(const binder *b, const float **ret) {
+    char full[NAME_SIZE];
+    const sl_family *f = b->family;
+    sl__tensor *t = b->gguf ? find(b, full, "exp_probs_b.bias") : find(b, full, "%s.%s", f->hf_moe, f->hf_router_bias);
+    if (!t && !b->gguf) t = find(b, full, "%s.%s", f->hf_moe_fused, f->hf_router_bias);
+    return t ? vector_of(b, t, b->hp->experts, ret) : missing(b, full);
+}
+
 /* Router, experts, and the shared expert with its gate. */
 static sl_status routed(const binder *b, sl_layer *l) {
     const sl_family *f = b->family;
@@ -268,6 +277,7 @@ static sl_status routed(const binder *b, sl_layer *l) {
             snprintf(shared[i], sizeof shared[i], "%s.%s.%s", moe, f->hf_shared ? f->hf_shared : "", f->hf_proj[i]);
     }
     sl_status s = matrix(b, router, hp->experts, hp->width, &l->router);
+    if (s == SL_OK && f->hf_router_bias) s = router_bias(b, &l->router_bias);
     if (s == SL_OK) s = b->gguf ? gguf_experts(b, experts) : hf_experts(b, experts);
     if (s == SL_OK && hp->shared_ff) {
         s = ffn(b, (const char *const[]){shared[0], shared[1], shared[2]}, hp->shared_ff, &l->shared);
@@ -352,7 +362,7 @@ sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
         b.layer = i;
         sl_layer *l = &o->layer[i];
         s = attention(&b, l);
-        if (s == SL_OK) s = vector(&b, b.n->ffn_norm, b.hp->width, &l->ffn_norm);
+        if (s == SL_OK) s = vector(&b, gguf && b.family->gguf_ffn_norm ? b.family->gguf_ffn_norm : b.n->ffn_norm, b.hp->width, &l->ffn_norm);
         if (s == SL_OK) s = b.hp->sparse[i] ? routed(&b, l) : ffn(&b, b.n->ffn, b.hp->ff, &l->dense);
     }
     if (s == SL_OK) s = refuse_unread(&b);

@@ -67,12 +67,9 @@ static const struct neutral {
     {"router_logit_softcapping", 0, false, NULL},
     {"attention_chunk_size", 0, false, NULL},
     {"swiglu_limit", 0, false, NULL},
-    {"routed_scaling_factor", 1, false, NULL},
-    {"n_group", 1, false, NULL},
-    {"topk_group", 1, false, NULL},
-    {"scoring_func", 0, false, "softmax"},
     {"kv_lora_rank", 0, false, NULL},
     {"q_lora_rank", 0, false, NULL},
+    {"shared_intermediate_size", 0, false, NULL},
     {"quantization_config", 0, false, NULL},
     {"compression_config", 0, false, NULL},
 };
@@ -98,6 +95,16 @@ static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_erro
     return s;
 }
 
+/* What a router does in other classes, where the family has no such thing. */
+static sl_status refuse_router(const sl_json *top, const sl_family *f, sl_error *e) {
+    static const char *const score[] = {[SL_ROUTER_SOFTMAX] = "softmax", [SL_ROUTER_SIGMOID] = "sigmoid"};
+    sl_status s = refuse_one(top, &(struct neutral){"scoring_func", 0, false, score[f->router_score]}, e);
+    if (s == SL_OK && !f->hf_router_scale_key) s = refuse_one(top, &(struct neutral){"routed_scaling_factor", 1, false, NULL}, e);
+    if (s == SL_OK && !f->router_groups) s = refuse_one(top, &(struct neutral){"n_group", 1, false, NULL}, e);
+    if (s == SL_OK && !f->router_groups) s = refuse_one(top, &(struct neutral){"topk_group", 1, false, NULL}, e);
+    return s;
+}
+
 static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_hparams *hp, sl_error *e) {
     sl_json at;
     const char *act = "silu";
@@ -109,6 +116,7 @@ static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_
     }
     if (s == SL_OK && !f->hf_bias_key) s = refuse_one(top, &(struct neutral){"attention_bias", 0, false, NULL}, e);
     if (s == SL_OK && !f->clip_qkv) s = refuse_one(top, &(struct neutral){"clip_qkv", 0, false, NULL}, e);
+    if (s == SL_OK) s = refuse_router(top, f, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"use_qk_norm", 0, false, NULL}, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"qk_layernorm", 0, false, NULL}, e);
     for (size_t i = 0; s == SL_OK && i < sizeof neutrals / sizeof *neutrals; i++) s = refuse_one(top, &neutrals[i], e);
@@ -219,29 +227,42 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, sl_hparam
     return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
 }
 
-/* No class here rotates a part of a head. */
-static sl_status refuse_partial(const sl_json *obj, const sl_hparams *hp, sl_error *e) {
+/* The part of a head that is rotated: rope_dims = head_dim times partial_rotary_factor, rounded down. */
+static sl_status read_part(const sl_json *obj, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_json at;
-    double fraction = 1;
-    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &fraction, e);
-    if (s != SL_OK || (int)((double)hp->head_dim * fraction) == hp->head_dim) return s;
+    double part = -1; /* the key is absent */
+    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &part, e);
+    if (s != SL_OK || part < 0) return s;
+    int dims = (int)((double)hp->head_dim * part);
     sl_json_get(obj, "partial_rotary_factor", &at);
-    return sl_json_fail(&at, e, "%g is not supported", fraction);
+    if (f->default_rope_part == 0 && dims != hp->head_dim) return sl_json_fail(&at, e, "%g is not supported", part);
+    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, hp->head_dim, dims);
+    hp->rope_dims = dims;
+    return SL_OK;
 }
 
 /* rope_scaling, if it holds anything, stands for the whole of rope_parameters; a base inside goes before the one at the top. */
-static sl_status read_rope(const sl_json *top, sl_hparams *hp, sl_notes *notes, sl_error *e) {
+static sl_status read_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json rope, inner;
-    hp->rope_dims = hp->head_dim;
+    hp->rope_dims = f->default_rope_part != 0 ? (int)((float)hp->head_dim * f->default_rope_part) : hp->head_dim;
     sl_status s = opt_float(top, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    if (s == SL_OK) s = refuse_partial(top, hp, e);
+    if (s == SL_OK && f->hf_rope_dims_key) s = opt_int(top, f->hf_rope_dims_key, 2, &hp->rope_dims, e);
+    if (s == SL_OK) s = read_part(top, f, hp, e);
     if (s != SL_OK) return s;
     bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
     if (!given && !sl_json_get(top, "rope_parameters", &rope)) return SL_OK;
     if (sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
     s = read_scaling(top, &rope, hp, notes, e);
     if (s == SL_OK) s = opt_float(&rope, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    return s == SL_OK ? refuse_partial(&rope, hp, e) : s;
+    return s == SL_OK ? read_part(&rope, f, hp, e) : s;
+}
+
+/* The first layers do not route. */
+static sl_status read_dense_first(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int first = f->default_dense_first;
+    sl_status s = opt_int(top, f->hf_dense_first_key, 0, &first, e);
+    for (int i = 0; i < first && i < hp->layers; i++) hp->sparse[i] = false;
+    return s;
 }
 
 /* Which layers route: every decoder_sparse_step-th (with 2 the second, the fourth …), but for those in mlp_only_layers. */
@@ -263,6 +284,27 @@ static sl_status read_dense_rule(const sl_json *top, sl_hparams *hp, sl_error *e
     return s;
 }
 
+static sl_status read_router(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    sl_status s = SL_OK;
+    if (f->hf_router_norm_key) {
+        bool sum = f->default_router_sum;
+        s = sl_json_opt_bool(top, f->hf_router_norm_key, &sum, e);
+        hp->router_norm = sum ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
+    }
+    if (s == SL_OK && f->hf_router_scale_key) s = opt_float(top, f->hf_router_scale_key, SL__ROUTER_SCALE, &hp->router_scale, e);
+    if (s == SL_OK && f->router_groups) s = opt_int(top, "n_group", 1, &hp->router_groups, e);
+    if (s == SL_OK && f->router_groups) s = opt_int(top, "topk_group", 1, &hp->router_groups_used, e);
+    return s;
+}
+
+/* Is q and k's norm there, where that differs from model to model? */
+static sl_status read_qk_norm(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    bool there = false;
+    sl_status s = f->hf_qk_norm_key ? sl_json_opt_bool(top, f->hf_qk_norm_key, &there, e) : SL_OK;
+    if (f->hf_qk_norm_key && !there) hp->qk_norm = SL_QK_NORM_NONE;
+    return s;
+}
+
 static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     /* Newer files may spell the count as another family does. */
     static const char *const aliases[] = {"num_local_experts", "num_experts"};
@@ -276,13 +318,15 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     if (s == SL_OK) s = opt_int(top, "num_experts_per_tok", 0, &hp->experts_used, e);
     if (s == SL_OK) s = opt_int(top, f->hf_expert_ff_key, 1, &hp->expert_ff, e);
     if (s == SL_OK && f->hf_shared_ff_key) s = opt_int(top, f->hf_shared_ff_key, 0, &hp->shared_ff, e);
-    if (s == SL_OK && f->hf_router_norm_key) {
-        bool sum = false;
-        s = sl_json_opt_bool(top, f->hf_router_norm_key, &sum, e);
-        hp->router_norm = sum ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
+    if (s == SL_OK && f->hf_shared_count_key) {
+        int count = f->default_shared_count;
+        s = opt_int(top, f->hf_shared_count_key, 0, &count, e);
+        hp->shared_ff = count > INT32_MAX / hp->expert_ff ? INT32_MAX : count * hp->expert_ff;
     }
+    if (s == SL_OK) s = read_router(top, f, hp, e);
     for (int i = 0; i < hp->layers; i++) hp->sparse[i] = true;
     if (s == SL_OK && f->hf_dense_rule) s = read_dense_rule(top, hp, e);
+    if (s == SL_OK && f->hf_dense_first_key) s = read_dense_first(top, f, hp, e);
     return s;
 }
 
@@ -316,7 +360,8 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s == SL_OK) s = need_int(top, "hidden_size", 1, &hp->width, e);
     if (s == SL_OK) s = need_int(top, "num_hidden_layers", 1, &hp->layers, e);
     if (s == SL_OK) s = need_int(top, "num_attention_heads", 1, &hp->heads, e);
-    if (s == SL_OK) s = need_int(top, "intermediate_size", 1, &hp->ff, e);
+    bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
+    if (s == SL_OK) s = (dense_layers ? need_int : opt_int)(top, "intermediate_size", 1, &hp->ff, e);
     if (s == SL_OK) s = opt_int(top, "max_position_embeddings", 1, &hp->context, e);
     if (s == SL_OK) s = opt_float(top, "rms_norm_eps", SL__NORM_EPS, &hp->norm_eps, e);
     if (s == SL_OK && hp->layers > SL_MAX_LAYERS) {
@@ -325,7 +370,8 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
         s = sl_json_fail(&at, e, "is %d, at most %d are supported", hp->layers, SL_MAX_LAYERS);
     }
     if (s == SL_OK) s = read_heads(top, f, hp, e);
-    if (s == SL_OK) s = read_rope(top, hp, notes, e);
+    if (s == SL_OK) s = read_rope(top, f, hp, notes, e);
+    if (s == SL_OK) s = read_qk_norm(top, f, hp, e);
     if (s == SL_OK && f->routed) s = read_experts(top, f, hp, e);
     if (s == SL_OK) s = read_declared(top, f, hp, d, e);
     if (s == SL_OK) s = refuse_others(top, f, hp, e);

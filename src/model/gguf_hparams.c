@@ -45,7 +45,9 @@ static const char *const known[] = {
     "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",
     "rope.scaling.yarn_beta_slow", "tensor_data_layout", "use_parallel_residual",
     /* The tensors say it: which layers route, and that there is a shared expert. */
-    "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count",
+    "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count", "nextn_predict_layers",
+    /* Read with the experts, and held against what the family has. */
+    "expert_weights_scale", "expert_group_count", "expert_group_used_count", "expert_gating_func",
     /* Which layers have the window, and what they rotate by: no sequence is longer than the window. */
     "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
     /* Axes of pictures; a text's are all the same. */
@@ -57,13 +59,12 @@ static const struct {
     const char *key;
     double neutral;
 } neutrals[] = {
-    {"embedding_scale", 1}, {"residual_scale", 1}, {"logit_scale", 1}, {"expert_weights_scale", 1}, {"expert_group_scale", 1},
+    {"embedding_scale", 1}, {"residual_scale", 1}, {"logit_scale", 1}, {"expert_group_scale", 1},
     {"final_logit_softcapping", 0}, {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
     {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
     {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
     {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
     {"attention.value_length_mla", 0}, {"attention.shared_kv_layers", 0}, {"attention.relative_buckets_count", 0},
-    {"expert_group_count", 1}, {"expert_group_used_count", 1}, {"expert_gating_func", 1}, {"nextn_predict_layers", 0},
     {"shortconv.l_cache", 0}, {"full_attention_interval", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
     {"n_deepstack_layers", 0}, {"embedding_length_per_layer_input", 0}, {"moe_latent_size", 0}, {"pooling_type", 0},
     {"swin_norm", 0}, {"decoder_block_count", 0},
@@ -183,6 +184,35 @@ static void width_from(const sl__open *o, const char *suffix, int experts, int *
     }
 }
 
+/* An integer key that says what the family says already; 0, and no key at all, mean the same. */
+static sl_status expect_int(keys *k, const char *key, int want, sl_error *e) {
+    int have = 0;
+    sl_status s = get_int(k, key, false, 0, INT32_MAX, &have, e);
+    if (s == SL_OK && have != 0 && have != want)
+        s = sl_fail(e, SL_UNSUPPORTED, "%s is %d, which is not supported, only %d", name_of(k, key), have, want);
+    return s;
+}
+
+/* What the router does with its logits, beside what the family alone says. */
+static sl_status read_router(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    static const int gating[] = {[SL_ROUTER_SOFTMAX] = 1, [SL_ROUTER_SIGMOID] = 2}; /* expert_gating_func */
+    sl_status s = expect_int(k, "expert_gating_func", gating[f->router_score], e);
+    float scale = 0;
+    if (s == SL_OK) s = get_float(k, "expert_weights_scale", false, 0, 1e30, &scale, e);
+    if (s == SL_OK && scale != 0 && scale != 1 && !f->hf_router_scale_key)
+        s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", name_of(k, "expert_weights_scale"), (double)scale);
+    if (s == SL_OK && f->hf_router_scale_key) hp->router_scale = scale == 0 ? 1 : scale;
+    if (s != SL_OK) return s;
+    if (!f->router_groups) {
+        s = expect_int(k, "expert_group_count", 1, e);
+        return s == SL_OK ? expect_int(k, "expert_group_used_count", 1, e) : s;
+    }
+    s = get_int(k, "expert_group_count", false, 0, SL_MAX_EXPERTS, &hp->router_groups, e);
+    if (s == SL_OK) s = get_int(k, "expert_group_used_count", false, 0, SL_MAX_EXPERTS, &hp->router_groups_used, e);
+    if (hp->router_groups <= 1) hp->router_groups = hp->router_groups_used = 1; /* 0: none */
+    return s;
+}
+
 static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
     sl_hparams *hp = &o->model.hp;
     const sl_family *f = o->model.family;
@@ -200,6 +230,11 @@ static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
     if (hp->expert_ff == 0) width_from(o, "ffn_gate_exps.weight", hp->experts, &hp->expert_ff);
     if (hp->shared_ff == 0 && f->shared_gate != SL_SHARED_NONE) width_from(o, "ffn_gate_shexp.weight", 1, &hp->shared_ff);
     return SL_OK;
+}
+
+/* The norm of q and k is there where the family says so; or, if that differs from model to model, where the tensor is. */
+static void find_qk_norm(sl__open *o) {
+    if (o->model.family->hf_qk_norm_key && !sl__tensors_find(&o->tensors, "blk.0.attn_q_norm.weight")) o->model.hp.qk_norm = SL_QK_NORM_NONE;
 }
 
 /* A layer routes if it has a router. */
@@ -242,7 +277,10 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
 static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
     int value_length = 0;
     int64_t window = 0;
+    int predictors = 0; /* layers at the end that only foretell further tokens; nothing here uses them */
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
+    if (s == SL_OK) s = get_int(k, "nextn_predict_layers", false, 0, hp->layers - 1, &predictors, e);
+    hp->layers -= predictors;
     if (s == SL_OK) s = get_int(k, "context_length", true, 1, INT32_MAX, &hp->context, e);
     if (s == SL_OK) s = get_int(k, "embedding_length", true, 1, INT32_MAX, &hp->width, e);
     if (s == SL_OK) s = get_int(k, "feed_forward_length", false, 0, INT32_MAX, &hp->ff, e);
@@ -287,11 +325,13 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     s = read_sizes(&k, hp, e);
     if (s == SL_OK) s = read_vocabulary(o, e);
     if (s == SL_OK) s = read_rope(&k, o->arena, hp, e);
+    if (s == SL_OK) s = read_router(&k, o->model.family, hp, e);
     if (s == SL_OK && experts) s = read_experts(&k, o, e);
     if (s == SL_OK) s = refuse_attention(&k, hp, e);
     if (s == SL_OK) s = refuse_others(&k, &o->notes, e);
     if (s != SL_OK) return s;
     find_sparse(o);
+    find_qk_norm(o);
     hp->tied = !sl__tensors_find(&o->tensors, "output.weight");
     o->declared = (sl__declared){
         .qkv_bias = o->model.family->hf_bias_key ? -1 : 0, .o_bias = o->model.family->bias_on_output ? -1 : 0, .tied = -1};

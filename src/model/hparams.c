@@ -23,6 +23,10 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
         .rope_truncate = true,
         .router_score = f->router_score,
         .router_norm = f->router_norm,
+        .router_eps = f->router_eps,
+        .router_scale = f->hf_router_scale_key ? f->default_router_scale : 1,
+        .router_groups = 1,
+        .router_groups_used = 1,
         .shared_gate = f->shared_gate,
     };
 }
@@ -44,6 +48,8 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         {"the sliding window", hp->window, 0, INT32_MAX},
         {"the number of experts", hp->experts, 0, SL_MAX_EXPERTS},
         {"the number of experts used", hp->experts_used, hp->experts ? 1 : 0, hp->experts},
+        {"the number of groups of experts", hp->router_groups, 1, hp->experts > 2 ? hp->experts / 2 : 1},
+        {"the number of groups that experts are chosen in", hp->router_groups_used, 1, hp->router_groups},
         {"the experts' width", hp->expert_ff, hp->experts ? 1 : 0, MAX_WIDTH},
         {"the shared expert's width", hp->shared_ff, 0, MAX_WIDTH},
         {"the rotated dimensions of a head", hp->rope_dims, 2, hp->head_dim},
@@ -55,6 +61,12 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
                            (long long)range[i].lo, (long long)range[i].hi);
     if (hp->heads % hp->kv_heads)
         return sl_fail(e, SL_FORMAT, "%d heads are not a multiple of %d key-value heads", hp->heads, hp->kv_heads);
+    if (hp->experts % hp->router_groups)
+        return sl_fail(e, SL_FORMAT, "%d experts are not a multiple of %d groups", hp->experts, hp->router_groups);
+    int within = hp->experts / hp->router_groups * hp->router_groups_used;
+    if (within < hp->experts_used)
+        return sl_fail(e, SL_FORMAT, "%d experts are chosen among %d, in %d of %d groups", hp->experts_used, within,
+                       hp->router_groups_used, hp->router_groups);
     if (hp->rope_dims % 2) return sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", hp->rope_dims);
     for (int i = 0; i < hp->layers; i++)
         if (!hp->sparse[i] && hp->ff == 0) return sl_fail(e, SL_FORMAT, "layer %d does not route, but the dense feed-forward width is missing", i);
@@ -72,6 +84,7 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
         {"the norm's epsilon", true, hp->norm_eps, SL__NORM_EPS},
         {"the bound on q, k and v", hp->qkv_clip != 0, hp->qkv_clip, 1e-6, 1e30},
         {"the rope base", true, hp->rope_theta, SL__ROPE_THETA},
+        {"the factor on experts' weights", true, hp->router_scale, SL__ROUTER_SCALE},
         {"the rope factor", true, hp->rope_factor, SL__ROPE_FACTOR},
         {"the rope factor on attention", true, hp->rope_attention, SL__ROPE_ATTENTION},
         {"the lower bound of rope scaling's turns", turns, hp->rope_low, SL__TURNS},

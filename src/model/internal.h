@@ -187,6 +187,7 @@ sl_status sl__config_parse(const char *text, size_t len, const char *origin, con
 #define SL__MOST_TURNS 1e6
 #define SL__TURNS 1e-3, SL__MOST_TURNS
 #define SL__ROPE_ATTENTION 0.01, 100
+#define SL__ROUTER_SCALE 1e-6, 1e6
 /* Is a factor on attention scores what every family here has, one over the root of head_dim? 0: nothing was said. */
 bool sl__usual_scale(const sl_hparams *hp, float scale);
 void sl__hparams_start(const sl_family *f, sl_hparams *hp);

@@ -33,6 +33,7 @@ typedef struct sl_layer {
     const float *ffn_norm;  /* [width] */
     sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */
     sl_matrix router;       /* [experts][width] */
+    const float *router_bias; /* [experts], for the choice alone; NULL: none */
     const sl_ffn_weights *experts; /* [hparams.experts]; NULL in a dense layer */
     sl_ffn_weights shared;  /* data NULL: none */
     const float *shared_gate; /* [width]; NULL: none */

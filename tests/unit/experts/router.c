@@ -5,9 +5,10 @@
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void pick(sl_router_norm norm, int experts, int used, const float *logits, int32_t *expert, float *weight) {
-    sl_router_rule rule = {experts, used, SL_ROUTER_SOFTMAX, norm};
+    sl_router_rule rule = {.experts = experts, .used = used, .score = SL_ROUTER_SOFTMAX, .norm = norm, .scale = 1, .groups = 1, .groups_used = 1};
     float scores[16];
     for (int i = 0; i < experts; i++) scores[i] = logits[i];
     sl_router_pick(&rule, scores, expert, weight);
@@ -66,6 +67,48 @@ START_TEST(not_a_number_still_picks_different_experts) {
 }
 END_TEST
 
+/* Sigmoids of 0, ln 3 and -ln 3 are 1/2, 3/4 and 1/4. */
+static const float HALF = 0, MORE = 1.0986123f, LESS = -1.0986123f;
+
+START_TEST(sigmoid_with_a_bias_for_the_choice_alone) {
+    static const float bias[4] = {0, -1, 0.5f, 0};
+    const float z[4] = {HALF, MORE, LESS, HALF};
+    sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_SIGMOID, .norm = SL_ROUTER_SUM, .scale = 2, .groups = 1,
+                           .groups_used = 1, .bias = bias};
+    int32_t expert[2];
+    float weight[2], scores[4];
+    memcpy(scores, z, sizeof z);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 2); /* 1/2 and 3/4; of the others -1/4, and 1/2 with the higher number */
+    ck_assert_float_eq_tol(weight[0], 2 * 0.5f / 0.75f, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], 2 * 0.25f / 0.75f, 1e-6f);
+    rule.norm = SL_ROUTER_KEEP;
+    memcpy(scores, z, sizeof z);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert_float_eq_tol(weight[1], 0.5f, 1e-6f);
+}
+END_TEST
+
+START_TEST(groups_are_judged_by_their_two_best) {
+    /* Sums of two: 1, 3/4 (the best expert stands here), 1, 1/2. */
+    const float z[12] = {HALF, HALF, LESS, MORE + 9, -90, -90, HALF, LESS, HALF, LESS, LESS, -90};
+    sl_router_rule rule = {.experts = 12, .used = 3, .score = SL_ROUTER_SIGMOID, .norm = SL_ROUTER_SUM, .scale = 1, .groups = 4, .groups_used = 1};
+    int32_t expert[3];
+    float weight[3], scores[12];
+    memcpy(scores, z, sizeof z);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 1 && expert[2] == 2); /* a tie with the third group goes to the lower one */
+    rule.groups_used = 2;
+    rule.used = 4;
+    int32_t four[4];
+    float weights[4];
+    memcpy(scores, z, sizeof z);
+    sl_router_pick(&rule, scores, four, weights);
+    ck_assert(four[0] == 0 && four[1] == 1 && four[2] == 6 && four[3] == 8);
+    for (int i = 0; i < 4; i++) ck_assert_float_eq_tol(weights[i], 0.25f, 1e-6f);
+}
+END_TEST
+
 int main(void) {
     sl_error e;
     if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
@@ -74,6 +117,8 @@ int main(void) {
     tcase_add_test(t, keeps_scores);
     tcase_add_test(t, renormalises);
     tcase_add_test(t, ties_go_to_the_lower_number);
+    tcase_add_test(t, sigmoid_with_a_bias_for_the_choice_alone);
+    tcase_add_test(t, groups_are_judged_by_their_two_best);
     tcase_add_test(t, not_a_number_still_picks_different_experts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

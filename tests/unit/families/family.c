@@ -18,7 +18,7 @@ START_TEST(rows_are_complete) {
         ck_assert(f->hf_experts_key && f->hf_expert_ff_key && f->hf_moe && f->hf_moe_fused && f->hf_router);
         for (int i = 0; i < 3; i++) ck_assert_ptr_nonnull(f->hf_proj[i]);
         ck_assert(f->default_experts > 0 && f->default_experts_used > 0 && f->default_expert_ff > 0);
-        ck_assert((f->shared_gate != SL_SHARED_NONE) == (f->hf_shared && f->hf_shared_ff_key));
+        ck_assert((f->shared_gate != SL_SHARED_NONE) == (f->hf_shared && (f->hf_shared_ff_key || f->hf_shared_count_key)));
         ck_assert((f->shared_gate == SL_SHARED_SIGMOID) == (f->hf_shared_gate != NULL));
     }
     ck_assert_int_ge(n, 7);

@@ -85,6 +85,8 @@ START_TEST(any_structure) { /* Promise 1 */
     case 1: hp.kv_heads = 1, hp.qk_norm = SL_QK_NORM_NONE, hp.rope_style = SL_ROPE_INTERLEAVED, hp.rope_dims = 32; break;
     case 2: hp.experts = hp.experts_used = hp.expert_ff = hp.shared_ff = 0, hp.tied = true; break;
     case 3: hp.experts_used = 8, hp.router_norm = SL_ROUTER_KEEP, hp.expert_ff = 96; break;
+    case 4: hp.router_score = SL_ROUTER_SIGMOID, hp.router_scale = 2.5f, hp.router_groups = 4, hp.router_groups_used = 2,
+            hp.shared_gate = SL_SHARED_PLAIN; break;
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
     one_answer(&r->m, 40);
@@ -221,7 +223,7 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 4);
+    tcase_add_loop_test(t, any_structure, 0, 5);
     tcase_add_test(t, split_spans);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
     tcase_add_test(t, every_row_is_counted);

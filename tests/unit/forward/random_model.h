@@ -86,7 +86,8 @@ static inline sl_hparams random_hparams(void) {
     return (sl_hparams){.vocab = 300, .context = 2048, .width = 256, .layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 64,
                         .ff = 512, .norm_eps = 1e-5f, .qk_norm = SL_QK_NORM_HEAD, .qkv_clip = 8, .rope_style = SL_ROPE_HALF,
                         .rope_dims = 64, .rope_theta = 10000, .rope_attention = 1, .experts = 8, .experts_used = 3,
-                        .expert_ff = 256, .router_norm = SL_ROUTER_SUM, .shared_gate = SL_SHARED_SIGMOID, .shared_ff = 256,
+                        .expert_ff = 256, .router_norm = SL_ROUTER_SUM, .router_scale = 1, .router_groups = 1, .router_groups_used = 1,
+                        .shared_gate = SL_SHARED_SIGMOID, .shared_ff = 256,
                         .sparse = {true, false, true}};
 }
 
@@ -115,12 +116,13 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
     /* Routers wider spread than they are trained to be, so that experts' loads are uneven. */
     sl_type router = type == SL_TYPE_F16 || type == SL_TYPE_BF16 ? type : SL_TYPE_F32;
     l->router = random_matrix(r, router, hp->experts, hp->width);
+    if (hp->router_score == SL_ROUTER_SIGMOID) l->router_bias = random_vector(r, hp->experts, 0, 0.2f);
     sl_ffn_weights *experts = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)hp->experts, sizeof *experts);
     for (int i = 0; i < hp->experts; i++) experts[i] = random_ffn(r, type, hp->width, hp->expert_ff);
     l->experts = experts;
     if (!hp->shared_ff) return;
     l->shared = random_ffn(r, type, hp->width, hp->shared_ff);
-    if (hp->shared_gate != SL_SHARED_NONE) l->shared_gate = random_vector(r, hp->width, 0, 0.05f);
+    if (hp->shared_gate == SL_SHARED_SIGMOID) l->shared_gate = random_vector(r, hp->width, 0, 0.05f);
 }
 
 static inline random_model *random_model_new(const sl_hparams *hp, sl_type type, uint64_t seed) {

@@ -58,6 +58,40 @@ START_TEST(defaults) {
 }
 END_TEST
 
+#define KV ",\"num_key_value_heads\":4"
+
+/* Those of transformers 5.24, whose classes these are. */
+START_TEST(defaults_of_sigmoid_routers) {
+    read_config r = good("glm4_moe", ",\"num_key_value_heads\":4");
+    ck_assert(r.hp.experts == 128 && r.hp.experts_used == 8 && r.hp.expert_ff == 1408 && r.hp.shared_ff == 1408 && r.hp.kv_heads == 4);
+    ck_assert(r.hp.router_score == SL_ROUTER_SIGMOID && r.hp.router_norm == SL_ROUTER_SUM && r.hp.router_scale == 1 && r.hp.router_groups == 1);
+    ck_assert(!r.hp.sparse[0] && r.hp.sparse[1] && r.hp.ff == 96 && r.hp.rope_dims == 8 && r.hp.qk_norm == SL_QK_NORM_NONE);
+    r = good("glm4_moe", ",\"num_key_value_heads\":4,\"use_qk_norm\":true,\"attention_bias\":true,\"n_shared_experts\":3,\"first_k_dense_replace\":3,\"partial_rotary_factor\":0.25,"
+                         "\"routed_scaling_factor\":2.5,\"n_group\":8,\"topk_group\":4,\"norm_topk_prob\":false,\"rope_theta\":1e6");
+    ck_assert(r.hp.qk_norm == SL_QK_NORM_HEAD && r.declared.qkv_bias == 1 && r.declared.o_bias == 0 && r.hp.shared_ff == 3 * 1408);
+    ck_assert(!r.hp.sparse[2] && r.hp.sparse[3] && r.hp.rope_dims == 4 && r.hp.router_scale == 2.5f && r.hp.router_groups == 8);
+    ck_assert(r.hp.router_groups_used == 4 && r.hp.router_norm == SL_ROUTER_KEEP && r.hp.rope_theta == 1e6f);
+    ck_assert(good("glm4_moe", KV ",\"first_k_dense_replace\":0").hp.ff == 0);
+    r = good("dots1", KV);
+    ck_assert(r.hp.router_norm == SL_ROUTER_KEEP && r.hp.qk_norm == SL_QK_NORM_HEAD && r.hp.rope_dims == 16 && r.hp.sparse[0] && r.hp.window == 0);
+    ck_assert_int_eq(good("dots1", KV ",\"max_window_layers\":2").hp.window, 4096);
+    r = good("minimax_m2", KV);
+    ck_assert(r.hp.experts == 256 && r.hp.expert_ff == 96 && r.hp.ff == 0 && r.hp.qk_norm == SL_QK_NORM_FULL && r.hp.rope_dims == 128 && r.hp.shared_ff == 0);
+    ck_assert_int_eq(good("minimax_m2", KV ",\"rotary_dim\":64,\"scoring_func\":\"sigmoid\"").hp.rope_dims, 64);
+    ck_assert_int_eq(good("minimax_m2", KV ",\"rotary_dim\":64,\"rope_parameters\":{\"partial_rotary_factor\":0.25,\"rope_theta\":1e4}").hp.rope_dims, 32);
+    r = good("solar_open", KV ",\"first_k_dense_replace\":1"); /* which the class does not read */
+    ck_assert(r.hp.sparse[0] && r.hp.ff == 0 && r.hp.rope_dims == 128 && r.hp.rope_theta == 1e6f);
+    refused("glm4_moe", KV ",\"n_group\":3", "multiple of 3");
+    refused("glm4_moe", KV ",\"n_group\":64,\"topk_group\":3", "chosen among 6");
+    refused("glm4_moe", KV ",\"n_group\":4,\"topk_group\":5", "groups");
+    refused("glm4_moe", KV ",\"scoring_func\":\"softmax\"", "scoring_func");
+    refused("glm4_moe", KV ",\"partial_rotary_factor\":0.1", "partial_rotary_factor");
+    refused("minimax_m2", KV ",\"routed_scaling_factor\":2.0", "routed_scaling_factor");
+    refused("minimax_m2", KV ",\"rotary_dim\":256", "rotated dimensions");
+    refused("qwen3_moe", ",\"scoring_func\":\"sigmoid\"", "scoring_func");
+}
+END_TEST
+
 START_TEST(dense_layers) {
     read_config r = good("qwen3_moe", ",\"decoder_sparse_step\":2,\"mlp_only_layers\":[3]");
     ck_assert(!r.hp.sparse[0] && r.hp.sparse[1] && !r.hp.sparse[2] && !r.hp.sparse[3] && r.hp.ff == 96);
@@ -259,6 +293,7 @@ int main(void) {
     Suite *s = suite_create("model/config");
     TCase *c = tcase_create("config");
     tcase_add_test(c, defaults);
+    tcase_add_test(c, defaults_of_sigmoid_routers);
     tcase_add_test(c, dense_layers);
     tcase_add_test(c, rope);
     tcase_add_test(c, windows);

@@ -103,10 +103,13 @@ def own_systemd(folder):
         p.kill()
         p.wait()
         log.close()
-        for path in sorted(groups() - before, reverse=True):
-            for top, _, _ in os.walk(path, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(top)
+        end = time.monotonic() + 10  # its processes are killed, but may not be gone yet
+        while groups() - before and time.monotonic() < end:
+            for path in groups() - before:
+                for top, _, _ in os.walk(path, topdown=False):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(top)
+            time.sleep(0.05)
 
 
 class Http:

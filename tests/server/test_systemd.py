@@ -18,13 +18,16 @@ DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "d
 UNITS = ("sluice.service", "sluice.socket", "sluice-admin.socket")
 SYSTEMD = "/lib/systemd/systemd"
 
-# Runs as the first process of the new name spaces: a systemd that knows no units but the given ones. {0}: the folder with them.
+# Runs as the first process of the new name spaces: a systemd that knows no units but the given ones. {0}: the folder with them,
+# which is INSIDE there: the service sees neither /tmp nor anybody's home, and this tree may lie in either.
+INSIDE = "/srv"
 BOOT = """
 set -e
 mount --make-rprivate /
 for place in /run /lib/systemd/system /etc/systemd/system; do mount -t tmpfs tmpfs $place; done
 mount --bind {0}/passwd /etc/passwd
 mount --bind {0}/group /etc/group
+mount --bind {0} {2}
 mkdir -p /run/systemd/system
 for target in sysinit basic sockets shutdown umount final multi-user; do
     printf '[Unit]\\nDefaultDependencies=no\\n' >/lib/systemd/system/$target.target
@@ -39,12 +42,12 @@ def free_port():
         return s.getsockname()[1]
 
 
-def put_units(folder, config, port, admin):
+def put_units(folder, binary, config, port, admin):
     """The units as they are shipped, but for paths, ports and the time after which the watchdog strikes."""
     for name in UNITS:
         with open(os.path.join(DEPLOY, name)) as f:
             text = f.read()
-        for old, new in (("/usr/local/bin/sluice", harness.BINARY), ("/etc/sluice/sluice.json", config),
+        for old, new in (("/usr/local/bin/sluice", binary), ("/etc/sluice/sluice.json", config),
                          ("127.0.0.1:8080", f"127.0.0.1:{port}"), ("127.0.0.1:9091", f"127.0.0.1:{admin}"),
                          ("WatchdogSec=30", "WatchdogSec=2")):
             text = text.replace(old, new)
@@ -75,7 +78,7 @@ def own_systemd(folder):
         with open("/etc/" + name) as f, open(os.path.join(folder, name), "w") as out:
             out.write(f.read().rstrip("\n") + "\n" + line + "\n")
     log = tempfile.TemporaryFile("w+")
-    p = subprocess.Popen(["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child", "sh", "-c", BOOT.format(folder, SYSTEMD)],
+    p = subprocess.Popen(["unshare", "--fork", "--pid", "--mount", "--mount-proc", "--kill-child", "sh", "-c", BOOT.format(folder, SYSTEMD, INSIDE)],
                          stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def inside(*command, status=0):
@@ -142,16 +145,18 @@ def main_process():
 
 def test_the_units_under_a_systemd():
     """Start, readiness, what the process may do, a reload, restarts that refuse nobody, the watchdog, the end."""
-    folder = tempfile.mkdtemp(dir=os.path.dirname(harness.BINARY))  # not below /tmp, which the service has one of its own of
+    folder = tempfile.mkdtemp()
     try:
         os.chmod(folder, 0o755)
         port, admin = free_port(), free_port()
         config, keys = os.path.join(folder, "sluice.json"), os.path.join(folder, "keys")
+        shutil.copy(harness.BINARY, os.path.join(folder, "sluice"))
+        shutil.copy(checkpoint("mixtral-gqa.gguf"), os.path.join(folder, "model.gguf"))
         with open(keys, "w") as f:
             f.write("first\n")
         with open(config, "w") as f:
-            json.dump({"model": os.path.abspath(checkpoint("mixtral-gqa.gguf")), "api-key-file": keys, "threads": 1}, f)
-        put_units(folder, config, port, admin)
+            json.dump({"model": INSIDE + "/model.gguf", "api-key-file": INSIDE + "/keys", "threads": 1}, f)
+        put_units(folder, INSIDE + "/sluice", INSIDE + "/sluice.json", port, admin)
         with own_systemd(folder) as inside:
             s, failures, stop, answered = Http(port, admin), [], threading.Event(), [0, 0]
             inside("systemctl", "start", "sluice.service")
@@ -218,7 +223,7 @@ def test_what_systemd_says_of_the_units():
     if not shutil.which("systemd-analyze"):
         raise ImportError("systemd-analyze is not installed: units are NOT checked")
     with tempfile.TemporaryDirectory() as d:
-        put_units(d, "/etc/sluice/sluice.json", 8080, 9091)
+        put_units(d, harness.BINARY, "/etc/sluice/sluice.json", 8080, 9091)
         paths = [os.path.join(d, name) for name in UNITS]
         r = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths], capture_output=True, text=True, timeout=60)
         ours = [line for line in (r.stdout + r.stderr).split("\n") if "sluice" in line]

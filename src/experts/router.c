@@ -59,10 +59,11 @@ static void keep_best_groups(const sl_router_rule *rule, float *choice) {
 }
 
 void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight) {
-    float choice[SL_MAX_EXPERTS];
+    bool grouped = rule->groups > rule->groups_used;
+    float own[SL_MAX_EXPERTS], *choice = rule->bias || grouped ? own : scores;
     score(rule->score, scores, rule->experts);
-    for (int e = 0; e < rule->experts; e++) choice[e] = rule->bias ? scores[e] + rule->bias[e] : scores[e];
-    if (rule->groups > rule->groups_used) keep_best_groups(rule, choice);
+    for (int e = 0; choice == own && e < rule->experts; e++) own[e] = rule->bias ? scores[e] + rule->bias[e] : scores[e];
+    if (grouped) keep_best_groups(rule, choice);
     top(choice, rule->experts, rule->used, expert);
     float sum = 0; /* best first, as the reference adds them */
     for (int i = 0; i < rule->used; i++) sum += scores[expert[i]];

@@ -23,18 +23,6 @@ void sl_reply_prompted(sl_reply *r, bool thinking) {
     if (thinking) r->think.stage = SL_THINK_BEGUN;
 }
 
-static bool keep(sl_ids *ids, int32_t token) {
-    if (ids->count == ids->cap) {
-        size_t cap = ids->cap ? ids->cap * 2 : 256;
-        int32_t *grown = sl_realloc(ids->id, cap, sizeof *grown);
-        if (!grown) return false;
-        ids->id = grown;
-        ids->cap = cap;
-    }
-    ids->id[ids->count++] = token;
-    return true;
-}
-
 static void add(sl_reply *r, const sl_buffer *text) {
     const char *bytes = text->data ? text->data : "";
     if (r->chat->marks) sl_think_feed(&r->think, r->chat->marks, bytes, text->len, &r->thought, &r->said);
@@ -43,7 +31,7 @@ static void add(sl_reply *r, const sl_buffer *text) {
 
 bool sl_reply_take(sl_reply *r, int32_t token) {
     sl_buffer text = {0};
-    if (!keep(&r->ids, token)) return false;
+    if (!sl_ids_add(&r->ids, token)) return false;
     if (sl_tokenizer_ends(r->tokenizer, token) || token == r->chat->end_of_turn) return true; /* its spelling is no text of the answer */
     sl_detokenize(r->tokenizer, &r->detokenizer, token, true, &text);
     add(r, &text);

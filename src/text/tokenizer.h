@@ -43,14 +43,17 @@ typedef enum sl_markup {
     SL_MARKUP,  /* special tokens in the text become themselves */
 } sl_markup;
 
-/* Appends the ids of text[0 … len) to *ids (grown with sl_realloc; free with sl_free). Bytes that are no UTF-8 become
- * U+FFFD first, one for each maximal ill-formed part, as Python's bytes.decode(errors="replace") does. add_special: with
- * the tokens that the vocabulary's rules put around a text (bos, eos). SL_TOO_LONG: there would be more than `most` ids;
- * SL_INVALID: one of them has no row in the model's embedding. On any failure *ids is as before. */
+/* Token ids: the array grows with sl_realloc; free it with sl_free. */
 typedef struct sl_ids {
     int32_t *id;
     size_t count, cap;
 } sl_ids;
+bool sl_ids_add(sl_ids *ids, int32_t id); /* false: out of memory, and nothing is added */
+
+/* Appends the ids of text[0 … len) to *ids. Bytes that are no UTF-8 become
+ * U+FFFD first, one for each maximal ill-formed part, as Python's bytes.decode(errors="replace") does. add_special: with
+ * the tokens that the vocabulary's rules put around a text (bos, eos). SL_TOO_LONG: there would be more than `most` ids;
+ * SL_INVALID: one of them has no row in the model's embedding. On any failure *ids is as before. */
 sl_status sl_tokenizer_encode(const sl_tokenizer *t, const char *text, size_t len, sl_markup markup, bool add_special,
                               size_t most, sl_ids *ids, sl_error *e);
 

@@ -30,6 +30,11 @@ sl_status sl_address_split(const char *text, const char *option, sl_arena *arena
     return SL_OK;
 }
 
+void sl_address_put(sl_buffer *out, const char *host, int port) {
+    bool six = strchr(host, ':') != NULL;
+    sl_buffer_printf(out, "%s%s%s:%d", six ? "[" : "", host, six ? "]" : "", port);
+}
+
 const char *sl_address_ask(const char *host) {
     if (!*host || !strcmp(host, "0.0.0.0")) return "127.0.0.1";
     return strcmp(host, "::") ? host : "::1";

@@ -4,6 +4,7 @@
 #define SL_CLI_ADDRESS_H
 
 #include "base/arena.h"
+#include "base/buffer.h"
 #include "base/error.h"
 
 typedef struct sl_address {
@@ -17,5 +18,8 @@ sl_status sl_address_split(const char *text, const char *option, sl_arena *arena
 /* Where to ask a server that was told to listen on `host`: "0.0.0.0" is every address of the machine, so "127.0.0.1"; "::" and
  * "" likewise; any other host is returned as it is. */
 const char *sl_address_ask(const char *host);
+
+/* "127.0.0.1:9090", "[::1]:9090": as in a URL. */
+void sl_address_put(sl_buffer *out, const char *host, int port);
 
 #endif

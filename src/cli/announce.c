@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/address.h"
 
 #include <string.h>
 
@@ -17,9 +18,8 @@ static void log_lines(sl_buffer *out) {
 
 /* "http://[::1]:8080" */
 static void put_address(const sl__server *v, sl_buffer *out) {
-    const char *host = sl_http_host(v->http);
-    bool six = strchr(host, ':') != NULL;
-    sl_buffer_printf(out, "http://%s%s%s:%d", six ? "[" : "", host, six ? "]" : "", sl_http_port(v->http));
+    sl_buffer_puts(out, "http://");
+    sl_address_put(out, sl_http_host(v->http), sl_http_port(v->http));
 }
 
 /* The sockets are open, the model is not. */

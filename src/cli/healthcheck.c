@@ -65,9 +65,9 @@ static sl_status connect_to(const question *q, int *ret_fd, sl_error *e) {
 /* The answer up to its end, without what is beyond its size; NUL-terminated. */
 static sl_status exchange(const question *q, int fd, char answer[ANSWER_MOST + 1], sl_error *e) {
     sl_buffer request = {0};
-    bool six = strchr(q->at.host, ':') != NULL;
-    sl_buffer_printf(&request, "GET %s HTTP/1.1\r\nHost: %s%s%s:%d\r\nUser-Agent: sluice-healthcheck\r\nConnection: close\r\n\r\n", q->path,
-                     six ? "[" : "", q->at.host, six ? "]" : "", q->at.port);
+    sl_buffer_printf(&request, "GET %s HTTP/1.1\r\nHost: ", q->path);
+    sl_address_put(&request, q->at.host, q->at.port);
+    sl_buffer_puts(&request, "\r\nUser-Agent: sluice-healthcheck\r\nConnection: close\r\n\r\n");
     sl_status st = request.failed ? sl_fail(e, SL_NOMEM, "out of memory") : await(q, fd, POLLOUT, e);
     /* A new socket's buffer takes these few bytes whole. */
     if (!st && send(fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len) st = fail(q, e, "the request could not be sent");

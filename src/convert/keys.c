@@ -92,15 +92,19 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
 }
 
-static void put_router(const sl_hparams *hp, const sl_family *f, const char *arch, sl__keys *k) {
+/* What the router does with its logits, in so far as keys say it. */
+static void put_router(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
+    const sl_hparams *hp = &m->hp;
+    const sl_family *f = m->family;
+    bool sigmoid = hp->router_score == SL_ROUTER_SIGMOID, sum = hp->router_norm == SL_ROUTER_SUM, unexpected = hp->router_norm != f->router_norm;
     char b[128];
-    int dense = 0; /* layers before the first that routes */
-    while (dense < hp->layers && !hp->sparse[dense]) dense++;
-    if (f->hf_dense_first_key) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)dense);
-    if (hp->router_score == SL_ROUTER_SIGMOID) sl__put_u32(k, below(b, arch, "expert_gating_func"), 2);
+    if (sigmoid) sl__put_u32(k, below(b, arch, "expert_gating_func"), (uint32_t)sl_router_score_code(hp->router_score));
     if (f->hf_router_scale_key) sl__put_float(k, below(b, arch, "expert_weights_scale"), hp->router_scale);
-    if (f->hf_router_norm_key && hp->router_score == SL_ROUTER_SIGMOID)
-        sl__put_bool(k, below(b, arch, "expert_weights_norm"), hp->router_norm == SL_ROUTER_SUM);
+    /* Peers write this for sigmoid routers; of others they know it by the architecture. */
+    if (unexpected || (sigmoid && f->hf_router_norm_key)) sl__put_bool(k, below(b, arch, "expert_weights_norm"), sum);
+    if (unexpected)
+        sl_notes_add(notes, "%s: the experts' weights are %s, which llama.cpp does not expect of \"%s\": it will answer otherwise", m->path,
+                     sum ? "divided by their sum" : "not divided by their sum", arch);
     if (!f->router_groups) return;
     sl__put_u32(k, below(b, arch, "expert_group_count"), (uint32_t)hp->router_groups);
     sl__put_u32(k, below(b, arch, "expert_group_used_count"), (uint32_t)hp->router_groups_used);
@@ -110,6 +114,8 @@ static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_not
     const sl_hparams *hp = &m->hp;
     const sl_family *f = m->family;
     char b[128];
+    int dense = 0; /* layers before the first that routes */
+    while (dense < hp->layers && !hp->sparse[dense]) dense++;
     sl__put_u32(k, below(b, arch, "expert_count"), (uint32_t)hp->experts);
     sl__put_u32(k, below(b, arch, "expert_used_count"), (uint32_t)hp->experts_used);
     /* Where a family's config has one width for both, so has its architecture, most often. */
@@ -117,11 +123,8 @@ static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_not
         sl__put_u32(k, below(b, arch, "expert_feed_forward_length"), (uint32_t)hp->expert_ff);
     if (hp->shared_ff) sl__put_u32(k, below(b, arch, "expert_shared_feed_forward_length"), (uint32_t)hp->shared_ff);
     if (f->hf_shared_count_key) sl__put_u32(k, below(b, arch, "expert_shared_count"), (uint32_t)(hp->shared_ff / hp->expert_ff));
-    put_router(hp, f, arch, k);
-    if (hp->router_norm == f->router_norm) return;
-    if (hp->router_score != SL_ROUTER_SIGMOID) sl__put_bool(k, below(b, arch, "expert_weights_norm"), hp->router_norm == SL_ROUTER_SUM);
-    sl_notes_add(notes, "%s: the experts' weights are %s, which llama.cpp does not expect of \"%s\": it will answer otherwise", m->path,
-                 hp->router_norm == SL_ROUTER_SUM ? "divided by their sum" : "not divided by their sum", arch);
+    if (f->hf_dense_first_key) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)dense);
+    put_router(m, arch, k, notes);
 }
 
 /* yarn's own factor on cosine and sine is 1 + 0.1 ln(factor); a file says what to multiply that by. */

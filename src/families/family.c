@@ -14,6 +14,11 @@ const sl_family *sl_family_at(int i) {
     return i >= 0 && (size_t)i < sizeof families / sizeof *families ? families[i] : NULL;
 }
 
+int sl_router_score_code(sl_router_score score) {
+    static const int codes[] = {[SL_ROUTER_SOFTMAX] = 1, [SL_ROUTER_SIGMOID] = 2};
+    return codes[score];
+}
+
 const sl_family *sl_family_by_gguf(const char *arch, bool routed) {
     const sl_family *f;
     for (int i = 0; (f = sl_family_at(i)) != NULL; i++)

@@ -157,6 +157,8 @@ typedef struct sl_family {
 /* The row for a GGUF architecture (routed: does the file have experts?) or a config.json model_type; NULL: unknown. */
 const sl_family *sl_family_by_gguf(const char *arch, bool routed);
 const sl_family *sl_family_by_hf(const char *model_type);
+/* What GGUF's key expert_gating_func says for a score: 1, 2. */
+int sl_router_score_code(sl_router_score score);
 /* Row i, NULL past the last: for messages that list what is known. */
 const sl_family *sl_family_at(int i);
 

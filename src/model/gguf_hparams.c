@@ -195,8 +195,7 @@ static sl_status expect_int(keys *k, const char *key, int want, sl_error *e) {
 
 /* What the router does with its logits, beside what the family alone says. */
 static sl_status read_router(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    static const int gating[] = {[SL_ROUTER_SOFTMAX] = 1, [SL_ROUTER_SIGMOID] = 2}; /* expert_gating_func */
-    sl_status s = expect_int(k, "expert_gating_func", gating[f->router_score], e);
+    sl_status s = expect_int(k, "expert_gating_func", sl_router_score_code(f->router_score), e);
     float scale = 0;
     if (s == SL_OK) s = get_float(k, "expert_weights_scale", false, 0, 1e30, &scale, e);
     if (s == SL_OK && scale != 0 && scale != 1 && !f->hf_router_scale_key)

@@ -40,4 +40,28 @@ static inline int sl__integer_dot(const int8_t *a, const int8_t *b, int count) {
     return sum;
 }
 
+/* Defines the product and the widening of a type whose blocks of BYTES hold 32 values with a scale. Before it a file defines
+ *   unpack(w, v)   the block's 32 values
+ *   scale_of(w)    what they are multiplied by */
+#define SL__SCALAR_BLOCKS(type)                                                                                        \
+    static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {            \
+        (void)total;                                                                                                   \
+        float acc = 0;                                                                                                 \
+        for (int b = 0; b < cols / 32; b++, w += BYTES, q += 32) {                                                     \
+            int8_t v[32];                                                                                              \
+            unpack(w, v);                                                                                              \
+            acc = fmaf(scale_of(w) * a[b], (float)sl__integer_dot(v, q, 32), acc);                                     \
+        }                                                                                                              \
+        return acc;                                                                                                    \
+    }                                                                                                                  \
+    SL__SCALAR_GEMM(type, product)                                                                                     \
+    void sl__##type##_widen_scalar(const void *row, int cols, float *out) {                                            \
+        const uint8_t *w = row;                                                                                        \
+        for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {                                                   \
+            int8_t v[32];                                                                                              \
+            unpack(w, v);                                                                                              \
+            for (int j = 0; j < 32; j++) out[j] = scale_of(w) * (float)v[j];                                           \
+        }                                                                                                              \
+    }
+
 #endif

@@ -4,8 +4,8 @@
  *                 └──► a message: the template's prompt ──► the engine ──► shown as it comes, kept as the model's message
  *
  * Keys and values stay in the engine's cache, so that a turn computes what is new in it. An answer that Ctrl-C stops, or that is cut,
- * stays in the conversation as far as it came, and can go on from its last token; a turn that failed leaves no trace. Standard output has answers alone; all else, as what a
- * turn cost, goes to standard error. */
+ * stays in the conversation as far as it came, and can go on from its last token; a turn that failed leaves no trace. Standard
+ * output has answers alone; all else, as what a turn cost, goes to standard error. */
 #include "cli/cli.h"
 
 #include "cli/chat_conversation.h"

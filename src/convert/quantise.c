@@ -173,9 +173,9 @@ static void get_scale(const uint8_t *from, int j, int *ret_scale, int *ret_min) 
     *ret_min = j < 4 ? from[j + 4] & 63 : from[j + 4] >> 4 | from[j] >> 6 << 4;
 }
 
-/* Q4_K and Q5_K, whose codes go to `most`, 15 or 31. Packs scales and mins, then chooses the codes once more, for what a reader of the block will see: the fit with importance
- * can give a code beyond 63, whose upper bits run into its neighbour's in the reference too. Where a scale comes out as 0
- * the old codes stay. */
+/* Q4_K and Q5_K, whose codes go to `most`, 15 or 31. Packs scales and mins, then chooses the codes once more, for what a reader
+ * of the block will see: the fit with importance can give a code beyond 63, whose upper bits run into its neighbour's in the
+ * reference too. Where a scale comes out as 0 the old codes stay. */
 static void k_pack(int most, const float *x, const uint8_t scale[8], const uint8_t min[8], uint8_t *code, uint8_t *out) {
     float d = get_half(out), dmin = get_half(out + 2);
     put_scales(scale, min, out + 4);

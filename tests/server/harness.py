@@ -200,6 +200,48 @@ class Server:
         raise AssertionError("did not come about: " + what)
 
 
+class Askers:
+    """Clients that ask without a pause, each in a thread of its own: every answer has to be a 200 with all its tokens. more: as
+    Server.post takes it."""
+
+    def __init__(self, server, number, tokens, **more):
+        self.server, self.tokens, self.more = server, tokens, more
+        self.stopping, self.failures, self.answered = threading.Event(), [], [0] * number
+        self.threads = [threading.Thread(target=self.ask, args=(i,), daemon=True) for i in range(number)]
+        for t in self.threads:
+            t.start()
+
+    def ask(self, i):
+        body = {"prompt": [i + 1], "max_tokens": self.tokens, "ignore_eos": True}
+        while not self.stopping.is_set():
+            try:
+                status, answer = self.server.post("/v1/completions", body, **self.more)
+                if status != 200 or answer["usage"]["completion_tokens"] != self.tokens:
+                    raise AssertionError((status, answer))
+                self.answered[i] += 1
+            except Exception as e:  # noqa: B902: told by stop
+                self.failures.append(repr(e))
+
+    def served(self):
+        """Until each was answered once more, or one was not."""
+        before = list(self.answered)
+        self.server.until(lambda: all(a > b for a, b in zip(self.answered, before)) or self.failures, what="every client is served")
+
+    def stop(self):
+        self.stopping.set()
+        for t in self.threads:
+            t.join()
+        assert not self.failures, self.failures[:5]
+
+
+def rest_of(c):
+    """What comes on a connection until its end."""
+    data = b""
+    while part := c.recv(65536):
+        data += part
+    return data
+
+
 def together(functions):
     """Runs the functions at once, each in a thread; returns their results, raises the first failure."""
     results, failures = [None] * len(functions), []

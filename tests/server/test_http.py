@@ -8,16 +8,9 @@ import tempfile
 import threading
 import time
 
-from harness import Server, checkpoint, stretched, temporary, together
+from harness import Server, checkpoint, rest_of, stretched, temporary, together
 
 MODEL = checkpoint("qwen3moe-gqa")
-
-
-def answer_of(c):
-    data = b""
-    while part := c.recv(65536):
-        data += part
-    return data
 
 
 def status_of(data):
@@ -50,7 +43,7 @@ def test_huge_headers_are_refused_without_a_key():
             try:
                 c = s.raw(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n")
                 c.sendall(head + b"\r\n\r\n")
-                assert status_of(answer_of(c)) in (0, 431)
+                assert status_of(rest_of(c)) in (0, 431)
             except OSError:
                 pass
         with open(f"/proc/{s.process.pid}/status") as f:
@@ -261,7 +254,7 @@ def test_waiting_costs_nothing():
 def test_head_and_options():
     with Server(MODEL) as s:
         c = s.raw(b"HEAD /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nGET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        data = answer_of(c)
+        data = rest_of(c)
         assert data.count(b"HTTP/1.1 200") == 2 and data.endswith(b"\r\n\r\nok\n"), data
         status, headers, _ = s.request("OPTIONS", "/v1/completions")
         assert status == 405 and headers["allow"] == "POST" and "access-control-allow-origin" not in headers
@@ -350,7 +343,7 @@ def test_refusals_are_in_json_with_an_id_and_counted():
                              (b"GET /livez HTTP/1.1" + host + b"X: a\r\n b\r\n", 400), (b"GET /li\0vez HTTP/1.1" + host, 400),
                              (b"GET /livez HTTP/1.1\nHost: localhost\n", 400), (b"what is this\r\n", 400)):
             before = s.value("sluice_requests_total", code=str(status), endpoint="other")
-            data = answer_of(s.raw(head + b"\r\n"))
+            data = rest_of(s.raw(head + b"\r\n"))
             assert status_of(data) == status, (head[:60], data[:200])
             top, _, body = data.partition(b"\r\n\r\n")
             assert b"x-request-id: " in top.lower() and b"application/json" in top and data.count(b"\r\nDate: ") == 1, data[:300]
@@ -396,7 +389,7 @@ def test_a_cancelled_stream_says_why_at_the_end_of_a_drain():
     c = s.open_stream(prompt=[1], max_tokens=30000, n=8, ignore_eos=True)
     c.recv(100)
     s.process.terminate()
-    data = answer_of(c)
+    data = rest_of(c)
     assert b"the server is stopping" in data and data.rstrip().endswith(b"[DONE]\n\n\r\n0"), data[-300:]
     assert s.process.wait(30) == 0
     assert "shutdown" in s.text() and "cancelled_" not in s.text(), s.text()

@@ -8,11 +8,10 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 
 import harness
-from harness import Server, checkpoint
+from harness import Askers, Server, checkpoint
 
 DEPLOY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy")
 UNITS = ("sluice.service", "sluice.socket", "sluice-admin.socket")
@@ -158,7 +157,7 @@ def test_the_units_under_a_systemd():
             json.dump({"model": INSIDE + "/model.gguf", "api-key-file": INSIDE + "/keys", "threads": 1}, f)
         put_units(folder, INSIDE + "/sluice", INSIDE + "/sluice.json", port, admin)
         with own_systemd(folder) as inside:
-            s, failures, stop, answered = Http(port, admin), [], threading.Event(), [0, 0]
+            s = Http(port, admin)
             inside("systemctl", "start", "sluice.service")
             assert property_of(inside, "ActiveState") == "active" and property_of(inside, "StatusText") == "serving"
             assert s.get("/readyz")[0] == 200 and s.get("/metrics", port=admin)[0] == 200 and s.get("/metrics")[0] == 404
@@ -178,30 +177,12 @@ def test_the_units_under_a_systemd():
             s.until(lambda: key_works("second"), what="the new key")
             assert not key_works("first")
 
-            def client(i):
-                while not stop.is_set():
-                    try:
-                        status, answer = s.post("/v1/completions", {"prompt": [i + 1], "max_tokens": 8, "ignore_eos": True},
-                                                headers={"X-Api-Key": "second"})
-                        if status != 200 or answer["usage"]["completion_tokens"] != 8:
-                            raise AssertionError((status, answer))
-                        answered[i] += 1
-                    except Exception as e:  # noqa: B902: told below
-                        failures.append(repr(e))
-
-            threads = [threading.Thread(target=client, args=(i,)) for i in range(len(answered))]
-            for t in threads:
-                t.start()
+            clients = Askers(s, 2, 8, headers={"X-Api-Key": "second"})
             for _ in range(2):
-                before = list(answered)
-                s.until(lambda: all(a > b for a, b in zip(answered, before)) or failures, what="every client is served")
+                clients.served()
                 inside("systemctl", "restart", "sluice.service")
-            before = list(answered)
-            s.until(lambda: all(a > b for a, b in zip(answered, before)) or failures, what="every client is served")
-            stop.set()
-            for t in threads:
-                t.join()
-            assert not failures, failures[:5]
+            clients.served()
+            clients.stop()
 
             pid = main_process()
             os.kill(pid, signal.SIGSTOP)  # the loop does not turn any more

@@ -12,10 +12,8 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import torch
 import transformers
-import zlib
 
 import reference as ref
 
@@ -90,45 +88,6 @@ def model_of(cls, cfg):
     return getattr(transformers, cls + "ForCausalLM")._from_config(cfg, attn_implementation="eager").to(torch.float32).eval()
 
 
-def random_weights(model, seed):
-    """Values that make every part of the arithmetic matter: norms are not 1, biases not 0, routing is skewed."""
-    hidden, tied = model.config.hidden_size, model.config.tie_word_embeddings
-    common = np.random.default_rng([seed, 1]).standard_normal(hidden).astype(np.float32)
-    out = {}
-    for name, tensor in model.state_dict().items():
-        if tied and name == "lm_head.weight":
-            continue
-        shape = tuple(tensor.shape)
-        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        x = rng.standard_normal(shape).astype(np.float32)
-        if len(shape) == 1 and name.endswith("norm.weight"):
-            x = 1 + 0.25 * x
-        elif name.endswith("correction_bias"):
-            x = 0.2 * x
-        elif name.endswith(".bias"):
-            x = 0.3 * x
-        elif name == "model.embed_tokens.weight":
-            x = (x + 0.6 * common) * (0.4 if tied else 1.0)
-        elif name == "lm_head.weight":
-            x = x * (2 / hidden ** 0.5)
-        elif name.endswith(".gate.weight"):
-            x = x * rng.uniform(0.5, 1.5, (shape[0], 1)).astype(np.float32) * (2 / hidden ** 0.5)
-        elif name.endswith(("q_proj.weight", "k_proj.weight")):
-            x = x * (1.5 / shape[1] ** 0.5)
-        else:
-            x = x * (1.3 / shape[-1] ** 0.5)
-        out[name] = x.astype(np.float32)
-    return out
-
-
-def load(model, weights):
-    missing, unexpected = model.load_state_dict({n: torch.from_numpy(w.copy()) for n, w in weights.items()}, strict=False)
-    assert not unexpected, unexpected
-    assert all(n == "lm_head.weight" and model.config.tie_word_embeddings for n in missing), missing
-    model.tie_weights()
-    return model
-
-
 def routed(model):
     """[(layer, its router, its experts, the choice's bias)]."""
     out = []
@@ -173,37 +132,6 @@ def forward(model, ids):
     return out.numpy(), [(seen[i]["e"], seen[i]["w"], seen[i]["m"]) for i, *_ in blocks]
 
 
-def record(name, family, model, seed):
-    """Writes expected/NAME.json and NAME.logits.f32; returns the least margins (greedy, routing)."""
-    cfg = model.config
-    sparse = [i for i, *_ in routed(model)]
-    rows, prompts, greedy_least, route_least = [], [], float("inf"), float("inf")
-    for ids in ref.prompts_of(seed, cfg.vocab_size):
-        logits, routing = forward(model, ids)
-        first = 0 if len(ids) == ref.ALL_POSITIONS else len(ids) - 1
-        p = {"ids": ids, "first_position": first, "first_row": len(rows)}
-        rows += list(logits[first:])
-        text, greedy, margins = list(ids), [], []
-        for _ in range(ref.GREEDY):
-            z = ref.last_logits(model, text)
-            best = np.sort(z)[-2:]
-            greedy.append(int(z.argmax()))
-            margins.append(ref.shorten(best[1] - best[0]))
-            text.append(greedy[-1])
-        p.update(greedy=greedy, greedy_margins=margins, greedy_row=len(rows))
-        rows.append(z)
-        p["experts"] = [int(x) for e, _, _ in routing for x in e.flatten()]
-        p["weights"] = [ref.shorten(x) for _, w, _ in routing for x in w.flatten()]
-        p["margins"] = [ref.shorten(x) for _, _, m in routing for x in m]
-        greedy_least, route_least = min([greedy_least] + margins), min([route_least] + p["margins"])
-        prompts.append(p)
-    data = {"family": family, "vocab": cfg.vocab_size, "layers": cfg.num_hidden_layers, "experts": cfg.num_local_experts,
-            "experts_used": cfg.num_experts_per_tok, "sparse_layers": sparse, "made_with": ref.made_with(), "prompts": prompts}
-    (ref.HERE / "expected" / (name + ".json")).write_text(json.dumps(data, separators=(",", ":")) + "\n")
-    np.array(rows, "<f4").tofile(ref.HERE / "expected" / (name + ".logits.f32"))
-    return greedy_least, route_least
-
-
 def as_released(folder):
     """config.json in the spelling of transformers 4: the base and the rotated part at the top."""
     path = folder / "config.json"
@@ -234,13 +162,13 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
     greedy = route = 0
     while greedy < 1e-3 or route < 1e-4:
         seed += 1
-        weights = ref.rounded(random_weights(model, seed), type)
-        load(model, weights)
-        greedy, route = record(name, family, model, seed)
+        weights = ref.rounded(ref.random_weights(model, seed), type)
+        ref.load(model, weights)
+        greedy, route = ref.record(name, family, model, seed, [i for i, *_ in routed(model)], forward)
     base = ref.HERE / "checkpoints"
     folder = base / name
     shutil.rmtree(folder, ignore_errors=True)
-    load(model_of(cls, cfg), weights).to(ref.TORCH_TYPE[type]).save_pretrained(folder)
+    ref.load(model_of(cls, cfg), weights).to(ref.TORCH_TYPE[type]).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     ref.write_tokenizer(folder, cfg.vocab_size)
     entries = [{"model": "checkpoints/" + name, "expected": name, "container": "safetensors", "family": family, "type": type}]

@@ -74,18 +74,20 @@ def random_weights(model, seed):
         x = rng.standard_normal(shape).astype(np.float32)
         if len(shape) == 1 and name.endswith("norm.weight"):
             x = 1 + 0.25 * x
+        elif name.endswith("correction_bias"):
+            x = 0.2 * x
         elif name.endswith(".bias"):
             x = 0.3 * x
         elif name == "model.embed_tokens.weight":
             x = (x + 0.6 * common) * (0.4 if tied else 1.0)
         elif name == "lm_head.weight":
             x = x * (2 / hidden ** 0.5)
-        elif name.endswith((".mlp.gate.weight", ".block_sparse_moe.gate.weight")):
+        elif name.endswith(".gate.weight"):
             x = x * rng.uniform(0.5, 1.5, (shape[0], 1)).astype(np.float32) * (2 / hidden ** 0.5)
         elif name.endswith(("q_proj.weight", "k_proj.weight")):
             x = x * (1.5 / shape[1] ** 0.5)
         else:
-            x = x * (1.3 / shape[1] ** 0.5)
+            x = x * (1.3 / shape[-1] ** 0.5)
         out[name] = x.astype(np.float32)
     return out
 
@@ -180,15 +182,16 @@ def shorten(x):
     return float(np.format_float_positional(np.float32(x), unique=True, trim="0", fractional=False))
 
 
-def record(name, family, model, seed):
-    """Writes expected/NAME.json and NAME.logits.f32; returns the least margins (greedy, routing)."""
+def record(name, family, model, seed, sparse=None, run=forward):
+    """Writes expected/NAME.json and NAME.logits.f32; returns the least margins (greedy, routing). sparse: the layers that route,
+    where sparse_blocks does not find them; run: as forward."""
     cfg = model.config
     vocab = cfg.vocab_size
-    sparse = [i for i, _ in sparse_blocks(model)]
+    sparse = [i for i, _ in sparse_blocks(model)] if sparse is None else sparse
     rows, prompts = [], []
     least_greedy = least_route = float("inf")
     for ids in prompts_of(seed, vocab):
-        logits, routing = forward(model, ids)
+        logits, routing = run(model, ids)
         first = 0 if len(ids) == ALL_POSITIONS else len(ids) - 1
         p = {"ids": ids, "first_position": first, "first_row": len(rows)}
         rows += list(logits[first:])

@@ -93,9 +93,8 @@ static void put_token(sl__answer *a, int32_t token, float logprob, sl_buffer *ou
     else sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
     sl_buffer_puts(out, ",\"logprob\":");
     sl_buffer_float(out, logprob);
-    sl_buffer_puts(out, ",\"bytes\":[");
-    for (size_t i = 0; i < piece->len; i++) sl_buffer_printf(out, "%s%d", i ? "," : "", (unsigned char)piece->data[i]);
-    sl_buffer_append(out, "]", 1);
+    sl_buffer_puts(out, ",\"bytes\":");
+    sl__put_byte_array(piece, out);
     if (piece->failed) out->failed = true;
 }
 
@@ -136,7 +135,7 @@ static void collect(sl__answer *a, const sl_event *ev) {
     if (ev->kind == SL_EVENT_TOKEN && f->logprobs >= 0) collect_logprob(a, ev);
     if (ev->kind == SL_EVENT_TOKEN && f->return_ids) {
         sl__comma(ids);
-        sl_buffer_printf(ids, "%d", ev->token);
+        sl_buffer_int(ids, ev->token);
     }
     collect_text(a, ev);
 }

@@ -10,7 +10,7 @@ static void collect(sl__answer *a, const sl_event *ev) {
     if (ev->kind != SL_EVENT_FINISH && f->logprobs >= 0) sl__logprobs_collect(a, ev);
     if (ev->kind == SL_EVENT_TOKEN && f->return_ids) {
         sl__comma(&b[SL__IDS]);
-        sl_buffer_printf(&b[SL__IDS], "%d", ev->token);
+        sl_buffer_int(&b[SL__IDS], ev->token);
     }
     sl_buffer_append(&b[SL__TEXT], ev->text, ev->text_len);
 }

@@ -25,7 +25,10 @@ bool sl__slice_array(const char *before, const sl_buffer *inside, size_t *at, sl
 
 bool sl__slice_ids(const char *before, const sl_ids *ids, size_t *at, sl_buffer *out) {
     if (*at == 0) sl_buffer_printf(out, "%s[", before);
-    for (size_t end = *at + SL_SLICE / 8; *at < ids->count && *at < end; ++*at) sl_buffer_printf(out, "%s%d", *at ? "," : "", ids->id[*at]);
+    for (size_t end = *at + SL_SLICE / 8; *at < ids->count && *at < end; ++*at) {
+        if (*at) sl_buffer_append(out, ",", 1);
+        sl_buffer_int(out, ids->id[*at]);
+    }
     if (*at < ids->count) return true;
     sl_buffer_append(out, "]", 1);
     return false;
@@ -49,6 +52,15 @@ void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out) {
         else sl_buffer_printf(out, "\\\\x%02x", byte);
     }
     sl_buffer_append(out, "\"", 1);
+}
+
+void sl__put_byte_array(const sl_buffer *piece, sl_buffer *out) {
+    sl_buffer_append(out, "[", 1);
+    for (size_t i = 0; i < piece->len; i++) {
+        if (i) sl_buffer_append(out, ",", 1);
+        sl_buffer_int(out, (unsigned char)piece->data[i]);
+    }
+    sl_buffer_append(out, "]", 1);
 }
 
 void sl__put_usage(int64_t prompt, int64_t generated, int64_t cached, sl_buffer *out) {

@@ -23,6 +23,7 @@ void sl__comma(sl_buffer *b); /* unless it is empty: before the next element of 
 /* A token's bytes as a JSON string. What is no UTF-8 is spelled as OpenAI's completions spell it, bytes:\xf0\x9f, so that two
  * byte tokens never look the same. */
 void sl__put_piece_name(const sl_buffer *piece, sl_buffer *out);
+void sl__put_byte_array(const sl_buffer *piece, sl_buffer *out); /* [208,159] */
 
 void sl__put_usage(int64_t prompt, int64_t generated, int64_t cached, sl_buffer *out); /* ,"usage":{…} */
 

@@ -140,19 +140,16 @@ static void run(sl__job *job) {
 
 /* The bytes of a token as llama-server shows them: a string, or an array of numbers when they are no UTF-8. */
 static void put_piece(const sl_buffer *piece, sl_buffer *out) {
-    if (sl_utf8_valid(piece->data, piece->len)) {
-        sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
-        return;
-    }
-    sl_buffer_append(out, "[", 1);
-    for (size_t i = 0; i < piece->len; i++) sl_buffer_printf(out, "%s%d", i ? "," : "", (unsigned char)piece->data[i]);
-    sl_buffer_append(out, "]", 1);
+    if (sl_utf8_valid(piece->data, piece->len)) sl_buffer_json(out, piece->data ? piece->data : "", piece->len);
+    else sl__put_byte_array(piece, out);
 }
 
 /* An element of the first array: 80, or {"id":80,"piece":"q"}; of the second: "q". */
 static void put_token(const text_job *t, int32_t id, sl_buffer *out) {
     bool object = t->llama && t->strings;
-    if (t->part == 0) sl_buffer_printf(out, object ? "{\"id\":%d,\"piece\":" : "%d", id);
+    if (t->part == 0 && object) sl_buffer_puts(out, "{\"id\":");
+    if (t->part == 0) sl_buffer_int(out, id);
+    if (t->part == 0 && object) sl_buffer_puts(out, ",\"piece\":");
     if (t->part == 0 && !object) return;
     sl_buffer piece = {0};
     sl_tokenizer_piece(t->api->config.tokenizer, id, &piece);

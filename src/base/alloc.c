@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,11 @@ char *sl_strndup(const char *s, size_t n) {
 char *sl_strdup(const char *s) { return sl_strndup(s, strlen(s)); }
 
 void sl_free(void *p) { free(p); }
+
+void sl_alloc_steady(void) {
+    mallopt(M_MMAP_THRESHOLD, 256 << 10); /* setting it also keeps it where it is */
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);   /* what lies free at the heap's end: about a quarter of a millisecond to give back */
+}
 
 long sl_alloc_fail_at(long n) {
     atomic_store(&countdown, n);

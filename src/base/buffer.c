@@ -91,6 +91,15 @@ void sl_buffer_utf8(sl_buffer *b, const char *text, size_t len) {
     }
 }
 
+void sl_buffer_int(sl_buffer *b, long long x) {
+    char digits[24], *at = digits + sizeof digits;
+    unsigned long long rest = x < 0 ? 0 - (unsigned long long)x : (unsigned long long)x;
+    do *--at = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (x < 0) *--at = '-';
+    sl_buffer_append(b, at, (size_t)(digits + sizeof digits - at));
+}
+
 void sl_buffer_float(sl_buffer *b, float x) { sl_buffer_printf(b, "%.9g", (double)x); }
 
 void sl_buffer_consume(sl_buffer *b, size_t n) {

@@ -20,6 +20,7 @@
 #include "cli/cli.h"
 #include "cli/server.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -246,6 +247,7 @@ int sl_serve(sl_settings *s) {
     sl__server v = {.s = s, .state = SL__LOADING, .started = sl_clock_ns()};
     sl_error err;
     signal(SIGPIPE, SIG_IGN);
+    sl_alloc_steady();
     signal(SIGXFSZ, SIG_IGN); /* a log over the limit of a file's size is like one on a full disk */
     raise_descriptor_limit();
     json_object_seed(0);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define HEARTBEAT_MS 250
-#define RUNS_AT_ONCE 8 /* of a daemon, so that a busy one does not starve the loop */
+#define RUN_NS (SL_SECOND / 5000) /* a daemon runs again only within this, so that a busy one does not hold the loop */
 #define SCAN_NS (SL_SECOND / 2)
 #define ADMIN_CONNECTIONS 64 /* of the admin listener at most */
 #define API_KEYS "api-key-file"
@@ -73,17 +73,16 @@ static void pump(sl_http *h, bool heartbeat) {
     scan(h);
     sl__turn_resume_all(h);
     sl__door_look_all(h);
-    uint64_t wait = HEARTBEAT_MS;
+    uint64_t wait = HEARTBEAT_MS, until = sl_clock_ns() + RUN_NS;
     for (int i = 0; i < 2; i++) {
         struct MHD_Daemon *d = h->listeners[i].daemon;
         if (!d) continue;
         unsigned long long ms = 0;
-        int due = 0;
-        for (int run = 0; run < RUNS_AT_ONCE; run++) {
+        bool due;
+        do {
             MHD_run(d);
             due = MHD_get_timeout(d, &ms) == MHD_YES;
-            if (!due || ms > 0) break;
-        }
+        } while (due && ms == 0 && sl_clock_ns() < until);
         if (due && ms < wait) wait = ms;
     }
     tell_over(h);
@@ -95,7 +94,8 @@ static void pump(sl_http *h, bool heartbeat) {
         finish_closing(h);
         return;
     }
-    uv_timer_start(&h->timer, on_timer, wait, 0);
+    if (wait == 0) sl__turn_kick(h); /* a timer that is due at once would come again before the loop looks at anything else */
+    uv_timer_start(&h->timer, on_timer, wait ? wait : HEARTBEAT_MS, 0);
 }
 
 static void on_timer(uv_timer_t *t) { pump(t->data, true); }

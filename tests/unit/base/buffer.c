@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "../run.h"
@@ -29,6 +30,19 @@ START_TEST(test_grow) {
     ck_assert_uint_eq(b.len, 0);
     sl_buffer_done(&b);
     ck_assert_ptr_null(b.data);
+}
+END_TEST
+
+START_TEST(test_int) {
+    static const long long numbers[] = {0, 7, -1, 10, 151935, INT32_MIN, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        sl_buffer b = {0};
+        char expected[32];
+        snprintf(expected, sizeof expected, "%lld", numbers[i]);
+        sl_buffer_int(&b, numbers[i]);
+        ck_assert_str_eq(sl_buffer_text(&b), expected);
+        sl_buffer_done(&b);
+    }
 }
 END_TEST
 
@@ -102,5 +116,5 @@ START_TEST(test_float) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("base/buffer", 30, test_grow, test_failure, test_json, test_float);
+    return RUN_TESTS("base/buffer", 30, test_grow, test_int, test_failure, test_json, test_float);
 }

@@ -44,6 +44,7 @@ typedef struct sl_http_exchange sl_http_exchange;
  * ADMIN: and nowhere if there is none, as it changes what the server does. A slash at the end of a request's path is passed over. */
 enum { SL_HTTP_PUBLIC = 1, SL_HTTP_ADMIN = 2, SL_HTTP_NOT_MAIN = 4 };
 
+#define SL_HTTP_KEY_MAX 256             /* bytes of a key */
 #define SL_HTTP_POOL ((size_t)32 << 10) /* bytes of memory that a connection takes, from its first request on */
 
 typedef struct sl_http_endpoint {
@@ -100,6 +101,8 @@ const char *sl_http_host(const sl_http *h);       /* the bound address: config.h
 const char *sl_http_admin_host(const sl_http *h); /* likewise; NULL: there is no admin listener */
 int sl_http_port(const sl_http *h);       /* the bound port */
 int sl_http_admin_port(const sl_http *h); /* 0: none */
+/* The first key of such a file, for a command that asks a server. `option` named the file, for the error. */
+sl_status sl_http_first_key(const char *path, const char *option, char ret[SL_HTTP_KEY_MAX + 1], sl_error *e);
 sl_status sl_http_reload(sl_http *h, sl_error *e); /* reads the key file again; on error the old keys stay */
 
 /* Answers from now on say `Connection: close`; new connections are still taken, so that /readyz can say why. */

@@ -11,8 +11,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define KEY_MAX 256
+#define KEY_MAX SL_HTTP_KEY_MAX
 #define KEYS_MAX 1024
+#define LINE_BYTES 1024
 
 typedef struct key {
     unsigned char byte[KEY_MAX]; /* zeros behind it */
@@ -30,41 +31,50 @@ static bool visible(const char *s, size_t len) {
     return true;
 }
 
-/* Cuts what surrounds the key; returns its length, 0 for a line without one. */
-static size_t trim(char **line) {
-    char *s = *line + strspn(*line, " \t");
-    size_t len = *s == '#' ? 0 : strlen(s);
-    while (len > 0 && strchr(" \t\r\n", s[len - 1])) len--;
+/* Reads a line without its end into line [LINE_BYTES]; returns its length, -1: there is none, LINE_BYTES: it is that long or longer. */
+static int read_line(FILE *f, char *line) {
+    int n = 0, c = EOF;
+    while (n < LINE_BYTES && (c = getc(f)) != EOF && c != '\n') line[n++] = (char)c;
+    return n == 0 && c == EOF ? -1 : n;
+}
+
+static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+/* Cuts what surrounds the key in a line of n bytes; returns its length, 0 for a line without one. */
+static size_t trim(char **line, size_t n) {
+    char *s = *line;
+    while (n > 0 && blank(*s)) s++, n--;
+    while (n > 0 && blank(s[n - 1])) n--;
     *line = s;
-    return len;
+    return n > 0 && *s == '#' ? 0 : n;
 }
 
 sl_status sl__keys_read(const char *path, const char *option, sl__keys **ret, sl_error *e) {
     sl_status status = SL_OK;
     sl__keys *k = NULL;
     FILE *f = fopen(path, "re");
-    if (!f) return sl_fail_param(e, SL_IO, option, "%s: %s", path, strerror(errno));
+    if (!f) return sl_fail_param(e, SL_IO, option, "--%s %s: %s", option, path, strerror(errno));
     k = sl_calloc(1, sizeof *k + KEYS_MAX * sizeof(key));
     if (!k) {
         status = sl_fail(e, SL_NOMEM, "%s: out of memory", path);
         goto fail;
     }
-    char line[1024];
-    for (int number = 1; fgets(line, sizeof line, f); number++) {
+    char line[LINE_BYTES];
+    for (int number = 1, n; (n = read_line(f, line)) >= 0; number++) {
         char *s = line;
-        bool whole = strchr(line, '\n') || feof(f);
-        size_t len = trim(&s);
+        bool whole = n < LINE_BYTES;
+        size_t len = trim(&s, (size_t)n);
         if (len == 0 && whole) continue;
         if (!whole || len > KEY_MAX || !visible(s, len) || k->count == KEYS_MAX) {
             status = sl_fail_param(e, SL_INVALID, option,
-                                   "%s: line %d: a key is at most %d visible ASCII characters, and there are at most %d",
-                                   path, number, KEY_MAX, KEYS_MAX);
+                                   "--%s %s: line %d: a key is at most %d visible ASCII characters, and there are at most %d",
+                                   option, path, number, KEY_MAX, KEYS_MAX);
             goto fail;
         }
         memcpy(k->key[k->count++].byte, s, len);
     }
-    if (ferror(f)) status = sl_fail_param(e, SL_IO, option, "%s: %s", path, strerror(errno));
-    else if (k->count == 0) status = sl_fail_param(e, SL_INVALID, option, "%s: no key in it", path);
+    if (ferror(f)) status = sl_fail_param(e, SL_IO, option, "--%s %s: %s", option, path, strerror(errno));
+    else if (k->count == 0) status = sl_fail_param(e, SL_INVALID, option, "--%s %s: no key in it", option, path);
     if (status != SL_OK) goto fail;
     fclose(f);
     *ret = k;
@@ -73,6 +83,16 @@ fail:
     fclose(f);
     sl__keys_free(k);
     return status;
+}
+
+sl_status sl_http_first_key(const char *path, const char *option, char ret[SL_HTTP_KEY_MAX + 1], sl_error *e) {
+    sl__keys *k = NULL;
+    sl_status status = sl__keys_read(path, option, &k, e);
+    if (status) return status;
+    memcpy(ret, k->key[0].byte, KEY_MAX);
+    ret[KEY_MAX] = '\0';
+    sl__keys_free(k);
+    return SL_OK;
 }
 
 sl__keys *sl__keys_free(sl__keys *k) {

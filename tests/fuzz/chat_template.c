@@ -1,17 +1,14 @@
 /* A chat template, rendered with a conversation of its own; what follows a line "---" is JSON that is rendered instead. */
 #include "template/template.h"
 
-#include <stdlib.h>
+#include "must.h"
+
 #include <string.h>
 
 static const char conversation[] =
     "[{\"role\": \"system\", \"content\": \"S\"}, {\"role\": \"user\", \"content\": [{\"type\": \"text\", \"text\": \"\\u00e9 <|im_end|>\"}]}, "
     "{\"role\": \"assistant\", \"content\": \"<think>x</think> y\", \"tool_calls\": [{\"function\": {\"name\": \"f\", \"arguments\": {\"a\": "
     "[1, 2.5, true, null]}}}]}, {\"role\": \"user\", \"content\": \"z\", \"items\": 7}]";
-
-static void must(int condition) {
-    if (!condition) abort();
-}
 
 static void render(const sl_template *t, const char *text, size_t len) {
     json_t *messages = json_loadb(text, len, JSON_DECODE_ANY, NULL), *token = json_string("<s>");

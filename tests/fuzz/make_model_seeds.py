@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the targets gguf, safetensors and config: the smallest models that bind."""
+"""Writes the seeds of the targets gguf, safetensors, config, imatrix and files: the smallest models that bind."""
 import json, os, struct
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -173,3 +173,51 @@ for name, (config, tensors) in FOLDERS.items():
     c = json.dumps(config).encode()
     write("safetensors", name, struct.pack("<H", len(c)) + c + safetensors(tensors))
     write("config", name + ".json", c)
+
+# Importances of the model gguf/mixtral.gguf: two experts in each stack, four or two columns.
+SEEN = {"blk.0.attn_q.weight": (1, 4), "blk.0.ffn_down_exps.weight": (2, 2), "blk.0.ffn_gate_exps.weight": (2, 4)}
+said = {"general.type": "imatrix", "imatrix.datasets": ["a.txt", "b.txt"], "imatrix.chunk_count": 4, "imatrix.chunk_size": 512}
+sums = {}
+for name, shape in SEEN.items():
+    sums.update({name + ".counts": (shape[0], 1), name + ".in_sum2": shape})
+write("imatrix", "gguf", gguf(said, sums))
+legacy = struct.pack("<i", len(SEEN))
+for name, (slices, cols) in SEEN.items():
+    legacy += struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii%df" % (slices * cols), 3, slices * cols, *[0.25] * (slices * cols))
+write("imatrix", "legacy", legacy + struct.pack("<ii", 3, 5) + b"a.txt")
+
+
+def sections(files):
+    return b"\n".join(b"=== " + name.encode() + b"\n" + data for name, data in files.items())
+
+
+def halves(tensors):
+    names = sorted(tensors)
+    return [{n: tensors[n] for n in part} for part in (names[::2], names[1::2])]
+
+
+tensors = model({**attention(), **MOE})
+first, second = halves(tensors)
+parts = {"split.count": 2, "split.tensors.count": len(tensors)}
+more = {"tokenizer.chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}", "tokenizer.chat_template.tool_use": "{{ 1 }}"}
+write("files", "split", sections({"m-00001-of-00002.gguf": gguf({**keys("llama", 2), **parts, **more, "split.no": 0}, first),
+                                  "m-00002-of-00002.gguf": gguf({**parts, "split.no": 1}, second)}))
+
+config, tensors = FOLDERS["mixtral"]
+first, second = halves(tensors)
+index = {"metadata": {}, "weight_map": {n: "a.safetensors" if n in first else "b.safetensors" for n in tensors}}
+tokens = {"added_tokens": [{"id": 1, "content": "<s>", "special": True, "normalized": False}], "normalizer": None,
+          "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False}, "decoder": {"type": "ByteLevel"},
+          "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}
+told = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": {"content": "a"}, "additional_special_tokens": ["<s>"],
+        "chat_template": [{"name": "default", "template": "{{ bos_token }}{{ messages }}"}, {"name": "rag", "template": "{{ 2 }}"}]}
+compact = lambda value: json.dumps(value, separators=(",", ":")).encode()  # noqa: E731
+write("files", "folder", sections({
+    "config.json": compact(config), "model.safetensors.index.json": compact(index), "a.safetensors": safetensors(first),
+    "b.safetensors": safetensors(second), "tokenizer.json": compact(tokens), "tokenizer_config.json": compact(told),
+    "special_tokens_map.json": compact({"pad_token": "a", "unk_token": {"content": "<s>"}}), "generation_config.json": b'{"eos_token_id":[0,1]}'}))
+config, tensors = FOLDERS["llama"]
+write("files", "template_files", sections({
+    "config.json": compact(config), "model.safetensors": safetensors(tensors), "tokenizer.json": compact(tokens),
+    "chat_template.jinja": b"{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}",
+    "chat_template.json": compact({"chat_template": "{{ messages }}"})}))

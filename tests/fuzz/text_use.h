@@ -3,14 +3,10 @@
 #define FUZZ_TEXT_USE_H
 
 #include "base/alloc.h"
+#include "must.h"
 #include "text/tokenizer.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static inline void must(int ok) {
-    if (!ok) abort();
-}
 
 static inline void use_tokenizer(const sl_tokenizer *t, const char *text, size_t len) {
     for (int mode = 0; mode < 4; mode++) {

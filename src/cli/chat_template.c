@@ -305,6 +305,7 @@ static sl_status parse(const sl_loaded *l, const char *file, sl_chat_source *ret
     if (!st) st = choose(&t, ret->said, &chosen, why);
     if (!st && chosen) st = sl_template_parse(chosen->text, chosen->len, &ret->template, why);
     if (st && chosen && file) sl_error_prefix(why, "%s", file);
+    if (st && file) sl_error_prefix(why, "--chat-template");
     free_all(&t);
     return st;
 }

@@ -50,7 +50,9 @@ static void add_folder_of(sl__server *v, const char *file) {
     free(real);
 }
 
-static bool confines(const sl__server *v) { return !strcmp(v->s->sandbox, "on") && !sl_sandbox_hindrance(); }
+static bool off(const sl__server *v) { return !strcmp(v->s->sandbox, "off"); }
+static bool strict(const sl__server *v) { return !strcmp(v->s->sandbox, "strict"); }
+static bool confines(const sl__server *v) { return !off(v) && !sl_sandbox_hindrance(); }
 
 /* *e is written if they are not limited. */
 static void limit_files(const sl__server *v, sl_error *e) {
@@ -81,13 +83,13 @@ void sl__confine_loaded(const sl__server *v) {
 
 void sl__confine_serving(sl__server *v) {
     sl__confinement *c = &v->confinement;
-    if (confines(v) && !c->calls.code) sl_sandbox_calls(SL_SANDBOX_SERVING, &c->calls);
+    if (confines(v) && !c->calls.code) sl_sandbox_calls(strict(v) ? SL_SANDBOX_STRICT : SL_SANDBOX_SERVING, &c->calls);
 }
 
 void sl__confine_say(const sl__server *v, sl_buffer *out) {
     const sl__confinement *c = &v->confinement;
     sl_buffer_puts(out, "sandbox  ");
-    if (strcmp(v->s->sandbox, "on") != 0) {
+    if (off(v)) {
         sl_buffer_puts(out, "off (--sandbox off): the process may open files, connect and run programs as its user may\n");
         return;
     }
@@ -103,6 +105,7 @@ void sl__confine_say(const sl__server *v, sl_buffer *out) {
         sl_buffer_puts(out, "/proc and the cgroup, nothing else");
     }
     if (c->calls.code) sl_buffer_printf(out, "; calls: NOT limited (%s)", c->calls.message);
-    else sl_buffer_printf(out, "; calls: %d of the kernel's, none that connects or starts a program", sl_sandbox_call_count());
+    else sl_buffer_printf(out, "; calls: %d of the kernel's, none that connects or starts a program%s", sl_sandbox_call_count(),
+                          strict(v) ? "; any other ends the process (strict)" : "");
     sl_buffer_puts(out, " (--sandbox)\n");
 }

@@ -51,14 +51,15 @@ typedef struct option {
 #define E SL_CMD_EXPERTS
 #define T SL_CMD_CHAT
 #define H SL_CMD_HEALTH
+#define D SL_CMD_DRAIN
 #define INT_MOST 2147483647.0
 
 static const option options[] = {
-    {"config", S | H, TEXT, AT(config_file), 0, 0, "", "FILE", NULL, "configuration in JSON; keys are the option names"},
-    {"host", S | H, TEXT, AT(http.host), 0, 0, "127.0.0.1", "ADDRESS", NULL, "address to listen on"},
-    {"port", S | H, INT, AT(http.port), 0, 65535, "8080", "N", NULL, "port to listen on; 0 takes a free one"},
-    {"admin", S | H, TEXT, AT(admin), 0, 0, "", "HOST:PORT", NULL, "own listener for /metrics, /metrics/experts and POST /drain"},
-    {"admin-key-file", S, TEXT, AT(http.admin_key_file), 0, 0, "", "FILE", NULL, "keys for the metrics, and no others; default: none with --admin"},
+    {"config", S | H | D, TEXT, AT(config_file), 0, 0, "", "FILE", NULL, "configuration in JSON; keys are the option names"},
+    {"host", S | H | D, TEXT, AT(http.host), 0, 0, "127.0.0.1", "ADDRESS", NULL, "address to listen on"},
+    {"port", S | H | D, INT, AT(http.port), 0, 65535, "8080", "N", NULL, "port to listen on; 0 takes a free one"},
+    {"admin", S | H | D, TEXT, AT(admin), 0, 0, "", "HOST:PORT", NULL, "own listener for /metrics, /metrics/experts and POST /drain"},
+    {"admin-key-file", S | D, TEXT, AT(http.admin_key_file), 0, 0, "", "FILE", NULL, "keys for the metrics, and no others; default: none with --admin"},
     {"api-key-file", S, TEXT, AT(http.api_key_file), 0, 0, "", "FILE", NULL, "accepted keys, one a line; read again on SIGHUP"},
     {"no-auth", S, FLAG, AT(http.no_auth), 0, 1, "", "", NULL, "listen on other addresses than loopback without keys"},
     {"cors-origin", S, TEXT, AT(http.cors_origin), 0, 0, "", "ORIGIN", NULL, "pages that may ask, by origin, with commas (\"*\": any)"},
@@ -76,11 +77,11 @@ static const option options[] = {
     {"metrics-experts", S, CHOICE, AT(metrics_experts), 0, 0, "auto", "", "auto|on|off", "per-expert series in /metrics too (auto: up to 256)"},
     {"queue", S, INT, AT(engine.queue), 0, 1000000, "256", "N", NULL, "requests that may wait"},
     {"token-gap-ms", S, INT, AT(engine.token_gap_ms), 10, 600000, "500", "MS", NULL, "longest wait between tokens because of other prompts"},
-    {"drain-delay", S, LONG, AT(drain_delay), 0, 3600, "0", "S", NULL, "time after SIGTERM in which work is still taken, while /readyz says 503"},
-    {"drain-seconds", S, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM and --drain-delay"},
+    {"drain-delay", S | D, LONG, AT(drain_delay), 0, 3600, "0", "S", NULL, "time after SIGTERM in which work is still taken, while /readyz says 503"},
+    {"drain-seconds", S | D, LONG, AT(drain_seconds), 0, 86400, "30", "S", NULL, "time for accepted requests after SIGTERM and --drain-delay"},
     {"live", H, FLAG, AT(live), 0, 1, "", "", NULL, "ask /livez: whether it lives, not whether it is ready"},
-    {"timeout", H, INT, AT(timeout), 1, 3600, "5", "S", NULL, "time for the server to answer"},
-    {"sandbox", S, CHOICE, AT(sandbox), 0, 0, "on", "", "on|off", "take from the process the files and system calls that serving does not need"},
+    {"timeout", H | D, INT, AT(timeout), 1, 3600, "5", "S", NULL, "time for the server to answer"},
+    {"sandbox", S, CHOICE, AT(sandbox), 0, 0, "on", "", "on|strict|off", "take from the process the files and system calls that serving does not need; strict: one that is tried all the same ends it"},
     {"log-level", S, CHOICE, AT(log_level), 0, 0, "info", "", "debug|info|warn|error", "least level that is logged"},
     {"log-format", S, CHOICE, AT(log_format), 0, 0, "auto", "", "auto|text|json", "auto: text on a terminal, JSON otherwise"},
     {"threads", S | R | T | B | C | P | M | E, INT, AT(engine.threads), 0, 1024, "", "N", NULL, "threads that compute; default: what affinity and cgroup allow"},
@@ -132,6 +133,7 @@ enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 #undef E
 #undef T
 #undef H
+#undef D
 
 /* Edit distance of two short words, for "did you mean". */
 static int distance(const char *a, const char *b) {
@@ -276,6 +278,19 @@ static void environment_name(const option *o, char *ret, size_t cap) {
     for (size_t i = 0; i < n && i < cap - 1; i++) ret[i] = ret[i] == '-' ? '_' : (char)toupper((unsigned char)ret[i]);
 }
 
+static void warn_unknown(const char *variable) {
+    char names[OPTION_COUNT][64];
+    const char *known[OPTION_COUNT];
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        environment_name(&options[i], names[i], sizeof names[i]);
+        known[i] = names[i] + strlen("SLUICE_");
+    }
+    const char *near = sl_nearest(variable + strlen("SLUICE_"), known, OPTION_COUNT);
+    fprintf(stderr, "sluice: warning: unknown environment variable %s", variable);
+    if (near) fprintf(stderr, "; did you mean SLUICE_%s?", near);
+    fprintf(stderr, "\n");
+}
+
 static sl_status from_environment(unsigned command, char **environment, sl_settings *s, sl_error *e) {
     for (char **v = environment; *v; v++) {
         if (strncmp(*v, "SLUICE_", 7) || !strncmp(*v, "SLUICE_TESTS=", 13)) continue;
@@ -295,7 +310,7 @@ static sl_status from_environment(unsigned command, char **environment, sl_setti
         if (!strncmp(equals + 1, "tcp://", 6)) {
             fprintf(stderr, "sluice: ignoring %s: it is a service address of the cluster, not an option\n", where);
         } else if (!known) {
-            fprintf(stderr, "sluice: warning: unknown environment variable %s\n", where);
+            warn_unknown(where);
         } else if (!strcmp(where, "SLUICE_MODEL")) {
             if (equals[1]) s->model = equals + 1;
         } else if (o) {
@@ -308,19 +323,19 @@ static sl_status from_environment(unsigned command, char **environment, sl_setti
 
 static sl_status read_file(const char *path, sl_buffer *out, sl_error *e) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return sl_fail(e, SL_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0) return sl_fail_param(e, SL_IO, "config", "--config %s: %s", path, strerror(errno));
     for (char block[4096];;) {
         ssize_t n = read(fd, block, sizeof block);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
             close(fd);
-            return sl_fail(e, SL_IO, "%s: %s", path, strerror(errno));
+            return sl_fail_param(e, SL_IO, "config", "--config %s: %s", path, strerror(errno));
         }
         if (n == 0) break;
         sl_buffer_append(out, block, (size_t)n);
         if (out->failed || out->len > 1 << 20) {
             close(fd);
-            return sl_fail(e, SL_TOO_LONG, "%s: larger than 1 MiB", path);
+            return sl_fail_param(e, SL_TOO_LONG, "config", "--config %s: larger than 1 MiB", path);
         }
     }
     close(fd);
@@ -333,11 +348,18 @@ static sl_status from_member(unsigned command, const sl_json *top, const char *k
     if (!sl_json_get(top, key, &at)) return SL_OK; /* null: the default */
     char text[64], where[256];
     const char *value = text;
-    if (json_is_string(at.v)) value = json_string_value(at.v);
-    else if (json_is_boolean(at.v)) value = json_is_true(at.v) ? "true" : "false";
-    else if (json_is_integer(at.v)) snprintf(text, sizeof text, "%lld", (long long)json_integer_value(at.v));
-    else if (json_is_real(at.v)) snprintf(text, sizeof text, "%.17g", json_real_value(at.v));
-    else return sl_json_fail(&at, e, "must be a string, a number or a boolean");
+    if (json_is_string(at.v)) {
+        sl_status st = sl_json_string(&at, &value, NULL, e); /* not one with a NUL, of which only the beginning would count */
+        if (st) return st;
+    } else if (json_is_boolean(at.v)) {
+        value = json_is_true(at.v) ? "true" : "false";
+    } else if (json_is_integer(at.v)) {
+        snprintf(text, sizeof text, "%lld", (long long)json_integer_value(at.v));
+    } else if (json_is_real(at.v)) {
+        snprintf(text, sizeof text, "%.17g", json_real_value(at.v));
+    } else {
+        return sl_json_fail(&at, e, "must be a string, a number or a boolean");
+    }
     snprintf(where, sizeof where, "%s: %s", top->origin, key);
     if (!strcmp(key, "model")) {
         if (!value[0]) return SL_OK;
@@ -361,7 +383,7 @@ static sl_status from_file(unsigned command, const char *path, sl_settings *s, s
     sl_status st = read_file(path, &text, e);
     if (st) goto fail;
     st = sl_json_parse(text.data ? text.data : "", text.len, path, &top, e);
-    if (st) goto fail;
+    if (st) goto wrong;
     st = sl_json_object(&top, e);
     const char *key;
     json_t *value;
@@ -369,6 +391,8 @@ static sl_status from_file(unsigned command, const char *path, sl_settings *s, s
         st = from_member(command, &top, key, s, e);
         if (st) break;
     }
+wrong: /* whatever it is that is wrong in it, the configuration has to be mended first */
+    if (st && st != SL_NOMEM) st = e->code = SL_MISUSE;
 fail:
     if (top.v) json_decref(top.v);
     sl_buffer_done(&text);
@@ -395,7 +419,7 @@ static sl_status place_prompt(const char *const *argument, int count, sl_setting
  * argument is none, and of several files the first is one if it looks like one. */
 static sl_status place(unsigned command, const char *const *argument, int count, sl_settings *s, sl_error *e) {
     if (command == SL_CMD_RUN) return place_prompt(argument, count, s, e);
-    if (command == SL_CMD_HEALTH) {
+    if (command & SL_CMD_ASKS) {
         if (count) s->admin = argument[0]; /* this address is asked, whatever the server's others are */
         return SL_OK;
     }
@@ -486,12 +510,12 @@ sl_status sl_options_parse(unsigned command, int argc, char **argv, char **envir
     s->serves = command & (SL_CMD_SERVE | SL_CMD_INSPECT);
     if (!st) st = from_arguments(command, argc, argv, true, s, ret_help, e);
     if (st || *ret_help) return st;
-    if (!s->config_file[0] && file && command & (SL_CMD_SERVE | SL_CMD_HEALTH)) s->config_file = file;
-    unsigned reader = command == SL_CMD_HEALTH ? SL_CMD_SERVE : command; /* it reads the file of the server that it asks */
+    if (!s->config_file[0] && file && command & (SL_CMD_SERVE | SL_CMD_ASKS)) s->config_file = file;
+    unsigned reader = command & SL_CMD_ASKS ? SL_CMD_SERVE : command; /* it reads the file of the server that it asks */
     if (s->config_file[0]) st = from_file(reader, s->config_file, s, e);
     if (!st) st = from_environment(command, environment, s, e);
     if (!st) st = from_arguments(command, argc, argv, false, s, ret_help, e);
-    if (st || *ret_help || s->model || command == SL_CMD_HEALTH) return st;
+    if (st || *ret_help || s->model || command & SL_CMD_ASKS) return st;
     return take_default(command, s, e);
 }
 

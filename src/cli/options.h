@@ -28,6 +28,8 @@ enum {
     SL_CMD_IMATRIX = 128,
     SL_CMD_CHAT = 256,
     SL_CMD_HEALTH = 512,
+    SL_CMD_DRAIN = 1024,
+    SL_CMD_ASKS = SL_CMD_HEALTH | SL_CMD_DRAIN, /* those that ask a running server, and read the configuration that it has */
     SL_CMD_TEXTS = SL_CMD_EXPERTS | SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
 };
 
@@ -51,10 +53,10 @@ typedef struct sl_settings {
     const char *metrics_experts; /* auto, on, off */
     int64_t drain_delay, drain_seconds;
     bool live;   /* healthcheck: whether it lives, not whether it is ready */
-    int timeout; /* … seconds until it gives up */
+    int timeout; /* … and drain: seconds until an answer */
     const char *chat_template; /* file, or "": the model's own */
     const char *log_level, *log_format;
-    const char *sandbox; /* "on" or "off" */
+    const char *sandbox; /* "on", "strict" or "off" */
     bool serves; /* the command serves, or says what serving costs */
     bool json;
     bool limits; /* bench: these alone */

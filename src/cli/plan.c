@@ -132,9 +132,13 @@ static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e)
                          "are not supported: --ctx %d is the most", asked, most, most);
 }
 
-static sl_status refuse(const sl_engine_config *g, const sl_plan *p, sl_error *e) {
+/* asked: bytes of --kv-memory, 0: none were; one: what one sequence needs. */
+static sl_status refuse(const sl_engine_config *g, const sl_plan *p, uint64_t asked, uint64_t one, sl_error *e) {
     sl_buffer lines = {0};
     char total[24], most[24];
+    if (asked && asked < one && p->total_private <= p->machine.memory_limit)
+        return sl_fail_param(e, SL_MISUSE, "kv-memory", "--kv-memory: %s is too little: the keys and values of one sequence of %d positions (--ctx) take %s",
+                             sl_bytes_text(asked, most), g->ctx > 0 ? g->ctx : SL_PAGE, sl_bytes_text(one, total));
     put_lines(p, true, &lines);
     sl_status st = sl_fail_param(e, SL_TOO_LONG, "kv-memory",
                                  "does not fit: %s = %s, the limit is %s; one sequence of %d positions (--ctx) needs keys and values "
@@ -169,7 +173,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
         if (p.bytes[SL_PLAN_KV] < one) p.bytes[SL_PLAN_KV] = one;
         p.total_private = sum(&p);
         *ret = p;
-        return chosen ? chosen : refuse(g, &p, e);
+        return chosen ? chosen : refuse(g, &p, s->kv_memory > 0 ? (uint64_t)s->kv_memory : 0, one, e);
     }
     p.weights_fit = p.weights + p.total_private <= limit;
     *ret = p;

@@ -27,7 +27,7 @@ sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *re
     kv.plane_bytes = kv.head_bytes * (size_t)pages;
     kv.layer_bytes = kv.plane_bytes * (size_t)hp->kv_heads;
     void *p = mmap(NULL, kv.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages: %s", kv.mapped, strerror(errno));
+    if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages (--kv-memory): %s", kv.mapped, strerror(errno));
     kv.data = p;
     *ret = kv;
     return SL_OK;

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -134,8 +136,9 @@ static void fit_descriptors(sl_http_config *c) {
 static sl_status open_door(sl_http *h, sl_error *e) {
     h->peek = sl_malloc(SL__HTTP_HEAD + 1);
     h->door_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (!h->peek || h->door_fd < 0 || uv_poll_init(h->loop, &h->door, h->door_fd) != 0)
-        return sl_fail(e, SL_IO, "the event loop cannot watch newcomers");
+    if (!h->peek) return sl_fail(e, SL_NOMEM, "out of memory for the heads of requests");
+    if (h->door_fd < 0) return sl_fail(e, SL_IO, "no descriptor to watch newcomers with: %s (ulimit -n)", strerror(errno));
+    if (uv_poll_init(h->loop, &h->door, h->door_fd) != 0) return sl_fail(e, SL_IO, "the event loop cannot watch newcomers (ulimit -n)");
     h->door.data = h;
     h->has_door = true;
     h->handles++;

@@ -68,7 +68,7 @@ static sl_status bind_socket(sl__listener *l, const char *host, int port, int *r
     fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (fd < 0 || bind(fd, a->ai_addr, a->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0 || !take_address(l, fd)) {
-        status = sl_fail_param(e, SL_IO, option, "cannot listen on %s port %d: %s", host, port, strerror(errno));
+        status = sl_fail_param(e, SL_IO, option, "cannot listen on %s port %d (--%s): %s", host, port, l->admin ? "admin" : "port", strerror(errno));
         goto fail;
     }
     freeaddrinfo(a);

@@ -216,7 +216,7 @@ static sl_status read_tensors(reader *r, uint64_t count, uint64_t alignment, int
         if (s != SL_OK) return sl_error_prefix(e, "tensor %" PRIu64 " of %" PRIu64, i + 1, count);
         if (offset % alignment || offset > r->size)
             return sl_fail(e, SL_FORMAT, "tensor \"%.*s\" begins at offset %" PRIu64 ", which is %s", (int)name.len, name.text,
-                           offset, offset > r->size ? "beyond the end of the file" : "not aligned");
+                           offset, offset > r->size ? "beyond the end of the file: was it copied or downloaded whole?" : "not aligned");
         t.data = r->data + offset; /* from the file's begin: that of DATA is added below, once it is known */
         s = sl__tensors_add(tensors, name.text, name.len, &t, e);
         if (s != SL_OK) return s;
@@ -256,9 +256,9 @@ sl_status sl__gguf_parse(const uint8_t *data, size_t size, const char *origin, i
     if (s == SL_OK) s = read_u64(&r, &tensor_count, e);
     if (s == SL_OK) s = read_u64(&r, &key_count, e);
     if (s == SL_OK && (key_count > MAX_KEYS || key_count > left(&r) / 13))
-        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " key-values cannot be in this file", key_count);
+        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " key-values cannot be in this file of %zu bytes: it is damaged, or was not copied whole", key_count, size);
     if (s == SL_OK && (tensor_count > MAX_TENSORS || tensor_count > left(&r) / 24))
-        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " tensors cannot be in this file", tensor_count);
+        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " tensors cannot be in this file of %zu bytes: it is damaged, or was not copied whole", tensor_count, size);
     if (s == SL_OK) s = read_keys(&r, key_count, &g, arena, e);
     if (s == SL_OK) s = read_alignment(&g, &alignment, e);
     if (s == SL_OK) s = read_tensors(&r, tensor_count, alignment, file, tensors, e);

@@ -11,7 +11,8 @@
  *   a call that only an attacker would make (connect,    one line on standard error that names it, and the process ends by
  *   execve, ptrace …; SL_SANDBOX_NEVER)                  SIGSYS: going on would let him try the next one
  *   any other call that is not on the list               ENOSYS, as on a kernel that does not know it: a newer libc that tries
- *                                                        a newer call has a way around that, and serving goes on */
+ *                                                        a newer call has a way around that, and serving goes on. Strict: its
+ *                                                        number on standard error, and the end */
 #ifndef SL_PROCESS_SANDBOX_H
 #define SL_PROCESS_SANDBOX_H
 
@@ -27,8 +28,9 @@ const char *sl_sandbox_hindrance(void);
 sl_status sl_sandbox_files(const char *const *readable, int count, sl_error *e);
 
 /* seccomp.c. A process that loads may do all but what only an attacker would; one that serves makes the calls that it needs to
- * serve. Each for all threads of the process and for ever. SL_UNSUPPORTED as above. */
-typedef enum sl_sandbox_stage { SL_SANDBOX_LOADING, SL_SANDBOX_SERVING } sl_sandbox_stage;
+ * serve, and where it is strict any other one ends it as an attacker's would. Each for all threads of the process and for ever.
+ * SL_UNSUPPORTED as above. */
+typedef enum sl_sandbox_stage { SL_SANDBOX_LOADING, SL_SANDBOX_SERVING, SL_SANDBOX_STRICT } sl_sandbox_stage;
 sl_status sl_sandbox_calls(sl_sandbox_stage stage, sl_error *e);
 int sl_sandbox_call_count(void); /* how many calls a process that serves may make */
 

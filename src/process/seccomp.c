@@ -159,8 +159,10 @@ static void on_forbidden(int signal_number, siginfo_t *info, void *context) {
     number[--at] = 0;
     do number[--at] = (char)('0' + n % 10), n /= 10;
     while (n > 0 && at > 0);
-    append(line, sizeof line, name ? name : number + at);
-    append(line, sizeof line, ", which a server never does; it ends here, as somebody may be at work in it (--sandbox)\n");
+    append(line, sizeof line, name ? name : "the system call ");
+    append(line, sizeof line, name ? "" : number + at);
+    append(line, sizeof line, name ? ", which a server never does; it ends here, as somebody may be at work in it (--sandbox)\n"
+                                   : ", which is not on its list; it ends here (--sandbox strict; scmp_sys_resolver says its name)\n");
     if (write(STDERR_FILENO, line, strlen(line)) < 0) line[0] = 0;
     signal(signal_number, SIG_DFL);
     raise(signal_number); /* not blocked: SA_NODEFER */
@@ -206,13 +208,14 @@ static bool add_allowed(scmp_filter_ctx f) {
 }
 
 sl_status sl_sandbox_calls(sl_sandbox_stage stage, sl_error *e) {
-    bool serves = stage == SL_SANDBOX_SERVING;
-    scmp_filter_ctx f = seccomp_init(serves ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW);
+    bool serves = stage != SL_SANDBOX_LOADING;
+    scmp_filter_ctx f = seccomp_init(stage == SL_SANDBOX_STRICT ? SCMP_ACT_TRAP : serves ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_ALLOW);
     if (!f) return sl_fail(e, SL_NOMEM, "no memory for the filter of system calls");
     sl_status status = SL_OK;
     int error = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1); /* every thread */
     seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);          /* a tree instead of a chain of comparisons */
-    bool good = add_never(f) && (serves ? add_allowed(f) : add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL));
+    /* Where every other call traps, these do too, and a rule that says what the default says is an error to libseccomp. */
+    bool good = (stage == SL_SANDBOX_STRICT || add_never(f)) && (serves ? add_allowed(f) : add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL));
     watch_forbidden();
     if (error == 0) error = good ? seccomp_load(f) : -EINVAL;
     if (error) status = sl_fail(e, SL_UNSUPPORTED, "seccomp: %s", strerror(-error));

@@ -82,7 +82,8 @@ START_TEST(what_does_not_fit_is_refused) {
     s = settings();
     s.engine.ctx = 256;
     s.kv_memory = 1; /* not even one page */
-    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_TOO_LONG);
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
+    ck_assert_msg(strstr(e.message, "--kv-memory: 1 B is too little: the keys and values of one sequence of 256 positions"), "%s", e.message);
     s = settings();
     s.engine.ctx = m->hp.context + 1;
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);

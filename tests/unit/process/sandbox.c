@@ -308,6 +308,25 @@ START_TEST(an_attacker_s_call_ends_the_process) {
 }
 END_TEST
 
+static void unlisted(void *arg) {
+    limit_calls(SL_SANDBOX_STRICT);
+    must(opens("/proc/self/stat", O_RDONLY) == 0 && raise(SIGURG) == 0);
+    syscall(*(int *)arg);
+}
+
+START_TEST(strict_ends_with_any_other_call) {
+    int number = _i ? 400000 : SYS_getppid;
+    attempt serves = {.which = 0, .stage = SL_SANDBOX_SERVING};
+    outcome o = in_child(attempts, &serves);
+    if (o.line == SKIP) return; /* said above */
+    o = in_child(unlisted, &number);
+    char said[80];
+    snprintf(said, sizeof said, "sluice: sandbox: the process was made to call the system call %d, ", number);
+    ck_assert_msg(WIFSIGNALED(o.status) && WTERMSIG(o.status) == SIGSYS, "%x %s", (unsigned)o.status, o.text);
+    ck_assert_msg(strstr(o.text, said) == o.text, "%s", o.text);
+}
+END_TEST
+
 static void *nothing(void *arg) { return arg; }
 
 static void loading(void *arg) {
@@ -331,6 +350,7 @@ int main(void) {
     tcase_add_test(tcase, keys_can_be_replaced_and_nothing_else_is_read);
     tcase_add_test(tcase, limits_add_up);
     tcase_add_test(tcase, what_serving_needs_works);
+    tcase_add_loop_test(tcase, strict_ends_with_any_other_call, 0, 2);
     tcase_add_test(tcase, threads_start_while_it_loads);
     tcase_add_loop_test(tcase, an_attacker_s_call_ends_the_process, 0, 4 * ATTACKS);
     suite_add_tcase(suite, tcase);

@@ -93,7 +93,7 @@ void sl_api_free(sl_api *a) {
 
 void sl_api_answered(void *api, const sl_http_exchange *x, int status, double seconds) {
     (void)api;
-    if (status < 400 && sl__endpoint_logs(sl_http_path(x))) return;
+    if (status < 400 && sl_api_generates(sl_http_path(x))) return;
     const sl_log_field fields[] = {
         {.key = "id", .kind = SL_LOG_STRING, .s = sl_http_request_id(x)},
         {.key = "method", .kind = SL_LOG_STRING, .s = sl_http_method(x)},

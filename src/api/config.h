@@ -34,8 +34,9 @@ typedef struct sl_api_config {
      * tokenizer's. */
     const json_t *chat_variables;
     sl_metrics *metrics;
-    /* POST /drain: loop thread; the owner calls sl_api_leave and later sl_api_drain. NULL: there is no such thing, 501. */
-    void (*drain)(void *arg);
+    /* POST /drain: loop thread; the owner calls sl_api_leave and later sl_api_drain. Returns whether new work is still taken.
+     * NULL: there is no such thing, 501. */
+    bool (*drain)(void *arg);
     void *drain_arg;
 } sl_api_config;
 

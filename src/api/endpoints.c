@@ -19,7 +19,7 @@ const sl_http_endpoint *sl_api_endpoints(int *ret_count) {
     return endpoints;
 }
 
-bool sl__endpoint_logs(const char *path) {
+bool sl_api_generates(const char *path) {
     for (int i = 0; i < COUNT; i++)
         if (logs[i] && !strcmp(endpoints[i].path, path)) return true;
     return false;

@@ -10,6 +10,6 @@
 /* For http's and the metrics' configuration; handlers take the sl_api as their argument. */
 const sl_http_endpoint *sl_api_endpoints(int *ret_count);
 
-bool sl__endpoint_logs(const char *path); /* does a request write a line of its own when it is over? */
+bool sl_api_generates(const char *path); /* does it make text? Such a request writes a line of its own when it is over */
 
 #endif

@@ -19,6 +19,8 @@ bool sl_api_stuck(const sl_api *a) {
     return a->engine && sl_engine_stuck_ns(a->engine) > (uint64_t)a->config.stuck_seconds * UINT64_C(1000000000);
 }
 
+bool sl__ready(const sl_api *a) { return a->engine && !a->leaving && !sl_api_stuck(a); }
+
 static const char *state(const sl_api *a) {
     if (a->leaving) return "draining";
     if (!a->engine) return "loading";
@@ -35,7 +37,7 @@ void sl__readyz_get(void *api, sl_http_exchange *x) {
     const char *s = state(a);
     char loading[80];
     if (!a->engine && !a->leaving) snprintf(loading, sizeof loading, "loading: %s", a->doing);
-    plain(x, strcmp(s, "ok") ? 503 : 200, a->engine || a->leaving ? s : loading);
+    plain(x, sl__ready(a) ? 200 : 503, a->engine || a->leaving ? s : loading);
 }
 
 void sl__health_get(void *api, sl_http_exchange *x) {
@@ -51,7 +53,7 @@ void sl__health_get(void *api, sl_http_exchange *x) {
     else sl_buffer_puts(&out, "null");
     sl_buffer_puts(&out, "}");
     sl_http_add_header(x, "Cache-Control", "no-store");
-    sl__reply_json(x, strcmp(s, "ok") ? 503 : 200, &out);
+    sl__reply_json(x, sl__ready(a) ? 200 : 503, &out);
 }
 
 /* Whatever is live goes on; a second request changes nothing. The process stays until a signal ends it, so that the drain can be
@@ -62,9 +64,9 @@ void sl__drain_post(void *api, sl_http_exchange *x) {
         sl__reply_error(a, x, 501, NULL, NULL, "This server does not drain on request.");
         return;
     }
-    a->config.drain(a->config.drain_arg);
+    bool taking = a->config.drain(a->config.drain_arg);
     sl_buffer out = {0};
-    sl_buffer_printf(&out, "{\"status\":\"%s\",\"running\":%d,\"waiting\":%d}", state(a),
+    sl_buffer_printf(&out, "{\"status\":\"%s\",\"taking\":%s,\"running\":%d,\"waiting\":%d}", state(a), taking ? "true" : "false",
                      a->engine ? sl_engine_running(a->engine) : 0, a->engine ? sl_engine_waiting(a->engine) : 0);
     sl__reply_json(x, 200, &out);
 }

@@ -101,4 +101,6 @@ int sl__refuse(sl_api *a, sl_http_exchange *x, const sl_error *err); /* returns 
 void sl__reply_error(const sl_api *a, sl_http_exchange *x, int status, const char *param, const char *code, const char *message);
 void sl__reply_json(sl_http_exchange *x, int status, sl_buffer *body);
 
+bool sl__ready(const sl_api *a); /* health.c: new work is welcome */
+
 #endif

@@ -21,6 +21,8 @@ static const sl_http_hooks hooks = {NULL, fill, on_over};
 
 static void serve(sl_api *a, sl_http_exchange *x, sl_scrape_page page) {
     scrape *s = sl_calloc(1, sizeof *s);
+    sl_metrics_set(a->config.metrics, SL_METRIC_READY, 0, sl__ready(a));
+    sl_metrics_set(a->config.metrics, SL_METRIC_DRAINING, 0, a->leaving);
     if (s) s->pages = sl_scrape_begin(a->config.metrics, page);
     if (!s || !s->pages) {
         sl_free(s);

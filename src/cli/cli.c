@@ -18,6 +18,10 @@ static const struct command {
     {"healthcheck", SL_CMD_HEALTH, sl_healthcheck, "[HOST:PORT] [options]", "ask a running server whether it is well",
      "Reads the same configuration as serve and asks its admin address, or where it has none the main one. Exit status 0: it is\n"
      "ready (with --live: it lives); 1: it is not, or does not answer.\n"},
+    {"drain", SL_CMD_DRAIN, sl_drain_command, "[HOST:PORT] [options]", "tell a running server to drain, and wait until it has",
+     "As POST /drain at its admin address, which the same configuration as serve's names: not ready at once; for --drain-delay work is\n"
+     "still taken, then refused. Waits until nothing runs, for --drain-delay and --drain-seconds at most; the server stays until a signal.\n"
+     "Exit status 0: it has drained; 1: it has not, or does not answer.\n"},
     {"run", SL_CMD_RUN, sl_run, "[MODEL] PROMPT [options]", "one completion to the terminal", NULL},
     {"chat", SL_CMD_CHAT, sl_chat_command, "[MODEL] [options]", "a conversation in the terminal", NULL},
     {"bench", SL_CMD_BENCH, sl_bench, "[MODEL] [options]", "how fast, and how near to what the machine allows", NULL},

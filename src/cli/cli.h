@@ -9,6 +9,7 @@ int sl_cli_main(int argc, char **argv, char **environment);
 
 int sl_serve(sl_settings *s);
 int sl_healthcheck(sl_settings *s);
+int sl_drain_command(sl_settings *s);
 int sl_run(sl_settings *s);
 int sl_chat_command(sl_settings *s);
 int sl_bench(sl_settings *s);

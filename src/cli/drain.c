@@ -157,13 +157,14 @@ static void retire(sl__server *v) {
     uv_timer_start(&v->tick, on_tick, 0, TICK_MS);
 }
 
-void sl__drain_on_request(void *server) {
+bool sl__drain_on_request(void *server) {
     sl__server *v = server;
-    if (v->state != SL__SERVING) return;
+    if (v->state != SL__SERVING) return v->state < SL__DRAINING;
     sl_log(SL_LOG_INFO, "POST /drain: not ready any more; work is taken for %lld s (--drain-delay), then refused; SIGTERM ends the server",
            (long long)v->s->drain_delay);
     sl_notify_send(&v->notify, "STATUS=draining, as POST /drain asked for");
     retire(v);
+    return true;
 }
 
 void sl__drain_broken(sl__server *v) {

@@ -46,14 +46,19 @@ static void raise_descriptor_limit(void) {
 static sl_status open_metrics(sl__server *v, sl_error *e) {
     const sl_model *m = v->loaded.model;
     const char *paths[64];
+    bool watched[64];
     int count;
     const sl_http_endpoint *endpoints = sl_api_endpoints(&count);
-    for (int i = 0; i < count; i++) paths[i] = endpoints[i].path;
+    for (int i = 0; i < count; i++) {
+        paths[i] = endpoints[i].path;
+        watched[i] = sl_api_generates(paths[i]);
+    }
     bool few = m->hp.layers * m->hp.experts <= 256; /* what "auto" puts into everybody's scrape */
     sl_metrics_config c = {.layers = m->hp.layers,
                            .experts = m->hp.experts,
                            .routed = m->hp.sparse,
                            .endpoints = paths,
+                           .watched = watched,
                            .endpoint_count = count,
                            .finish = sl_finish_names,
                            .finish_count = SL_FINISH_COUNT,
@@ -237,6 +242,7 @@ static sl_status start(sl__server *v, sl_error *e) {
         sl__drain_close(v);
     } else {
         sl__announce_listening(v);
+        sl_notify_send(&v->notify, "STATUS=loading: %s", atomic_load(&v->doing));
     }
     sem_post(&v->go);
     return st;

@@ -76,7 +76,7 @@ void sl__announce_ready(const sl__server *v);
 
 /* drain.c */
 void sl__drain_watch(sl__server *v);          /* signals, from now on */
-void sl__drain_on_request(void *server);      /* POST /drain */
+bool sl__drain_on_request(void *server);      /* POST /drain; is new work still taken? */
 void sl__drain_close(sl__server *v);          /* at once: nothing was served yet, or nothing can be */
 void sl__drain_enter(sl__server *v, sl__state to);
 void sl__drain_broken(sl__server *v); /* nothing that runs can be served to its end: it is told so, and the process ends */

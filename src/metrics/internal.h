@@ -70,6 +70,7 @@ enum {
 #undef X
 };
 extern const char *const sl__code_text[SL__CODES];
+bool sl__code_watched(int code); /* index of a code whose series are there before it is answered, see metrics.h */
 
 /* Copies of the engine's cells as they were at the end of a step. There are three: one that the engine fills, one that the
  * reader has, and the newest between the two. Each side swaps its own for the one between by a single atomic exchange, so
@@ -101,6 +102,7 @@ struct sl_metrics {
     int endpoints;               /* with "other" */
     const char **endpoint;       /* [endpoints] as given */
     const char **endpoint_label; /* [endpoints] escaped, in quotes */
+    const bool *watched;         /* [endpoints] */
     int finishes;
     const char **finish_label;   /* [finishes] escaped, in quotes */
     const char *info[SL_METRIC_COUNT]; /* labels of the INFO gauges, ready to print */

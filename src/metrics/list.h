@@ -18,6 +18,8 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(FINISHED, "sluice_requests_finished_total", COUNTER, FINISH, ENGINE, "Accepted requests that ended, by reason: cancelled_ by their client, timeout_ by the limit of the server, in the phase that follows; shutdown by the end of a drain.") \
     X(REJECTED, "sluice_requests_rejected_total", COUNTER, REJECT, ANY, "Requests refused, by reason.")        \
     X(STEP_ROWS_TOTAL, "sluice_rows_total", COUNTER, ROWS, ENGINE, "Rows computed, by kind.")                  \
+    X(READY, "sluice_ready", GAUGE, NONE, LOOP, "1 while new work is welcome, as /readyz says; 0 while draining or stuck.")              \
+    X(DRAINING, "sluice_draining", GAUGE, NONE, LOOP, "1 from SIGTERM or POST /drain on.")                     \
     X(RUNNING, "sluice_requests_running", GAUGE, NONE, ENGINE, "Requests that had their first step and did not end: in the batch, or put out of it for a while as KV pages ran out.")       \
     X(WAITING, "sluice_requests_waiting", GAUGE, NONE, ENGINE, "Requests in the queue: accepted, without a step yet.")                       \
     X(EXPECTED_WAIT, "sluice_expected_wait_seconds", GAUGE, NONE, ENGINE, "Time until a place in the batch is likely to be free, by how long requests that ended well held theirs; 0 while one is free.") \

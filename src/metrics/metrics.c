@@ -53,6 +53,11 @@ const char *const sl__code_text[SL__CODES] = {
     "other"
 };
 
+bool sl__code_watched(int code) {
+    int status = code < SL__CODES - 1 ? code_value[code] : 0;
+    return status == 200 || status == 429 || status == 500 || status == 503 || status == 504;
+}
+
 int sl__metric_cells(sl_metric id) {
     sl__kind kind = sl__metric_list[id].kind;
     return sl__kind_bounds[kind].count > 0 ? sl__kind_bounds[kind].count + 2 : 1;
@@ -130,7 +135,8 @@ static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
     m->endpoint_label = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(char *));
     m->finish_label = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->finishes + 1, sizeof(char *));
     bool *routed = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->layers + 1, sizeof(bool));
-    if (!m->endpoint || !m->endpoint_label || !m->finish_label || !routed) return false;
+    bool *watched = sl_arena_array(m->arena, SL_MEM_METRICS, (size_t)m->endpoints, sizeof(bool)); /* "other" is not */
+    if (!m->endpoint || !m->endpoint_label || !m->finish_label || !routed || !watched) return false;
     sl_buffer b = {0};
     bool ok = true;
     for (int i = 0; i < m->endpoints && ok; i++) {
@@ -148,6 +154,8 @@ static bool keep_labels(sl_metrics *m, const sl_metrics_config *c) {
     sl_buffer_done(&b);
     for (int i = 0; i < m->layers; i++) routed[i] = !c->routed || c->routed[i];
     m->routed = routed;
+    for (int i = 0; i < c->endpoint_count && c->watched; i++) watched[i] = c->watched[i];
+    m->watched = watched;
     return ok && keep_infos(m, c);
 }
 

@@ -7,7 +7,9 @@
  *   READ    computed when scraped (process_*, throttling, dropped log lines; at most a second old).
  *
  * Invariants
- *   1. All label values exist from the start, at 0; nothing is created later.
+ *   1. All label values exist from the start, at 0, so that rate() sees the first event; nothing is created later. One exception:
+ *      of SL_METRIC_REQUESTS, 27 codes at each of 17 endpoints of which few ever occur, a series is shown from its first answer
+ *      on, but for the codes that alerts and dashboards divide at the endpoints that they watch (200, 429, 500, 503, 504).
  *   2. Counting allocates nothing and takes a number for what is counted. Only sl_metrics_request_slot, once an HTTP request,
  *      looks for an endpoint by its path. */
 #ifndef SL_METRICS_METRICS_H
@@ -33,6 +35,7 @@ typedef struct sl_metrics_config {
     int layers, experts;          /* sizes of the label sets; 0 for a dense model: no expert series */
     const bool *routed;           /* [layers] a layer that does not route has no expert series; NULL: all route */
     const char *const *endpoints; /* [endpoint_count] values of the label endpoint, without "other", which is added last */
+    const bool *watched;          /* [endpoint_count] by alerts, see invariant 1; NULL: none */
     int endpoint_count;
     const char *const *finish;    /* [finish_count] values of the label reason of SL_METRIC_FINISHED; a slot is an index */
     int finish_count;

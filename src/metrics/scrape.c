@@ -107,9 +107,13 @@ static const char *const source_text[SL_SOURCE_COUNT] = {
 static const char *const phase_text[SL_PHASE_COUNT] = {
     [SL_PHASE_DECODE] = "decode", [SL_PHASE_PREFILL] = "prefill", [SL_PHASE_MIXED] = "mixed"};
 
-/* A layer that does not route has slots, so that a block's number is its slot, but no series. */
-static bool has_series(const sl_metrics *m, int id, int slot) {
+/* A layer that does not route has slots, so that a block's number is its slot, but no series; nor has a status that was never answered
+ * and that nobody watches. */
+static bool has_series(const sl_scrape *s, int id, int slot) {
+    const sl_metrics *m = s->m;
     switch (sl__metric_list[id].labels) {
+    case SL__LABELS_ENDPOINT_CODE:
+        return s->cells[m->first[id] + (size_t)slot] > 0 || (m->watched[slot / SL__CODES] && sl__code_watched(slot % SL__CODES));
     case SL__LABELS_LAYER: return m->routed[slot];
     case SL__LABELS_LAYER_EXPERT: return m->routed[slot / m->experts];
     default: return true;
@@ -200,7 +204,7 @@ bool sl_scrape_more(sl_scrape *s, sl_buffer *out) {
         }
         if (lines >= PIECE_LINES) return true;
         if (s->slot == 0) put_head(out, &sl__metric_list[id]);
-        if (has_series(s->m, id, s->slot)) lines += put_slot(out, s, id, s->slot);
+        if (has_series(s, id, s->slot)) lines += put_slot(out, s, id, s->slot);
         if (++s->slot == s->m->slots[id]) {
             s->slot = 0;
             s->metric++;

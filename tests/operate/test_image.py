@@ -102,7 +102,7 @@ class Sandbox:
 
     def __init__(self, root, *options, environment=()):
         # The variables of the Containerfile, but for PATH.
-        variables = ("SLUICE_HOST=0.0.0.0", "SLUICE_PORT=8080", "SLUICE_ADMIN=0.0.0.0:9090", "SLUICE_NO_AUTH=true", *environment)
+        variables = ("SLUICE_HOST=0.0.0.0", "SLUICE_PORT=8080", "SLUICE_ADMIN=0.0.0.0:9090", "SLUICE_NO_AUTH=true", "SLUICE_DRAIN_DELAY=5", *environment)
         sets = [word for v in variables for word in ("--setenv", *v.split("=", 1))]
         self.log = tempfile.TemporaryFile("w+")
         self.bwrap = subprocess.Popen(["bwrap", "--ro-bind", root, "/", "--proc", "/proc", "--dev", "/dev", "--unshare-all", "--uid", USER,

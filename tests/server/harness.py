@@ -182,12 +182,13 @@ class Server:
         return {f.name: f for f in text_string_to_metric_families(data.decode())}
 
     def value(self, name, path="/metrics", **labels):
-        """The sum of a metric's samples with these labels."""
+        """The sum of a metric's samples with these labels; the metric has to be there."""
         total, found = 0.0, False
         for family in self.metrics(path).values():
             for s in family.samples:
+                found = found or s.name == name
                 if s.name == name and all(s.labels.get(k) == v for k, v in labels.items()):
-                    total, found = total + s.value, True
+                    total += s.value
         assert found, name
         return total
 

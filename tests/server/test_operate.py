@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import harness
 from harness import Askers, Server, checkpoint, rest_of, stretched
+from test_program import sluice
 
 MODEL = stretched("qwen3moe-gqa")
 TINY = checkpoint("mixtral-gqa.gguf")
@@ -55,6 +57,14 @@ def test_after_the_delay_new_work_is_refused_and_accepted_work_ends():
     assert s.process.wait(30) == 0, s.text()
 
 
+def to_done(stream):
+    """The rest of a stream whose connection is kept: its head went out before the drain."""
+    data = b""
+    while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
+        data += stream.recv(65536)
+    return data
+
+
 def test_a_drain_on_request():
     """POST /drain: on the admin address only; the server stays until a signal, which is the first one then."""
     s = Server(MODEL, "--admin", "127.0.0.1:0", "--drain-seconds", 3600)
@@ -66,14 +76,13 @@ def test_a_drain_on_request():
     assert s.request("POST", "/drain", port=s.admin, headers={"Host": "evil.example"})[0] == 403
     assert ready(s)
     status, _, data = s.request("POST", "/drain", port=s.admin)
-    assert status == 200 and json.loads(data) == {"status": "draining", "running": 1, "waiting": 0}, data
+    assert status == 200 and json.loads(data) == {"status": "draining", "taking": True, "running": 1, "waiting": 0}, data
     assert s.get("/readyz")[0] == 503
     s.until(lambda: s.post("/v1/completions", {"prompt": [1]})[0] == 503, what="refused")
-    assert s.request("POST", "/drain", port=s.admin)[0] == 200
-    data = b""
-    while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):  # the connection itself is kept: its head went out before
-        data += stream.recv(65536)
-    assert b'"finish_reason":"length"' in data
+    again = json.loads(s.request("POST", "/drain", port=s.admin)[2])
+    assert again["status"] == "draining" and again["taking"] is False, again
+    assert s.value("sluice_ready") == 0 and s.value("sluice_draining") == 1
+    assert b'"finish_reason":"length"' in to_done(stream)
     s.until(lambda: s.value("sluice_requests_running") == 0, what="idle")
     assert s.process.poll() is None and s.get("/livez")[0] == 200
     s.process.send_signal(signal.SIGTERM)
@@ -90,6 +99,31 @@ def test_a_signal_after_a_drain_on_request_waits_for_what_runs():
     s.process.send_signal(signal.SIGTERM)
     assert b'"finish_reason":"length"' in rest_of(stream)
     assert s.process.wait(30) == 0, s.text()
+
+
+def test_the_drain_command():
+    """`sluice drain`, for preStop hooks in images without a shell: returns when nothing runs, though the server goes on to be there."""
+    with harness.temporary("# the first one is shown\nsecret\n") as keys:
+        s = Server(MODEL, "--admin", "127.0.0.1:0", "--admin-key-file", keys)
+        pod = {"SLUICE_ADMIN": f"0.0.0.0:{s.admin}", "SLUICE_ADMIN_KEY_FILE": keys, "SLUICE_DRAIN_SECONDS": "3600"}
+        stream = s.open_stream(prompt=[1], max_tokens=600, ignore_eos=True)
+        stream.recv(100)
+        r = sluice("drain", f"127.0.0.1:{s.admin}")
+        assert r.returncode == 1 and "the key is missing or wrong (--admin-key-file)" in r.stderr, r
+        r = sluice("drain", f"127.0.0.1:{s.port}")
+        assert r.returncode == 1 and "it is on the server's admin address alone (--admin)" in r.stderr, r
+        assert ready(s)
+        r = sluice("drain", env={**pod, "SLUICE_DRAIN_SECONDS": "0"})
+        assert r.returncode == 1 and "1 requests go on after 0 s" in r.stderr, r
+        drained = []
+        waiter = threading.Thread(target=lambda: drained.append(sluice("drain", env=pod)))
+        waiter.start()
+        assert b'"finish_reason":"length"' in to_done(stream)
+        waiter.join(60)
+        assert drained[0].returncode == 0 and drained[0].stdout.endswith("draining: 0 requests go on\ndrained\n"), drained
+        assert s.get("/livez")[0] == 200
+        assert s.stop() == 0, s.text()
+        assert sluice("drain", env=pod).returncode == 1  # nobody is there
 
 
 def test_a_drain_on_request_needs_the_admin_key():
@@ -196,7 +230,7 @@ def test_every_thread_is_limited():
             line = next(x for x in s.text().split("\n") if " sandbox " in x)
             if " off: " in line or "NOT limited" in line:
                 raise ImportError("the sandbox is NOT tested:" + line.split(" sandbox ")[1])
-            assert os.path.dirname(keys) in line and "none that connects or starts a program (--sandbox)" in line, line
+            assert os.path.dirname(keys) in line and "none that connects or starts a program" in line, line
             threads = list(threads_of(s.process.pid))
             assert len(threads) >= 5, threads
             for t in threads:

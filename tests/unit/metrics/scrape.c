@@ -12,9 +12,11 @@
 static const char *const finish[] = {"stop", "cancelled_prefill", "timeout_queue"};
 static const char *const endpoints[] = {"/v1/completions", "/od\"d\\\n"};
 
+static const bool watched[] = {true, false};
+
 static sl_metrics_config config_of(int layers, int experts) {
     return (sl_metrics_config){
-        .layers = layers, .experts = experts, .endpoints = endpoints, .endpoint_count = 2,
+        .layers = layers, .experts = experts, .endpoints = endpoints, .watched = watched, .endpoint_count = 2,
         .finish = finish, .finish_count = 3,
         .model = "a \"model\"\\\n\x01\xff", .family = "f", .type = "Q4_K", .version = "1", .tier = "scalar",
         .kv_type = "f16", .experts_per_token = 2, .kv_block_size = 32, .kv_blocks = 7,
@@ -52,8 +54,11 @@ START_TEST(every_series_is_there_at_zero) {
     has(t, "# HELP sluice_requests_total HTTP requests answered, by endpoint and status code.\n"
            "# TYPE sluice_requests_total counter\n"
            "sluice_requests_total{endpoint=\"/v1/completions\",code=\"200\"} 0\n");
-    has(t, "\nsluice_requests_total{endpoint=\"/od\\\"d\\\\\\n\",code=\"429\"} 0\n");
-    has(t, "\nsluice_requests_total{endpoint=\"other\",code=\"other\"} 0\n");
+    has(t, "\nsluice_requests_total{endpoint=\"/v1/completions\",code=\"503\"} 0\n");
+    has_not(t, "\nsluice_requests_total{endpoint=\"/v1/completions\",code=\"400\"}");
+    has_not(t, "\nsluice_requests_total{endpoint=\"/od");
+    has_not(t, "\nsluice_requests_total{endpoint=\"other\"");
+    has(t, "\nsluice_ready 0\n");
     has(t, "\nsluice_requests_finished_total{reason=\"cancelled_prefill\"} 0\n");
     has(t, "\nsluice_requests_finished_total{reason=\"timeout_queue\"} 0\n");
     has(t, "\nsluice_requests_rejected_total{reason=\"too_long\"} 0\n");
@@ -69,6 +74,21 @@ START_TEST(every_series_is_there_at_zero) {
     has(t, "\nprocess_resident_memory_bytes ");
     has_not(t, "sluice_expert_tokens_total");
     ck_assert_int_eq(t[strlen(t) - 1], '\n');
+    sl_free(t);
+    sl_metrics_free(m);
+}
+END_TEST
+
+START_TEST(a_status_is_shown_from_its_first_answer_on) {
+    sl_metrics_config c = config_of(0, 0);
+    sl_metrics *m = make(&c);
+    sl_metrics_add(m, SL_METRIC_REQUESTS, sl_metrics_request_slot(m, endpoints[1], 429), 1);
+    sl_metrics_add(m, SL_METRIC_REQUESTS, sl_metrics_request_slot(m, endpoints[0], 400), 2);
+    sl_metrics_add(m, SL_METRIC_REQUESTS, sl_metrics_request_slot(m, "/nowhere", 799), 3);
+    char *t = text_of(m, SL_SCRAPE_MAIN);
+    has(t, "\nsluice_requests_total{endpoint=\"/od\\\"d\\\\\\n\",code=\"429\"} 1\n");
+    has(t, "\nsluice_requests_total{endpoint=\"/v1/completions\",code=\"400\"} 2\n");
+    has(t, "\nsluice_requests_total{endpoint=\"other\",code=\"other\"} 3\n");
     sl_free(t);
     sl_metrics_free(m);
 }
@@ -256,6 +276,7 @@ int main(void) {
     tcase_set_timeout(t, 60);
     suite_add_tcase(s, t);
     tcase_add_test(t, every_series_is_there_at_zero);
+    tcase_add_test(t, a_status_is_shown_from_its_first_answer_on);
     tcase_add_test(t, histograms_are_cumulative);
     tcase_add_test(t, numbers_are_exact);
     tcase_add_test(t, experts_are_on_the_main_page_by_choice);

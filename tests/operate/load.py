@@ -147,6 +147,21 @@ def percentile(values, share):
     return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
+def with_earlier(path, runs):
+    """These runs and those of earlier calls, which the file keeps as lines of JSON: a machine may be quiet for some minutes only."""
+    if not path:
+        return runs
+    with open(path, "a+", encoding="ascii") as f:
+        f.writelines(json.dumps(r) + "\n" for r in runs)
+        f.seek(0)
+        return [json.loads(line) for line in f]
+
+
+def medians(runs, key):
+    """Of each number of the lists that the runs have under this key."""
+    return [percentile(column, 0.5) for column in zip(*(r[key] for r in runs))]
+
+
 PROMPTS = ("And it came to pass in those days, that", "static int __init device_init(void)\n{\n", "Wenn Sie das Programm zum ersten Mal starten,",
            "The quick brown fox", ".SH DESCRIPTION\n", "Il y avait une fois")
 

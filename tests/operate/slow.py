@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Slow readers and dripping clients cost nobody else: the gaps between other clients' tokens are those of a control.
 
-usage: tests/operate/slow.py BINARY [--readers 500] [--drips 200] [--runs 5] [--direct]
+usage: tests/operate/slow.py BINARY [--readers 500] [--drips 200] [--runs 5] [--add FILE] [--direct]
 Six clients stream one answer after the other. Then many others send a request each, all at once, with long answers (log
 probabilities). In a control run these are read as they come; in a disturbed run they are read 512 bytes a second, from small socket
 buffers, and more clients send a byte of a request's head each second. The gaps between the tokens of the six count until the
 requests of the many have been computed. Control and disturbed runs alternate; printed are medians over the runs. The disturbed
-median may be at most 1.1 times the control's, the 99th percentile 1.5 times. --direct asks one replica without HAProxy.
+median may be at most 1.1 times the control's, the 99th percentile 1.5 times. --direct asks one replica without HAProxy. --add FILE keeps the runs there and counts earlier ones too.
 """
 import argparse
 import asyncio
@@ -164,30 +164,32 @@ def idle(cluster):
         time.sleep(0.1)
 
 
-def measure(cluster, readers, drips, runs, direct):
-    table, wrong = {False: [], True: []}, []
+def measure(cluster, readers, drips, runs, direct, earlier):
+    rows, wrong = [], []
     for _ in range(runs):
-        for slow in (False, True):
+        row = {}
+        for slow, name in ((False, "control"), (True, "disturbed")):
             gaps, outcomes, others, errors, state = arm(cluster, readers, drips, slow, direct)
             idle(cluster)
             wrong += [f"a measured client: {o.kind}, {o.error}" for o in outcomes if o.kind != "ok"]
             wrong += [f"another client: {e}" for e in errors]
             if not gaps:
                 wrong.append("the measured clients were through before the others began")
-            table[slow].append((load.percentile(gaps, 0.5), load.percentile(gaps, 0.99)))
-            print(f"   {'disturbed' if slow else 'control  '}: {len(gaps)} gaps, median {table[slow][-1][0] * 1000:.1f} ms, 99th percentile "
-                  f"{table[slow][-1][1] * 1000:.1f} ms; others: {others}" +
+            row[name] = [load.percentile(gaps, 0.5), load.percentile(gaps, 0.99)]
+            print(f"   {name:9}: {len(gaps)} gaps, median {row[name][0] * 1000:.1f} ms, 99th percentile {row[name][1] * 1000:.1f} ms; others: {others}" +
                   (f"; {state['closed']} drips were closed, {state['told']} of them by a 408" if slow else ""), flush=True)
-    middle = {slow: [load.percentile([row[k] for row in rows], 0.5) for k in (0, 1)] for slow, rows in table.items()}
-    ratios = [middle[True][k] / middle[False][k] for k in (0, 1)]
-    print(f"   disturbed over control: median {ratios[0]:.2f} (at most {MEDIAN_MOST}), 99th percentile {ratios[1]:.2f} (at most {TAIL_MOST})", flush=True)
+        rows.append(row)
+    rows = load.with_earlier(earlier, rows)
+    ratios = [d / c for d, c in zip(load.medians(rows, "disturbed"), load.medians(rows, "control"))]
+    print(f"   medians of {len(rows)} runs, disturbed over control: median {ratios[0]:.2f} (at most {MEDIAN_MOST}), 99th percentile {ratios[1]:.2f} "
+          f"(at most {TAIL_MOST})", flush=True)
     return wrong, ratios
 
 
-def run(readers, drips, runs, direct=False):
+def run(readers, drips, runs, direct=False, earlier=None):
     """What was wrong; and the ratios, which say nothing on a machine that others use too."""
     with replicas.Cluster() as cluster:
-        wrong, ratios = measure(cluster, readers, drips, runs, direct)
+        wrong, ratios = measure(cluster, readers, drips, runs, direct, earlier)
     for w in wrong[:10]:
         print("   " + w)
     return wrong, ratios
@@ -199,10 +201,11 @@ def main():
     p.add_argument("--readers", type=int, default=500)
     p.add_argument("--drips", type=int, default=200)
     p.add_argument("--runs", type=int, default=5)
+    p.add_argument("--add", metavar="FILE")
     p.add_argument("--direct", action="store_true")
     a = p.parse_args()
     replicas.harness.BINARY = os.path.abspath(a.binary)
-    wrong, (middle, tail) = run(a.readers, a.drips, a.runs, a.direct)
+    wrong, (middle, tail) = run(a.readers, a.drips, a.runs, a.direct, a.add)
     sys.exit(1 if wrong or middle > MEDIAN_MOST or tail > TAIL_MOST else 0)
 
 

@@ -1,9 +1,11 @@
 """Starts the built program and talks to it as clients do: plain sockets, http.client, the openai package."""
+import concurrent.futures
 import contextlib
 import fcntl
 import http.client
 import importlib
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -273,35 +275,51 @@ def temporary(text):
         os.unlink(f.name)
 
 
-def main(folder, arguments):
+def _run_file(folder, file, quick, parts):
+    """The lines of its tests, and how many passed, failed, were skipped."""
+    module, lines, counts = importlib.import_module(file[:-3]), [], [0, 0, 0]
+    for name, function in list(vars(module).items()):
+        label = f"{os.path.basename(folder)}/{file[5:-3]}/{name[5:]}"
+        if not name.startswith("test_") or (parts and not any(p in label for p in parts)):
+            continue
+        began = time.monotonic()
+        try:
+            if quick and getattr(function, "slow", False):
+                raise ImportError("left out by --quick")
+            function()
+            which, result = 0, "ok"
+        except ImportError as e:
+            which, result = 2, f"SKIP ({e})"
+        except Exception:
+            which, result = 1, "FAILED\n" + traceback.format_exc()
+        counts[which] += 1
+        lines.append(f"{label}: {result} ({time.monotonic() - began:.1f} s)")
+    return lines, counts
+
+
+def _run_files(folder, files, quick, parts, jobs):
+    if jobs == 1:
+        yield from (_run_file(folder, f, quick, parts) for f in files)
+        return
+    with concurrent.futures.ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(_run_file, folder, f, quick, parts) for f in files]):
+            yield done.result()
+
+
+def main(folder, arguments, jobs=1):
     """Runs the test_… functions of a folder's test_….py: arguments are BINARY [--quick] [NAME-PART …]. A test that raises
-    ImportError is skipped: what it needs is not there. Returns the exit status."""
+    ImportError is skipped: what it needs is not there. Several files run at once only if `jobs` says so, each in a process of
+    its own; a file's lines are printed when it is through. Returns the exit status."""
     global BINARY
     BINARY = os.path.abspath(arguments[0])
     quick = "--quick" in arguments
     parts = [a for a in arguments[1:] if not a.startswith("--")]
-    passed = failed = skipped = 0
-    for file in sorted(os.listdir(folder)):
-        if not (file.startswith("test_") and file.endswith(".py")):
-            continue
-        module = importlib.import_module(file[:-3])
-        for name, function in list(vars(module).items()):
-            label = f"{os.path.basename(folder)}/{file[5:-3]}/{name[5:]}"
-            if not name.startswith("test_") or (parts and not any(p in label for p in parts)):
-                continue
-            began = time.monotonic()
-            try:
-                if quick and getattr(function, "slow", False):
-                    raise ImportError("left out by --quick")
-                function()
-                passed += 1
-                result = "ok"
-            except ImportError as e:
-                skipped += 1
-                result = f"SKIP ({e})"
-            except Exception:
-                failed += 1
-                result = "FAILED\n" + traceback.format_exc()
-            print(f"{label}: {result} ({time.monotonic() - began:.1f} s)", flush=True)
+    files = [f for f in sorted(os.listdir(folder)) if f.startswith("test_") and f.endswith(".py")]
+    total = [0, 0, 0]
+    for lines, counts in _run_files(folder, files, quick, parts, jobs):
+        total = [x + y for x, y in zip(total, counts)]
+        if lines:
+            print("\n".join(lines), flush=True)
+    passed, failed, skipped = total
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0

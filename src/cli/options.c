@@ -107,7 +107,7 @@ static const option options[] = {
     {"min-p", R | T, REAL, AT(min_p), 0, 1, "0", "X", NULL, "drop tokens below this share of the likeliest"},
     {"seed", R | T, LONG, AT(seed), -9.2e18, 9.2e18, "0", "N", NULL, "seed of the random choice"},
     {"stats", R | T, FLAG, AT(stats), 0, 1, "", "", NULL, "say afterwards how fast it was and which experts ran"},
-    {"type", C, TEXT, AT(type), 0, 0, "", "TYPE", NULL, "of the new file: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k_s, q4_k_m, q5_k_s, q5_k_m, q6_k"},
+    {"type", C, TEXT, AT(type), 0, 0, "", "TYPE", NULL, "of the new file: f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k_s, q5_1, q5_0, q4_k_m, q4_k_s, q4_1, q4_0, iq4_nl, iq4_xs, mxfp4_moe, q3_k_l, q3_k_m, q3_k_s, q2_k, q2_k_s"},
     {"split-size", C, SIZE, AT(split_size), 0, 1e15, "", "SIZE", NULL, "weights in a file at most: DST-00001-of-0000N.gguf, ..."},
     {"imatrix", C, TEXT, AT(imatrix), 0, 0, "", "FILE", NULL, "importance of each column, as llama-imatrix writes it"},
     {"force", C | M, FLAG, AT(force), 0, 1, "", "", NULL, "replace a file that is there"},

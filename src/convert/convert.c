@@ -17,7 +17,7 @@ typedef struct conversion {
     sl_arena *arena;
     sl_model *model;
     sl__plan plan;
-    sl__mix mix;
+    const sl__mix *mix;
     sl__keys keys;
     sl__imatrix *imatrix;
     sl__rows *rows;
@@ -210,10 +210,10 @@ static sl_status prepare(conversion *v) {
     *v->notes = *sl_model_notes(v->model);
     s = sl__plan_make(v->model, v->arena, &v->plan, v->e);
     if (s == SL_OK && c->imatrix && c->imatrix[0]) s = sl__imatrix_open(c->imatrix, &v->plan, v->arena, v->notes, &v->imatrix, v->e);
-    if (s == SL_OK) s = sl__plan_types(&v->plan, &v->mix, v->imatrix != NULL, (uint64_t)c->split_size, v->e);
+    if (s == SL_OK) s = sl__plan_types(&v->plan, v->mix, v->imatrix != NULL, (uint64_t)c->split_size, v->e);
     if (s == SL_OK && v->plan.files > 1000) s = sl_fail_param(v->e, SL_MISUSE, "split-size", "--split-size would make %d files, more than 1000", v->plan.files);
     if (s == SL_OK) s = check_destination(v);
-    if (s == SL_OK) s = sl__keys_model(&v->plan, &v->mix, &v->keys, v->notes, v->e);
+    if (s == SL_OK) s = sl__keys_model(&v->plan, v->mix, &v->keys, v->notes, v->e);
     if (s == SL_OK && strcmp(v->model->container, "gguf") != 0) s = sl__keys_tokenizer(v->model, v->arena, &v->keys, v->notes, v->e);
     if (s == SL_OK && v->imatrix) sl__imatrix_keys(v->imatrix, &v->keys);
     if (s != SL_OK) return s;

@@ -5,9 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Below this the largest value of a group counts as zero. */
-#define NOTHING 1e-15f
-
 int sl__nearest(float x) {
     float shifted = x + 12582912.0f;
     uint32_t bits;
@@ -35,17 +32,16 @@ static sums code_above(int n, int most, const float *x, const float *weight, flo
     return s;
 }
 
-static float error_of(int n, const float *x, const float *weight, const uint8_t *code, float scale, float least) {
+static float error_of(int n, const float *x, const float *weight, const uint8_t *code, float scale, float least, bool absolute) {
     float error = 0;
     for (int i = 0; i < n; i++) {
         float off = scale * (float)code[i] + least - x[i];
-        error += weight[i] * (off * off);
+        error += weight[i] * (absolute ? fabsf(off) : off * off);
     }
     return error;
 }
 
-float sl__fit_scale_min(int n, int most, const float *x, const float *weight, float least, float step, int steps, uint8_t *code,
-                        float *ret_min) {
+float sl__fit_scale_min(int n, int most, const float *x, const float *weight, sl__search from, uint8_t *code, float *ret_min) {
     float lo = x[0], hi = x[0], w_sum = weight[0], x_sum = w_sum * x[0];
     uint8_t candidate[32];
     for (int i = 1; i < n; i++) {
@@ -62,10 +58,10 @@ float sl__fit_scale_min(int n, int most, const float *x, const float *weight, fl
     }
     float inverse = (float)most / (hi - lo), scale = 1 / inverse;
     code_above(n, most, x, weight, inverse, lo, code);
-    float best = error_of(n, x, weight, code, scale, lo);
-    for (int i = 0; i <= steps; i++) {
+    float best = error_of(n, x, weight, code, scale, lo, from.absolute);
+    for (int i = 0; i <= from.steps; i++) {
         /* lo is that of the best candidate so far, not of the values. */
-        inverse = (least + step * (float)i + (float)most) / (hi - lo);
+        inverse = (from.least + from.step * (float)i + (float)most) / (hi - lo);
         sums s = code_above(n, most, x, weight, inverse, lo, candidate);
         float d = w_sum * s.l2 - s.l * s.l;
         if (!(d > 0)) continue;
@@ -74,7 +70,7 @@ float sl__fit_scale_min(int n, int most, const float *x, const float *weight, fl
             base = 0;
             slope = s.xl / s.l2;
         }
-        float error = error_of(n, x, weight, candidate, slope, base);
+        float error = error_of(n, x, weight, candidate, slope, base, from.absolute);
         if (!(error < best)) continue;
         memcpy(code, candidate, (size_t)n);
         best = error;
@@ -105,7 +101,7 @@ float sl__fit_scale(int n, int most, const float *x, const float *weight, uint8_
         size = fabsf(x[i]);
         extreme = x[i];
     }
-    if (size < NOTHING) {
+    if (size < SL__NOTHING) {
         memset(code, 0, (size_t)n);
         return 0;
     }
@@ -121,6 +117,35 @@ float sl__fit_scale(int n, int most, const float *x, const float *weight, uint8_
         best = scale * s.xl;
     }
     return scale;
+}
+
+float sl__fit_refined(int n, int most, const float *x, uint8_t *code) {
+    float extreme = 0;
+    for (int i = 0; i < n; i++)
+        if (fabsf(x[i]) > fabsf(extreme)) extreme = x[i];
+    if (fabsf(extreme) < SL__NOTHING) {
+        memset(code, 0, (size_t)n);
+        return 0;
+    }
+    sums s = code_around(n, most, x, NULL, -(float)most / extreme, code);
+    for (int round = 0, changed = 1; round < 5 && changed; round++) {
+        changed = 0;
+        for (int i = 0; i < n; i++) {
+            int now = code[i] - most;
+            float w = x[i] * x[i], xl = s.xl - w * x[i] * (float)now, l2 = s.l2 - w * (float)now * (float)now;
+            if (!(xl > 0)) continue;
+            int l = clamp(sl__nearest(x[i] * l2 / xl), -most, most - 1);
+            if (l == now) continue;
+            xl += w * x[i] * (float)l;
+            l2 += w * (float)l * (float)l;
+            if (!(l2 > 0 && xl * xl * s.l2 > s.xl * s.xl * l2)) continue;
+            code[i] = (uint8_t)(l + most);
+            s.xl = xl;
+            s.l2 = l2;
+            changed = 1;
+        }
+    }
+    return s.l2 > 0 ? s.xl / s.l2 : 0;
 }
 
 /* The inverse scale, of nine, with the least weighted error. Codes of the first one are not bounded: at it, none is above `most`. */
@@ -150,7 +175,7 @@ static float best_inverse(int n, int most, const float *x, const float *weight, 
 float sl__fit_positive(int n, int most, const float *x, const float *weight, uint8_t *code) {
     float largest = 0, xl = 0, l2 = 0;
     for (int i = 0; i < n; i++) largest = largest > x[i] ? largest : x[i];
-    if (largest < NOTHING) {
+    if (largest < SL__NOTHING) {
         memset(code, 0, (size_t)n);
         return 0;
     }

@@ -21,14 +21,27 @@
  * |x| < 2^22. Larger values and NaN give some integer, always the same one. */
 int sl__nearest(float x);
 
-/* x is about scale * code - *ret_min, code in 0 … most, scale and min at least 0: a least-squares fit from steps + 1 starting
- * points (least + step * i + most) / range. n is at most 32. */
-float sl__fit_scale_min(int n, int most, const float *x, const float *weight, float least, float step, int steps,
-                        uint8_t *code, float *ret_min);
+#define SL__NOTHING 1e-15f /* below this the largest value of a group counts as zero */
+
+/* Starting points (least + step * i + most) / range, i in 0 … steps. What is made small is the sum of weighted squares of the
+ * errors, or of their sizes. */
+typedef struct sl__search {
+    float least, step;
+    int steps;
+    bool absolute;
+} sl__search;
+
+/* x is about scale * code - *ret_min, code in 0 … most, scale and min at least 0: a least-squares fit from each starting point,
+ * of which the best one counts. n is at most 32. */
+float sl__fit_scale_min(int n, int most, const float *x, const float *weight, sl__search from, uint8_t *code, float *ret_min);
 
 /* x is about scale * code, code in -most … most - 1, given out as code + most (all 0 where x is nothing but zeros): the best
  * of 19 scales. weight NULL: x^2. */
 float sl__fit_scale(int n, int most, const float *x, const float *weight, uint8_t *code);
+
+/* As sl__fit_scale without weights, from the first scale alone; then each code by itself while that helps, at most five times
+ * around. */
+float sl__fit_refined(int n, int most, const float *x, uint8_t *code);
 
 /* x, at least 0, is about scale * code, code in 0 … most: the best of nine scales, then each code by itself while that
  * helps, at most five times around. */
@@ -36,18 +49,31 @@ float sl__fit_positive(int n, int most, const float *x, const float *weight, uin
 
 /* ---- mix.c: which tensor gets which type ---- */
 
-typedef enum sl__more {
-    SL__MORE_NONE,   /* one type for everything */
-    SL__MORE_OUTPUT, /* a better one for the output matrix (and what 8 experts cost little) */
-    SL__MORE_GUARD,  /* … and, with importance, one with a minimum for the first layers' down */
-    SL__MORE_FEW,    /* … and for v and down of the first layers */
-    SL__MORE_SOME,   /* … and for v and down of every third layer */
-} sl__more;
+/* Where a kind of tensor gets a better type than elsewhere. Layers of n. */
+typedef enum sl__where {
+    SL__NOWHERE,
+    SL__FIRST_TWO,          /* layers */
+    SL__FIRST_FOUR,
+    SL__FIRST_SIXTEENTH,    /* of the layers */
+    SL__FIRST_EIGHTH,
+    SL__EIGHTH_KNOWN,       /* the first eighth, if there is an importance matrix */
+    SL__EIGHTH_UNKNOWN,     /* the first eighth, if there is none */
+    SL__ENDS_AND_THIRDS,    /* the first and the last eighth, and every third layer between them */
+    SL__FOUR_HEADS_SHARE,   /* everywhere in models where at least four query heads have one head of keys and values */
+} sl__where;
+
+typedef struct sl__choice {
+    sl_type usual, better;
+    sl__where where;
+} sl__choice;
 
 typedef struct sl__mix {
-    sl_type base;
-    sl__more more;
+    const char *name;
     int file_type; /* general.file_type */
+    sl_type base, output;
+    sl__choice v, down;
+    sl_type o, o_of_eight; /* of_eight: in a model of 8 experts */
+    bool stacked_only;     /* base is for the experts' matrices; every other one becomes Q8_0 */
 } sl__mix;
 
 /* What a tensor is to the rules. VECTOR and ROUTER are never quantised. */
@@ -57,11 +83,17 @@ typedef enum sl__part {
 } sl__part;
 
 /* SL_MISUSE: no such name; SL_UNSUPPORTED: a name that peers have, whose types are not served. */
-sl_status sl__mix_find(const char *name, sl__mix *ret, sl_error *e);
-/* The type of a matrix with rows of `cols` values. PART_OUTPUT: also the embedding where it is the output too. important: is
- * there an importance matrix? *ret_wanted: NULL, or the type that the rule asks for and that cannot be had. */
-sl_type sl__mix_type(const sl__mix *m, const sl_hparams *hp, sl__part part, int layer, int cols, bool important,
-                     const char **ret_wanted);
+sl_status sl__mix_find(const char *name, const sl__mix **ret, sl_error *e);
+
+typedef struct sl__placed {
+    sl__part part; /* OUTPUT: also the embedding where it is the output too */
+    int layer, cols;
+    bool stacked;   /* one matrix for each expert */
+    bool important; /* there is an importance matrix */
+} sl__placed;
+
+/* The type of a matrix. *ret_wanted: NULL, or the type that the rule asks for and that cannot be had with so many columns. */
+sl_type sl__mix_type(const sl__mix *m, const sl_hparams *hp, sl__placed at, const char **ret_wanted);
 
 /* ---- plan.c: from a model to the tensors of the new file ---- */
 

@@ -1,4 +1,4 @@
-/* Which tensor gets which type: the rules of the peers' quantiser (llama.cpp's llama-quantize), as far as the types are made here.
+/* Which tensor gets which type: the rules of the peers' quantiser (llama.cpp's llama-quantize).
  *
  * A mix whose base type is not made here is refused by name. What is never quantised (vectors, norms, routers) is not asked about here. */
 #include "convert/internal.h"
@@ -7,50 +7,64 @@
 #include <string.h>
 #include <strings.h>
 
-/* Names as llama-quantize has them; file_type is general.file_type. Most names are a type for everything and so no mix. */
-static const struct mix {
-    const char *name;
-    sl_type base;
-    int file_type;
-    sl__more more;
-} mixes[] = {
-    {"f32", SL_TYPE_F32, 0, SL__MORE_NONE},       {"f16", SL_TYPE_F16, 1, SL__MORE_NONE},
-    {"bf16", SL_TYPE_BF16, 32, SL__MORE_NONE},    {"q8_0", SL_TYPE_Q8_0, 7, SL__MORE_NONE},
-    {"q4_0", SL_TYPE_Q4_0, 2, SL__MORE_GUARD},    {"q4_1", SL_TYPE_Q4_1, 3, SL__MORE_OUTPUT},
-    {"q5_0", SL_TYPE_Q5_0, 8, SL__MORE_GUARD},    {"q5_1", SL_TYPE_Q5_1, 9, SL__MORE_OUTPUT},
-    {"q4_k_s", SL_TYPE_Q4_K, 14, SL__MORE_FEW},   {"q4_k_m", SL_TYPE_Q4_K, 15, SL__MORE_SOME},
-    {"q4_k", SL_TYPE_Q4_K, 15, SL__MORE_SOME},    {"q5_k_s", SL_TYPE_Q5_K, 16, SL__MORE_OUTPUT},
-    {"q5_k_m", SL_TYPE_Q5_K, 17, SL__MORE_SOME},  {"q5_k", SL_TYPE_Q5_K, 17, SL__MORE_SOME},
-    {"q6_k", SL_TYPE_Q6_K, 18, SL__MORE_OUTPUT},
+#define T(name) SL_TYPE_##name
+/* One type for everything but, with OUTPUT, the output matrix. */
+#define PLAIN(type) .base = T(type), .output = T(type), .v = {.usual = T(type)}, .down = {.usual = T(type)}, .o = T(type), .o_of_eight = T(type)
+#define OUTPUT(type) .base = T(type), .output = T(Q6_K), .v = {.usual = T(type)}, .down = {.usual = T(type)}, .o = T(type), .o_of_eight = T(type)
+/* The same, and rules for v and down: the usual type, the better one, and where. */
+#define MIX(type, v_usual, v_better, v_where, down_usual, down_better, down_where, o_type, o_eight)                              \
+    .base = T(type), .output = T(Q6_K), .v = {T(v_usual), T(v_better), SL__##v_where},                                          \
+    .down = {T(down_usual), T(down_better), SL__##down_where}, .o = T(o_type), .o_of_eight = T(o_eight)
+
+/* Names as llama-quantize has them; a mix may have two. */
+static const sl__mix mixes[] = {
+    {"f32", 0, PLAIN(F32)},
+    {"f16", 1, PLAIN(F16)},
+    {"bf16", 32, PLAIN(BF16)},
+    {"q8_0", 7, PLAIN(Q8_0)},
+    {"q4_0", 2, MIX(Q4_0, Q4_0, Q4_0, NOWHERE, Q4_0, Q4_1, EIGHTH_KNOWN, Q4_0, Q4_0)},
+    {"q4_1", 3, OUTPUT(Q4_1)},
+    {"q5_0", 8, MIX(Q5_0, Q5_0, Q5_0, NOWHERE, Q5_0, Q5_1, EIGHTH_KNOWN, Q5_0, Q5_0)},
+    {"q5_1", 9, OUTPUT(Q5_1)},
+    {"q2_k", 10, MIX(Q2_K, Q3_K, Q4_K, FOUR_HEADS_SHARE, Q3_K, Q3_K, NOWHERE, Q3_K, Q5_K)},
+    {"q2_k_s", 21, MIX(Q2_K, Q2_K, Q4_K, FOUR_HEADS_SHARE, Q2_K, Q4_K, FIRST_EIGHTH, Q2_K, Q2_K)},
+    {"q3_k_s", 11, MIX(Q3_K, Q3_K, Q3_K, NOWHERE, Q3_K, Q3_K, NOWHERE, Q3_K, Q5_K)},
+    {"q3_k_m", 12, MIX(Q3_K, Q4_K, Q5_K, FIRST_TWO, Q4_K, Q5_K, FIRST_SIXTEENTH, Q4_K, Q5_K)},
+    {"q3_k", 12, MIX(Q3_K, Q4_K, Q5_K, FIRST_TWO, Q4_K, Q5_K, FIRST_SIXTEENTH, Q4_K, Q5_K)},
+    {"q3_k_l", 13, MIX(Q3_K, Q5_K, Q5_K, NOWHERE, Q5_K, Q5_K, NOWHERE, Q5_K, Q3_K)},
+    {"q4_k_s", 14, MIX(Q4_K, Q4_K, Q5_K, FIRST_FOUR, Q4_K, Q5_K, FIRST_EIGHTH, Q4_K, Q5_K)},
+    {"q4_k_m", 15, MIX(Q4_K, Q4_K, Q6_K, ENDS_AND_THIRDS, Q4_K, Q6_K, ENDS_AND_THIRDS, Q4_K, Q5_K)},
+    {"q4_k", 15, MIX(Q4_K, Q4_K, Q6_K, ENDS_AND_THIRDS, Q4_K, Q6_K, ENDS_AND_THIRDS, Q4_K, Q5_K)},
+    {"q5_k_s", 16, OUTPUT(Q5_K)},
+    {"q5_k_m", 17, MIX(Q5_K, Q5_K, Q6_K, ENDS_AND_THIRDS, Q5_K, Q6_K, ENDS_AND_THIRDS, Q5_K, Q5_K)},
+    {"q5_k", 17, MIX(Q5_K, Q5_K, Q6_K, ENDS_AND_THIRDS, Q5_K, Q6_K, ENDS_AND_THIRDS, Q5_K, Q5_K)},
+    {"q6_k", 18, OUTPUT(Q6_K)},
+    {"iq4_nl", 25, MIX(IQ4_NL, IQ4_NL, Q5_K, FOUR_HEADS_SHARE, IQ4_NL, Q5_K, EIGHTH_UNKNOWN, IQ4_NL, Q5_K)},
+    {"iq4_xs", 30, MIX(IQ4_XS, IQ4_XS, Q5_K, FOUR_HEADS_SHARE, IQ4_XS, Q5_K, EIGHTH_UNKNOWN, IQ4_XS, Q5_K)},
+    {"mxfp4_moe", 38, PLAIN(MXFP4), .stacked_only = true},
 };
 enum { MIXES = sizeof mixes / sizeof *mixes };
 
-/* Names that peers know and that need a type which is not made here. Where it is read, a file in it can be had from a peer's
- * quantiser. */
+/* Names that peers know and that need a type which is not made here. */
 static const struct {
     const char *name, *needs, *instead;
 } unmade[] = {
-    {"q2_k", "Q2_K", "q4_k_s"},       {"q2_k_s", "Q2_K", "q4_k_s"},     {"q3_k", "Q3_K", "q4_k_s"},
-    {"q3_k_s", "Q3_K", "q4_k_s"},     {"q3_k_m", "Q3_K", "q4_k_s"},     {"q3_k_l", "Q3_K", "q4_k_s"},
-    {"iq4_nl", "IQ4_NL", "q4_k_s"},   {"iq4_xs", "IQ4_XS", "q4_k_s"},   {"mxfp4", "MXFP4", "q4_k_s"},
-    {"mxfp4_moe", "MXFP4", "q4_k_s"}, {"iq1_s", "IQ1_S", "q4_k_s"},     {"iq1_m", "IQ1_M", "q4_k_s"},
-    {"iq2_xxs", "IQ2_XXS", "q4_k_s"}, {"iq2_xs", "IQ2_XS", "q4_k_s"},   {"iq2_s", "IQ2_S", "q4_k_s"},
-    {"iq2_m", "IQ2_S", "q4_k_s"},     {"iq3_xxs", "IQ3_XXS", "q4_k_s"}, {"iq3_xs", "IQ3_XXS", "q4_k_s"},
-    {"iq3_s", "IQ3_S", "q4_k_s"},     {"iq3_m", "IQ3_S", "q4_k_s"},     {"tq1_0", "TQ1_0", "q4_k_s"},
-    {"tq2_0", "TQ2_0", "q4_k_s"},
+    {"iq1_s", "IQ1_S", "q2_k"},       {"iq1_m", "IQ1_M", "q2_k"},     {"iq2_xxs", "IQ2_XXS", "q2_k"}, {"iq2_xs", "IQ2_XS", "q2_k"},
+    {"iq2_s", "IQ2_S", "q2_k"},       {"iq2_m", "IQ2_S", "q2_k"},     {"iq3_xxs", "IQ3_XXS", "q3_k_s"}, {"iq3_xs", "IQ3_XXS", "q3_k_s"},
+    {"iq3_s", "IQ3_S", "q3_k_s"},     {"iq3_m", "IQ3_S", "q3_k_m"},   {"tq1_0", "TQ1_0", "q2_k"},     {"tq2_0", "TQ2_0", "q2_k"},
 };
 
-sl_status sl__mix_find(const char *name, sl__mix *ret, sl_error *e) {
+sl_status sl__mix_find(const char *name, const sl__mix **ret, sl_error *e) {
     for (int i = 0; i < MIXES; i++) {
         if (strcasecmp(name, mixes[i].name) != 0) continue;
-        *ret = (sl__mix){mixes[i].base, mixes[i].more, mixes[i].file_type};
+        *ret = &mixes[i];
         return SL_OK;
     }
     for (size_t i = 0; i < sizeof unmade / sizeof *unmade; i++)
         if (strcasecmp(name, unmade[i].name) == 0)
             return sl_fail_param(e, SL_UNSUPPORTED, "type", "type %s needs %s, which is not made here; take %s", unmade[i].name,
                                  unmade[i].needs, unmade[i].instead);
-    char known[160] = "";
+    char known[256] = "";
     for (int i = 0; i < MIXES; i++) {
         size_t n = strlen(known);
         snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", mixes[i].name);
@@ -58,46 +72,63 @@ sl_status sl__mix_find(const char *name, sl__mix *ret, sl_error *e) {
     return sl_fail_param(e, SL_MISUSE, "type", "type \"%.40s\" is not known; known are %s", name, known);
 }
 
-/* Layers where an error costs more: the first and the last eighth, and every third between them. */
-static bool more_bits(int layer, int layers) {
-    return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
-}
-
-static sl_type rule(const sl__mix *m, const sl_hparams *hp, sl__part part, int layer, int cols, bool important) {
-    bool eight = hp->experts == 8, four = m->base == SL_TYPE_Q4_K;
-    switch (part) {
-    case SL__PART_OUTPUT:
-        return cols % 256 ? SL_TYPE_Q8_0 : SL_TYPE_Q6_K;
-    case SL__PART_V:
-        if (eight) return SL_TYPE_Q8_0;
-        if (m->more == SL__MORE_SOME && more_bits(layer, hp->layers)) return SL_TYPE_Q6_K;
-        if (m->more == SL__MORE_FEW && layer < 4) return SL_TYPE_Q5_K;
-        /* Llama 70B, by its layers: eight heads share a matrix v, which is small beside the rest. */
-        if (four && hp->layers == 80 && !hp->experts && hp->kv_heads != hp->heads) return SL_TYPE_Q5_K;
-        return m->base;
-    case SL__PART_K:
-        return eight ? SL_TYPE_Q8_0 : m->base;
-    case SL__PART_O:
-        return eight && four ? SL_TYPE_Q5_K : m->base;
-    case SL__PART_DOWN:
-        if (m->more == SL__MORE_SOME && more_bits(layer, hp->layers)) return SL_TYPE_Q6_K;
-        if (m->more == SL__MORE_FEW && layer < hp->layers / 8) return SL_TYPE_Q5_K;
-        if (m->more == SL__MORE_GUARD && important && layer < hp->layers / 8)
-            return m->base == SL_TYPE_Q4_0 ? SL_TYPE_Q4_1 : SL_TYPE_Q5_1;
-        return m->base;
-    default:
-        return m->base;
+static bool stands(sl__where where, const sl_hparams *hp, int layer, bool important) {
+    int n = hp->layers;
+    switch (where) {
+    case SL__FIRST_TWO: return layer < 2;
+    case SL__FIRST_FOUR: return layer < 4;
+    case SL__FIRST_SIXTEENTH: return layer < n / 16;
+    case SL__FIRST_EIGHTH: return layer < n / 8;
+    case SL__EIGHTH_KNOWN: return important && layer < n / 8;
+    case SL__EIGHTH_UNKNOWN: return !important && layer < n / 8;
+    case SL__ENDS_AND_THIRDS: return layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
+    case SL__FOUR_HEADS_SHARE: return hp->kv_heads > 0 && hp->heads / hp->kv_heads >= 4;
+    default: return false;
     }
 }
 
-sl_type sl__mix_type(const sl__mix *m, const sl_hparams *hp, sl__part part, int layer, int cols, bool important,
-                     const char **ret_wanted) {
-    *ret_wanted = NULL;
-    sl_type t = m->base;
-    if (sl_types[t].quantised && t != SL_TYPE_Q8_0) t = rule(m, hp, part, layer, cols, important);
-    if (cols % sl_types[t].block_values == 0) return t;
-    /* Rows that are no whole blocks of 256 become what has blocks of 32 and is no worse; others F16. */
-    *ret_wanted = sl_types[t].name;
+static sl_type choose(sl__choice c, const sl_hparams *hp, sl__placed at) {
+    return stands(c.where, hp, at.layer, at.important) ? c.better : c.usual;
+}
+
+/* Llama 70B, by its layers: eight heads share a matrix v, which is small beside the rest. */
+static bool llama_70b(const sl_hparams *hp) { return hp->layers == 80 && !hp->experts && hp->kv_heads != hp->heads; }
+
+static sl_type rule(const sl__mix *m, const sl_hparams *hp, sl__placed at) {
+    bool eight = hp->experts == 8;
+    if (m->stacked_only) return at.stacked ? m->base : SL_TYPE_Q8_0;
+    switch (at.part) {
+    case SL__PART_OUTPUT: return m->output == SL_TYPE_Q6_K && at.cols % 256 ? SL_TYPE_Q8_0 : m->output;
+    case SL__PART_V: {
+        sl_type t = choose(m->v, hp, at);
+        if (eight) return SL_TYPE_Q8_0;
+        return llama_70b(hp) && (t == SL_TYPE_Q3_K || t == SL_TYPE_Q4_K) ? SL_TYPE_Q5_K : t;
+    }
+    case SL__PART_K: return eight ? SL_TYPE_Q8_0 : m->base;
+    case SL__PART_O: return eight ? m->o_of_eight : m->o;
+    case SL__PART_DOWN: return choose(m->down, hp, at);
+    default: return m->base;
+    }
+}
+
+/* Rows that are no whole blocks of 256 become what has blocks of 32 and is no worse; others F16. */
+static sl_type instead_of(sl_type t, int cols) {
     if (cols % 32) return SL_TYPE_F16;
-    return t == SL_TYPE_Q4_K ? SL_TYPE_Q5_0 : t == SL_TYPE_Q5_K ? SL_TYPE_Q5_1 : SL_TYPE_Q8_0;
+    switch (t) {
+    case SL_TYPE_Q2_K:
+    case SL_TYPE_Q3_K: return SL_TYPE_Q4_0;
+    case SL_TYPE_IQ4_XS: return SL_TYPE_IQ4_NL;
+    case SL_TYPE_Q4_K: return SL_TYPE_Q5_0;
+    case SL_TYPE_Q5_K: return SL_TYPE_Q5_1;
+    default: return SL_TYPE_Q8_0;
+    }
+}
+
+sl_type sl__mix_type(const sl__mix *m, const sl_hparams *hp, sl__placed at, const char **ret_wanted) {
+    bool plain = !sl_types[m->base].quantised || m->base == SL_TYPE_Q8_0;
+    sl_type t = plain ? m->base : rule(m, hp, at);
+    *ret_wanted = NULL;
+    if (at.cols % sl_types[t].block_values == 0) return t;
+    *ret_wanted = sl_types[t].name;
+    return instead_of(t, at.cols);
 }

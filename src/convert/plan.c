@@ -152,7 +152,8 @@ static sl_type type_of(const sl__plan *p, const sl__out *o, const sl__mix *mix, 
     *ret_wanted = NULL;
     if (o->part == SL__PART_VECTOR) return SL_TYPE_F32;
     if (o->part == SL__PART_ROUTER) return strcmp(p->model->container, "gguf") == 0 ? o->slice->type : SL_TYPE_F32;
-    return sl__mix_type(mix, &p->model->hp, o->part, o->layer, o->slice->cols, important, ret_wanted);
+    const sl__placed at = {o->part, o->layer, o->slice->cols, o->dims == 3, important};
+    return sl__mix_type(mix, &p->model->hp, at, ret_wanted);
 }
 
 static sl_status measure(sl__plan *p, sl__out *o, sl_error *e) {

@@ -14,12 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Is the type made here? All that are read are, but for Q2_K, Q3_K, MXFP4 and the code-book types IQ4_NL and IQ4_XS. */
-bool sl_quantise_can(sl_type type);
-
-/* One row of `cols` values, a multiple of the block of a type that is made here, to its blocks at `out` (any address).
- * importance [cols]: how much an error of each column matters, at least 0; NULL: nothing is known. Float types and Q8_0 do
- * not use it. The values have to be finite for quantised types (sl_quantise_bad); other ones give blocks without meaning.
+/* One row of `cols` values, a multiple of the block, to its blocks at `out` (any address).
+ * importance [cols]: how much an error of each column matters, at least 0; NULL: nothing is known. Float types, Q8_0 and MXFP4
+ * do not use it. The values have to be finite for quantised types (sl_quantise_bad); other ones give blocks without meaning.
  * F16: a value from 65520 on becomes infinite. */
 void sl_quantise_row(sl_type type, const float *x, int cols, const float *importance, uint8_t *out);
 

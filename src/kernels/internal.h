@@ -104,13 +104,6 @@ static inline uint16_t sl__load16(const uint8_t *p) { return (uint16_t)(p[0] | p
 
 static inline float sl__load_half(const uint8_t *p) { return sl__half_float(sl__load16(p)); }
 
-/* What the sixteen nibbles of IQ4_NL and IQ4_XS stand for: kvalues_iq4nl of ggml's src/ggml-common.h. */
-#define SL__IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
-
-/* Twice what the sixteen nibbles of MXFP4 stand for, which are the four-bit floats E2M1 of the Open Compute Project's
- * microscaling formats: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives (in ggml's src/ggml-common.h: kvalues_mxfp4). */
-#define SL__FP4_DOUBLED 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
-
 /* MXFP4: 2^(e - 128), half of what a block's power of two is, since its values are doubled. ggml gives 255, which the format
  * has for NaN, no meaning of its own, and so it is 2^127 here too. The two smallest are subnormal. */
 static inline float sl__e8m0_half(uint8_t e) {

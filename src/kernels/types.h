@@ -44,6 +44,13 @@
 
 #define SL_TYPE_MAP(X, with) SL_FLOAT_TYPES(X, with) SL_QUANTISED_TYPES(X, with)
 
+/* What the sixteen nibbles of IQ4_NL and IQ4_XS stand for: kvalues_iq4nl of ggml's src/ggml-common.h. */
+#define SL_IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
+
+/* Twice what the sixteen nibbles of MXFP4 stand for, which are the four-bit floats E2M1 of the Open Compute Project's
+ * microscaling formats: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives (in ggml's src/ggml-common.h: kvalues_mxfp4). */
+#define SL_FP4_DOUBLED 0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12
+
 typedef enum sl_type {
 #define X(name, file, id, values, bytes, with) SL_TYPE_##name,
     SL_TYPE_MAP(X, )

@@ -5,7 +5,7 @@ usage: make_quantised.py GGML_SOURCE       a checkout of https://github.com/ggml
 
 Builds ggml-quants.c with gcc -O2 for plain x86-64, so without fused multiply-adds: with them a few codes in a million are
 others. x.f32 has rows of 512 values, importance.f32 one such row; TYPE.blocks is made without importance, and
-TYPE.important.blocks with it (but for Q8_0, which does not look at it).
+TYPE.important.blocks with it (but for Q8_0 and MXFP4, which do not look at it).
 """
 import pathlib
 import subprocess
@@ -16,7 +16,8 @@ import numpy as np
 
 HERE = pathlib.Path(__file__).resolve().parent
 COLUMNS = 512
-TYPES = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
+TYPES = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "Q2_K", "Q3_K", "IQ4_NL", "IQ4_XS",
+         "MXFP4")
 PROGRAM = """
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ PROGRAM = """
 size_t ggml_row_size(enum ggml_type t, int64_t n) {
     return t == GGML_TYPE_Q8_0 ? n / 32 * 34 : t == GGML_TYPE_Q4_0 ? n / 32 * 18 : t == GGML_TYPE_Q4_1 ? n / 32 * 20
          : t == GGML_TYPE_Q5_0 ? n / 32 * 22 : t == GGML_TYPE_Q5_1 ? n / 32 * 24 : t == GGML_TYPE_Q4_K ? n / 256 * 144
-         : t == GGML_TYPE_Q5_K ? n / 256 * 176 : n / 256 * 210;
+         : t == GGML_TYPE_Q5_K ? n / 256 * 176 : t == GGML_TYPE_Q2_K ? n / 256 * 84 : t == GGML_TYPE_Q3_K ? n / 256 * 110
+         : t == GGML_TYPE_IQ4_NL ? n / 32 * 18 : t == GGML_TYPE_IQ4_XS ? n / 256 * 136 : t == GGML_TYPE_MXFP4 ? n / 32 * 17
+         : n / 256 * 210;
 }
 size_t ggml_type_size(enum ggml_type t) { (void)t; abort(); }
 const char *ggml_type_name(enum ggml_type t) { (void)t; abort(); }
@@ -39,6 +42,8 @@ int main(int argc, char **argv) {
 #define TRY(name, function) if (!strcmp(argv[1], name)) n = function(x, out, (int64_t)rows, COLUMNS, importance);
     TRY("Q8_0", quantize_q8_0) TRY("Q4_0", quantize_q4_0) TRY("Q4_1", quantize_q4_1) TRY("Q5_0", quantize_q5_0) TRY("Q5_1", quantize_q5_1)
     TRY("Q4_K", quantize_q4_K) TRY("Q5_K", quantize_q5_K) TRY("Q6_K", quantize_q6_K)
+    TRY("Q2_K", quantize_q2_K) TRY("Q3_K", quantize_q3_K) TRY("IQ4_NL", quantize_iq4_nl) TRY("IQ4_XS", quantize_iq4_xs)
+    TRY("MXFP4", quantize_mxfp4)
     return fwrite(out, 1, n, stdout) == n && n ? 0 : 1;
 }
 """
@@ -78,7 +83,7 @@ def main():
                         "-o", binary], check=True)
         for kind in TYPES:
             for suffix, more in (("", []), (".important", [str(folder / "importance.f32")])):
-                if kind == "Q8_0" and more:
+                if kind in ("Q8_0", "MXFP4") and more:
                     continue
                 blocks = subprocess.run([binary, kind, str(folder / "x.f32"), *more], check=True, stdout=subprocess.PIPE).stdout
                 (folder / (kind + suffix + ".blocks")).write_bytes(blocks)

@@ -256,9 +256,18 @@ def test_mixes():
         got = converted(model, d + "/five.gguf", "Q5_K_M")
         kinds = {name: kind for name, (kind, _, _) in got.tensors.items()}
         assert kinds["blk.0.ffn_down_exps.weight"] == "Q6_K" and kinds["blk.0.ffn_gate_exps.weight"] == "Q5_K" and got.keys["general.file_type"] == 17
-        for kind, word in (("q3_k_m", "Q3_K"), ("q2_k", "Q2_K"), ("mxfp4", "MXFP4"), ("iq2_xs", "IQ2_XS")):
-            r = convert(model, d + "/c.gguf", kind)
-            assert r.returncode == 1 and word in r.stderr and "take q" in r.stderr, r.stderr
+        # Of its one layer, with four experts and two heads to a head of keys; and each file answers.
+        for kind, gate, down, v, number in (("q2_k", "Q2_K", "Q3_K", "Q3_K", 10), ("q3_k_m", "Q3_K", "Q4_K", "Q5_K", 12),
+                                            ("iq4_nl", "IQ4_NL", "IQ4_NL", "IQ4_NL", 25), ("iq4_xs", "IQ4_XS", "IQ4_XS", "IQ4_XS", 30),
+                                            ("mxfp4_moe", "MXFP4", "MXFP4", "Q8_0", 38)):
+            got = converted(model, d + f"/{kind}.gguf", kind)
+            kinds = {name: kind for name, (kind, _, _) in got.tensors.items()}
+            found = tuple(kinds[f"blk.0.{n}.weight"] for n in ("ffn_gate_exps", "ffn_down_exps", "attn_v"))
+            assert found == (gate, down, v) and got.keys["general.file_type"] == number, (kind, found)
+            with harness.Server(d + f"/{kind}.gguf") as s:
+                assert s.complete(prompt=[1, 2, 3], max_tokens=4, temperature=0, ignore_eos=True)["usage"]["completion_tokens"] == 4
+        r = convert(model, d + "/c.gguf", "iq2_xs")
+        assert r.returncode == 1 and "IQ2_XS" in r.stderr and "take q" in r.stderr, r.stderr
         r = convert(model, d + "/c.gguf", "q4_k_x")
         assert r.returncode == 2 and "q4_k_m" in r.stderr, r.stderr
 

@@ -25,7 +25,7 @@ SL__INLINE block read_block(const uint8_t *w, size_t stride, int j) {
 }
 
 SL__INLINE __m256i four_values(const block *b, int i) {
-    const __m256i values = _mm256_setr_epi8(SL__IQ4_VALUES, SL__IQ4_VALUES);
+    const __m256i values = _mm256_setr_epi8(SL_IQ4_VALUES, SL_IQ4_VALUES);
     return _mm256_shuffle_epi8(values, sl__four_nibbles(b->nibbles, i));
 }
 

@@ -26,7 +26,7 @@ SL__INLINE block read_block(const uint8_t *w, size_t stride, int j) {
 }
 
 SL__INLINE __m256i four_values(const block *b, int i) {
-    const __m256i values = _mm256_setr_epi8(SL__FP4_DOUBLED, SL__FP4_DOUBLED);
+    const __m256i values = _mm256_setr_epi8(SL_FP4_DOUBLED, SL_FP4_DOUBLED);
     const __m256i unsigned_values = _mm256_add_epi8(values, _mm256_set1_epi8(OFFSET));
     return _mm256_shuffle_epi8(unsigned_values, sl__four_nibbles(b->nibbles, i));
 }

@@ -26,7 +26,7 @@ SL__INLINE block read_block(const uint8_t *w, size_t stride, int j) {
 }
 
 SL__INLINE __m512i four_values(const block *b, int i) {
-    const __m512i values = _mm512_broadcast_i32x4(_mm_setr_epi8(SL__FP4_DOUBLED));
+    const __m512i values = _mm512_broadcast_i32x4(_mm_setr_epi8(SL_FP4_DOUBLED));
     const __m512i unsigned_values = _mm512_add_epi8(values, _mm512_set1_epi8((char)OFFSET));
     return _mm512_shuffle_epi8(unsigned_values, sl__four_nibbles16(b->nibbles, i));
 }

@@ -2,14 +2,14 @@
  *   0-1 half d | 2-7 six-bit scales: the two high bits of sub-block j's are bits 2 j and 2 j + 1 of the 16 little-endian ones in
  *   bytes 2-3, its low nibble is in byte 4 + j / 2, the low one for an even j, the high one for an odd
  *   8-135 nibbles: 16 bytes for each sub-block, value l in the low one of byte l, value l + 16 in the high one
- *   value = d * (scale - 32) * the number that the nibble stands for (SL__IQ4_VALUES) */
+ *   value = d * (scale - 32) * the number that the nibble stands for (SL_IQ4_VALUES) */
 #include "kernels/scalar/rows.h"
 
 enum { BYTES = 136 };
 
 /* The 32 values of sub-block j. */
 static inline void unpack(const uint8_t *w, int j, int8_t *v) {
-    static const int8_t values[16] = {SL__IQ4_VALUES};
+    static const int8_t values[16] = {SL_IQ4_VALUES};
     for (int l = 0; l < 32; l++) v[l] = values[w[8 + 16 * j + l % 16] >> (4 * (l / 16)) & 15];
 }
 

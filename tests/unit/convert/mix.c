@@ -1,21 +1,21 @@
-/* The rules of llama-quantize, as far as the types are made here: which tensor of a mix gets which type. */
+/* The rules of llama-quantize: which tensor of a mix gets which type. */
 #include "convert/internal.h"
 
 #include <check.h>
 #include <string.h>
 
-static sl__mix mix(const char *name) {
-    sl__mix m = {0};
+static const sl__mix *mix(const char *name) {
+    const sl__mix *m = NULL;
     sl_error e;
     ck_assert_msg(sl__mix_find(name, &m, &e) == SL_OK, "%s: %s", name, e.message);
     return m;
 }
 
 static sl_type type_in(const char *name, int layers, int experts, sl__part part, int layer, int cols, bool important, const char *wanted) {
-    sl_hparams hp = {.layers = layers, .experts = experts};
-    sl__mix m = mix(name);
+    const sl_hparams hp = {.layers = layers, .experts = experts, .heads = 8, .kv_heads = 8};
+    const sl__placed at = {part, layer, cols, experts && part >= SL__PART_GATE, important};
     const char *got;
-    sl_type t = sl__mix_type(&m, &hp, part, layer, cols, important, &got);
+    sl_type t = sl__mix_type(mix(name), &hp, at, &got);
     bool same = got && wanted ? strcmp(got, wanted) == 0 : got == wanted;
     ck_assert_msg(same, "%s: wanted %s", name, wanted ? wanted : "nothing");
     return t;
@@ -67,13 +67,51 @@ END_TEST
 
 START_TEST(llama_70b) {
     sl_hparams hp = {.layers = 80, .heads = 64, .kv_heads = 8};
-    sl__mix m = mix("q4_k_m"), plain = mix("q4_0");
+    const sl__placed at = {.part = SL__PART_V, .layer = 11, .cols = 8192}; /* has no more bits by the rule of layers */
     const char *wanted;
-    ck_assert_int_eq(sl__mix_type(&m, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q5_K); /* 11 has no more bits by the rule of layers */
+    ck_assert_int_eq(sl__mix_type(mix("q4_k_m"), &hp, at, &wanted), SL_TYPE_Q5_K);
     ck_assert_ptr_null(wanted);
-    ck_assert_int_eq(sl__mix_type(&plain, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q4_0);
+    ck_assert_int_eq(sl__mix_type(mix("q4_0"), &hp, at, &wanted), SL_TYPE_Q4_0);
     hp.kv_heads = 64;
-    ck_assert_int_eq(sl__mix_type(&m, &hp, SL__PART_V, 11, 8192, false, &wanted), SL_TYPE_Q4_K);
+    ck_assert_int_eq(sl__mix_type(mix("q4_k_m"), &hp, at, &wanted), SL_TYPE_Q4_K);
+}
+END_TEST
+
+START_TEST(fewer_bits) {
+    for (int i = 0; i < 32; i++) {
+        ck_assert_int_eq(type_in("q3_k_m", 32, 64, SL__PART_V, i, 2048, false, NULL), i < 2 ? SL_TYPE_Q5_K : SL_TYPE_Q4_K);
+        ck_assert_int_eq(type_in("q3_k", 32, 64, SL__PART_DOWN, i, 2048, true, NULL), i < 2 ? SL_TYPE_Q5_K : SL_TYPE_Q4_K);
+        ck_assert_int_eq(type_in("q3_k_l", 32, 64, SL__PART_DOWN, i, 2048, true, NULL), SL_TYPE_Q5_K);
+        ck_assert_int_eq(type_in("q2_k_s", 32, 64, SL__PART_DOWN, i, 2048, true, NULL), i < 4 ? SL_TYPE_Q4_K : SL_TYPE_Q2_K);
+        ck_assert_int_eq(type_in("q2_k", 32, 64, SL__PART_DOWN, i, 2048, true, NULL), SL_TYPE_Q3_K);
+        ck_assert_int_eq(type_in("iq4_xs", 32, 64, SL__PART_DOWN, i, 2048, true, NULL), SL_TYPE_IQ4_XS);
+        ck_assert_int_eq(type_in("iq4_nl", 32, 64, SL__PART_DOWN, i, 2048, false, NULL), i < 4 ? SL_TYPE_Q5_K : SL_TYPE_IQ4_NL);
+    }
+    ck_assert_int_eq(type_in("q2_k", 32, 64, SL__PART_V, 9, 2048, false, NULL), SL_TYPE_Q3_K);
+    ck_assert_int_eq(type_in("q2_k", 32, 64, SL__PART_O, 9, 2048, false, NULL), SL_TYPE_Q3_K);
+    ck_assert_int_eq(type_in("q2_k", 32, 8, SL__PART_O, 9, 2048, false, NULL), SL_TYPE_Q5_K);
+    ck_assert_int_eq(type_in("q3_k_m", 32, 64, SL__PART_O, 9, 2048, false, NULL), SL_TYPE_Q4_K);
+    ck_assert_int_eq(type_in("q3_k_l", 32, 8, SL__PART_O, 9, 2048, false, NULL), SL_TYPE_Q3_K);
+    ck_assert_int_eq(type_in("q2_k", 32, 64, SL__PART_EMBEDDING, -1, 2048, false, NULL), SL_TYPE_Q2_K);
+}
+END_TEST
+
+START_TEST(where_heads_share) {
+    const sl_hparams hp = {.layers = 48, .experts = 128, .heads = 32, .kv_heads = 4};
+    const sl__placed at = {.part = SL__PART_V, .layer = 40, .cols = 2048};
+    const char *wanted;
+    ck_assert_int_eq(sl__mix_type(mix("q2_k"), &hp, at, &wanted), SL_TYPE_Q4_K);
+    ck_assert_int_eq(sl__mix_type(mix("q2_k_s"), &hp, at, &wanted), SL_TYPE_Q4_K);
+    ck_assert_int_eq(sl__mix_type(mix("iq4_xs"), &hp, at, &wanted), SL_TYPE_Q5_K);
+    ck_assert_int_eq(sl__mix_type(mix("q3_k_s"), &hp, at, &wanted), SL_TYPE_Q3_K);
+}
+END_TEST
+
+START_TEST(experts_alone) {
+    ck_assert_int_eq(type_in("mxfp4_moe", 24, 32, SL__PART_UP, 0, 2880, false, NULL), SL_TYPE_MXFP4);
+    ck_assert_int_eq(type_in("mxfp4_moe", 24, 0, SL__PART_UP, 0, 2880, false, NULL), SL_TYPE_Q8_0); /* no experts */
+    ck_assert_int_eq(type_in("mxfp4_moe", 24, 32, SL__PART_Q, 0, 2880, false, NULL), SL_TYPE_Q8_0);
+    ck_assert_int_eq(type_in("mxfp4_moe", 24, 32, SL__PART_OUTPUT, -1, 2880, false, NULL), SL_TYPE_Q8_0);
 }
 END_TEST
 
@@ -81,21 +119,23 @@ START_TEST(rows_that_are_no_whole_blocks) {
     ck_assert_int_eq(type_in("q4_k_m", 32, 32, SL__PART_UP, 10, 2880, false, "Q4_K"), SL_TYPE_Q5_0);
     ck_assert_int_eq(type_in("q5_k_m", 32, 32, SL__PART_UP, 10, 2880, false, "Q5_K"), SL_TYPE_Q5_1);
     ck_assert_int_eq(type_in("q6_k", 32, 32, SL__PART_UP, 10, 2880, false, "Q6_K"), SL_TYPE_Q8_0);
+    ck_assert_int_eq(type_in("q3_k_s", 32, 32, SL__PART_UP, 10, 2880, false, "Q3_K"), SL_TYPE_Q4_0);
+    ck_assert_int_eq(type_in("iq4_xs", 32, 32, SL__PART_UP, 10, 2880, false, "IQ4_XS"), SL_TYPE_IQ4_NL);
     ck_assert_int_eq(type_in("q4_0", 32, 32, SL__PART_UP, 10, 48, false, "Q4_0"), SL_TYPE_F16);
     ck_assert_int_eq(type_in("q8_0", 32, 32, SL__PART_UP, 10, 48, false, "Q8_0"), SL_TYPE_F16);
 }
 END_TEST
 
 START_TEST(names) {
-    sl__mix m;
+    const sl__mix *m;
     sl_error e;
-    ck_assert_int_eq(sl__mix_find("q3_k_m", &m, &e), SL_UNSUPPORTED);
-    ck_assert(strstr(e.message, "Q3_K") != NULL);
+    ck_assert_int_eq(sl__mix_find("iq3_m", &m, &e), SL_UNSUPPORTED);
+    ck_assert(strstr(e.message, "IQ3_S") != NULL);
     ck_assert_int_eq(sl__mix_find("q4_k_", &m, &e), SL_MISUSE);
     ck_assert(strstr(e.message, "q4_k_m, q4_k, q5_k_s") != NULL);
-    ck_assert_int_eq(mix("q4_k_m").file_type, 15);
-    ck_assert_int_eq(mix("q4_k").file_type, 15);
-    ck_assert_int_eq(mix("bf16").file_type, 32);
+    ck_assert_int_eq(mix("q4_k_m")->file_type, 15);
+    ck_assert_int_eq(mix("q4_k")->file_type, 15);
+    ck_assert_int_eq(mix("bf16")->file_type, 32);
 }
 END_TEST
 
@@ -106,6 +146,9 @@ int main(void) {
     tcase_add_test(t, first_layers);
     tcase_add_test(t, output_and_eight_experts);
     tcase_add_test(t, llama_70b);
+    tcase_add_test(t, fewer_bits);
+    tcase_add_test(t, where_heads_share);
+    tcase_add_test(t, experts_alone);
     tcase_add_test(t, rows_that_are_no_whole_blocks);
     tcase_add_test(t, names);
     suite_add_tcase(s, t);

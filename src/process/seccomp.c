@@ -1,8 +1,9 @@
 /* seccomp.c: the system calls that a server makes, each with its reason, and those that it never makes.
  *
  * The list is what `strace -f` saw while the HTTP tests and some others of tests/server ran, and what the libraries' sources have on
- * paths that those do not reach (an interrupted sleep, a trimmed heap); all of tests/server passes with it. It speaks of calls by name, which libseccomp makes numbers for the
- * machine at hand, and it refuses the calls of other architectures (32 bits, x32) as a whole. */
+ * paths that those do not reach (an interrupted sleep, a trimmed heap). All of tests/server and tests/operate pass where any other call
+ * ends the process (SLUICE_SANDBOX=strict). It speaks of calls by name, which libseccomp makes numbers for the machine at hand, and it
+ * refuses the calls of other architectures (32 bits, x32) as a whole. docs/systemd.md has the names, a test compares. */
 #include "process/sandbox.h"
 
 #include <errno.h>

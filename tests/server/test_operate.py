@@ -240,6 +240,22 @@ def test_every_thread_is_limited():
             assert all(t["Seccomp"] == "0" for t in threads_of(s.process.pid))
 
 
+def test_the_docs_list_the_calls_that_are_allowed():
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    with open(os.path.join(root, "src", "process", "seccomp.c")) as f:
+        source = f.read()
+    with open(os.path.join(root, "docs", "systemd.md")) as f:
+        rows = [line for line in f if line.startswith(("| seen by strace", "| allowed too"))]
+    lists = {}
+    for name in ("ALLOWED", "ALLOWED_IF"):
+        text = source.split(f"#define {name}(X)")[1].split("\n\n")[0]
+        lists[name] = set(re.findall(r"X\((\w+),", text))
+    found = [re.findall(r"`(\w+)`(\*?)", row) for row in rows]
+    assert [len(f) for f in found] == [len(set(f)) for f in found] and len(rows) == 2
+    assert {call for f in found for call, star in f if star} == lists["ALLOWED_IF"]
+    assert {call for f in found for call, star in f if not star} == lists["ALLOWED"]
+
+
 # --- a disk that is full
 
 

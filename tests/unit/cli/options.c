@@ -106,15 +106,16 @@ START_TEST(bad_files) {
         const char *text, *message;
     } files[] = {{"{\"prot\": 1}", "did you mean \"port\"?"}, {"{\"port\": []}", "port: must be"}, {"[]", "object"},
                  {"{\"port\": 1, \"port\": 2}", ""},           {"", ""},                         {"{\"port\": 70000}", "out of range"},
-                 {"{\"config\": \"x\"}", "config"}};
+                 {"{\"config\": \"x\"}", "config"},         {"{\"host\": \"a\\u0000b\"}", "host: must not contain"}};
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         const char *path = file_with(files[i].text);
-        ck_assert_int_ne(parse(SL_CMD_SERVE, nothing, ARGS("m", "--config", path)), SL_OK);
+        ck_assert_int_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", "--config", path)), SL_MISUSE); /* not tried again by systemd */
         ck_assert_msg(strstr(e.message, files[i].message) && strstr(e.message, path), "%s", e.message);
         sl_options_done(&s);
         unlink(path);
     }
     ck_assert_int_eq(parse(SL_CMD_SERVE, nothing, ARGS("m", "--config", "/nowhere/at/all")), SL_IO);
+    ck_assert_str_eq(e.message, "--config /nowhere/at/all: No such file or directory");
     sl_options_done(&s);
 }
 END_TEST

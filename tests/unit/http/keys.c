@@ -34,6 +34,9 @@ START_TEST(what_matches) {
     memset(longest + 7, 'a', 300);
     ck_assert(!sl__keys_match(k, longest, NULL));
     sl__keys_free(k);
+    char first[SL_HTTP_KEY_MAX + 1];
+    ck_assert_int_eq(sl_http_first_key(path, "admin-key-file", first, &e), SL_OK);
+    ck_assert_str_eq(first, "first-key");
     unlink(path);
 }
 END_TEST
@@ -50,7 +53,15 @@ START_TEST(bad_files) {
         ck_assert(strstr(e.message, path) && !k);
         unlink(path);
     }
+    make_file("good\n");
+    FILE *f = fopen(path, "a");
+    ck_assert(f && fwrite("cut\0short", 1, 9, f) == 9);
+    fclose(f);
+    ck_assert_int_eq(sl__keys_read(path, "api-key-file", &k, &e), SL_INVALID);
+    ck_assert(strstr(e.message, "line 2: a key is at most"));
+    unlink(path);
     ck_assert_int_eq(sl__keys_read("/nonexistent/keys", "api-key-file", &k, &e), SL_IO);
+    ck_assert_str_eq(e.message, "--api-key-file /nonexistent/keys: No such file or directory");
     ck_assert_int_eq(sl__keys_read("/tmp", "api-key-file", &k, &e), SL_IO);
 }
 END_TEST

@@ -3,8 +3,10 @@
 #include "base/map.h"
 #include "kernels/kernels.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Every subcommand, one row each. */
 static const struct command {
@@ -72,7 +74,16 @@ static int run(const struct command *c, int argc, char **argv, char **environmen
     return status;
 }
 
+/* A descriptor 0, 1 or 2 that the caller closed would be the next socket's, and what is printed be sent to whom that belongs. */
+static void fill_standard_descriptors(void) {
+    int fd;
+    do fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0) close(fd);
+}
+
 int sl_cli_main(int argc, char **argv, char **environment) {
+    fill_standard_descriptors();
     const char *name = argc > 1 ? argv[1] : "";
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(name, commands[i].name)) return run(&commands[i], argc - 1, argv + 1, environment);

@@ -35,12 +35,18 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void raise_descriptor_limit(void) {
+#define LEAST_FILES 16 /* open at once, with one connection; with fewer libuv aborts before a line is written */
+
+static sl_status raise_descriptor_limit(sl_error *e) {
     struct rlimit r;
-    if (!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur < r.rlim_max) {
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0) return SL_OK;
+    if (r.rlim_cur < r.rlim_max) {
         r.rlim_cur = r.rlim_max;
         setrlimit(RLIMIT_NOFILE, &r);
     }
+    if (r.rlim_cur >= LEAST_FILES) return SL_OK;
+    return sl_fail(e, SL_IO, "at most %llu open files are allowed (ulimit -n), and %d are needed for one connection", (unsigned long long)r.rlim_cur,
+                   LEAST_FILES);
 }
 
 static sl_status open_metrics(sl__server *v, sl_error *e) {
@@ -248,6 +254,27 @@ static sl_status start(sl__server *v, sl_error *e) {
     return st;
 }
 
+/* From the start to the last handle's close. */
+static void run(sl__server *v) {
+    sl_error err;
+    sl_status st = raise_descriptor_limit(&err);
+    int reason = st ? 0 : uv_loop_init(&v->loop);
+    if (reason) st = sl_fail(&err, SL_IO, "there is no event loop: %s", uv_strerror(reason));
+    if (st) {
+        sl_log(SL_LOG_ERROR, "%s", err.message);
+        v->status = 1;
+        return;
+    }
+    sl_thread_is(SL_THREAD_LOOP);
+    if (start(v, &err)) {
+        sl_log(SL_LOG_ERROR, "%s", err.message);
+        v->status = err.code == SL_MISUSE ? 2 : 1;
+        if (!v->http && v->api) sl_api_close(v->api, NULL, NULL);
+    }
+    uv_run(&v->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&v->loop);
+}
+
 int sl_serve(sl_settings *s) {
     if (s->default_model && !s->api.model_names[0]) s->api.model_names = SL_DEFAULT_MODEL_NAME;
     sl__server v = {.s = s, .state = SL__LOADING, .started = sl_clock_ns()};
@@ -255,20 +282,11 @@ int sl_serve(sl_settings *s) {
     signal(SIGPIPE, SIG_IGN);
     sl_alloc_steady();
     signal(SIGXFSZ, SIG_IGN); /* a log over the limit of a file's size is like one on a full disk */
-    raise_descriptor_limit();
     json_object_seed(0);
     sl_log_set(STDERR_FILENO, level_of(s->log_level), format_of(s->log_format));
     if (sl_notify_open(&v.notify, &err)) sl_log(SL_LOG_WARN, "%s", err.message);
     sem_init(&v.go, 0, 0);
-    uv_loop_init(&v.loop);
-    sl_thread_is(SL_THREAD_LOOP);
-    if (start(&v, &err)) {
-        sl_log(SL_LOG_ERROR, "%s", err.message);
-        v.status = err.code == SL_MISUSE ? 2 : 1;
-        if (!v.http && v.api) sl_api_close(v.api, NULL, NULL);
-    }
-    uv_run(&v.loop, UV_RUN_DEFAULT);
-    uv_loop_close(&v.loop);
+    run(&v);
     if (v.http) sl_http_free(v.http);
     sl_api_free(v.api);
     v.metrics = sl_metrics_free(v.metrics);

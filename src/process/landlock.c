@@ -42,7 +42,7 @@ static ruleset everything(long version, size_t *ret_size) {
 static bool allow(int rules, const char *path) {
     struct stat st;
     int fd = open(path, O_PATH | O_CLOEXEC);
-    if (fd < 0) return true;
+    if (fd < 0) return errno != EMFILE && errno != ENFILE && errno != ENOMEM;
     bool folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
     struct landlock_path_beneath_attr rule = {.allowed_access = folder ? READS : LANDLOCK_ACCESS_FS_READ_FILE, .parent_fd = fd};
     bool done = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) == 0;

@@ -364,6 +364,8 @@ def test_fewer_files_than_connections():
         alive(s)
         for c in crowd:
             c.close()
+    s = Server(MODEL, files=12, wait=False)
+    assert s.process.wait(30) == 1 and "at most 12 open files are allowed (ulimit -n)" in s.text(), s.text()
 
 
 def test_idle_connections_do_not_keep_a_probe_from_its_answer():

@@ -256,6 +256,34 @@ def test_the_docs_list_the_calls_that_are_allowed():
     assert {call for f in found for call, star in f if not star} == lists["ALLOWED"]
 
 
+# --- who starts it without a place for its lines
+
+
+def test_closed_standard_descriptors():
+    """No socket and no pipe of its own takes their place, into which the log would be written."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    p = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", harness.BINARY, "serve", TINY, "--port", str(port)])
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=60) as c:
+                    c.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    if rest_of(c).startswith(b"HTTP/1.1 200 "):
+                        break
+            except ConnectionRefusedError:
+                pass
+            assert p.poll() is None and time.monotonic() < end, p.returncode
+            time.sleep(0.05)
+        assert [os.readlink(f"/proc/{p.pid}/fd/{i}") for i in (0, 1, 2)] == ["/dev/null"] * 3
+        p.terminate()
+        assert p.wait(60) == 0
+    finally:
+        p.kill()
+
+
 # --- a disk that is full
 
 

@@ -38,13 +38,11 @@ static int read_line(FILE *f, char *line) {
     return n == 0 && c == EOF ? -1 : n;
 }
 
-static bool blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-
 /* Cuts what surrounds the key in a line of n bytes; returns its length, 0 for a line without one. */
 static size_t trim(char **line, size_t n) {
     char *s = *line;
-    while (n > 0 && blank(*s)) s++, n--;
-    while (n > 0 && blank(s[n - 1])) n--;
+    while (n > 0 && (*s == ' ' || *s == '\t')) s++, n--;
+    while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r')) n--;
     *line = s;
     return n > 0 && *s == '#' ? 0 : n;
 }

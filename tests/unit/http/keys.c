@@ -47,7 +47,7 @@ START_TEST(bad_files) {
     char large[600];
     memset(large, 'k', 300);
     strcpy(large + 300, "\n");
-    for (const char *const *v = (const char *const[]){"", "# only\n", "two words\n", "\xC3\xA9\n", large, NULL}; *v; v++) {
+    for (const char *const *v = (const char *const[]){"", "# only\n", "two words\n", "\rkey\n", "\xC3\xA9\n", large, NULL}; *v; v++) {
         make_file(*v);
         ck_assert_int_eq(sl__keys_read(path, "api-key-file", &k, &e), SL_INVALID);
         ck_assert(strstr(e.message, path) && !k);

@@ -32,6 +32,34 @@ static void print_tensors(const sl_model *m, sl_buffer *out) {
     }
 }
 
+static int widest_window(const sl_hparams *hp) {
+    int widest = 0;
+    for (int i = 0; i < hp->layers; i++)
+        if (hp->window[i] > widest) widest = hp->window[i];
+    return widest;
+}
+
+/* Are layers a and b the same in kind? */
+static bool alike(const sl_hparams *hp, int a, int b) {
+    return hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
+}
+
+/* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */
+static void print_layers(const sl_hparams *hp, sl_buffer *out) {
+    for (int first = 0, last; first < hp->layers; first = last + 1) {
+        for (last = first; last + 1 < hp->layers && alike(hp, first, last + 1);) last++;
+        sl_buffer_printf(out, "%s %d", first ? "        " : "layers  ", first);
+        if (last > first) sl_buffer_printf(out, " … %d", last);
+        if (hp->window[first]) sl_buffer_printf(out, "  attention over %d positions", hp->window[first]);
+        else sl_buffer_puts(out, "  attention over all positions");
+        sl_buffer_puts(out, hp->unrotated[first] ? ", no rope; " : ", rope; ");
+        if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", hp->ff);
+        else if (hp->shared_ff)
+            sl_buffer_printf(out, "%d experts of width %d and a shared one of %d\n", hp->experts, hp->expert_ff, hp->shared_ff);
+        else sl_buffer_printf(out, "%d experts of width %d\n", hp->experts, hp->expert_ff);
+    }
+}
+
 static void print_text(const inspected *x, sl_buffer *out) {
     const sl_model *m = x->l.model;
     const sl_hparams *hp = &m->hp;
@@ -48,9 +76,25 @@ static void print_text(const inspected *x, sl_buffer *out) {
                          hp->experts, hp->expert_ff, hp->experts_used, hp->shared_ff,
                          m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
     else if (hp->experts) sl_buffer_printf(out, "experts  %d\n", hp->experts);
+    if (x->whole) {
+        char page[24], longest[24];
+        uint64_t bytes = x->plan.page_bytes, pages = (uint64_t)(x->s->engine.ctx + SL_PAGE - 1) / SL_PAGE;
+        print_layers(hp, out);
+        sl_buffer_printf(out, "sequence %s for each page of %d positions, %s with %d positions; no other state\n",
+                         sl_bytes_text(bytes, page), SL_PAGE, sl_bytes_text(pages * bytes, longest), x->s->engine.ctx);
+    }
     if (x->l.tokenizer) sl_buffer_printf(out, "tokens   %d in the tokenizer\n", sl_tokenizer_count(x->l.tokenizer));
     if (x->refused) sl_buffer_printf(out, "refused  %s\n", x->refused);
     print_tensors(m, out);
+}
+
+/* "layer":[{"mixer":"attention","window":128,"rope":true,"feed_forward":"experts"},…], */
+static void print_json_layers(const sl_hparams *hp, sl_buffer *out) {
+    sl_buffer_puts(out, "\"layer\":[");
+    for (int i = 0; i < hp->layers; i++)
+        sl_buffer_printf(out, "%s{\"mixer\":\"attention\",\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", i ? "," : "", hp->window[i],
+                         hp->unrotated[i] ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
+    sl_buffer_puts(out, "],");
 }
 
 static void put_string(const char *key, const char *value, sl_buffer *out) {
@@ -124,7 +168,7 @@ static void print_json_numbers(const inspected *x, sl_buffer *out) {
         {"ff", (uint64_t)hp->ff},
         {"vocab", (uint64_t)hp->vocab},
         {"context", (uint64_t)hp->context},
-        {"window", (uint64_t)hp->window},
+        {"window", (uint64_t)widest_window(hp)},
         {"experts", (uint64_t)hp->experts},
         {"experts_per_token", (uint64_t)hp->experts_used},
         {"expert_ff", (uint64_t)hp->expert_ff},
@@ -144,6 +188,7 @@ static void print_json(const inspected *x, sl_buffer *out) {
     put_text_or_null("type", x->whole ? m->type : NULL, out);
     put_text_or_null("refused", x->refused, out);
     print_json_numbers(x, out);
+    if (x->whole) print_json_layers(&m->hp, out);
     sl_buffer_printf(out, "\"tied\":%s,", !x->whole ? "null" : m->hp.tied ? "true" : "false");
     print_json_plan(x, out);
     sl_buffer_puts(out, "\"tensors\":[");

@@ -116,10 +116,11 @@ static int choose_pages(const sl_settings *s, const sl_plan *p) {
 }
 
 int sl_plan_positions(const sl_model *m) {
-    return m->hp.window && m->hp.window < m->hp.context ? m->hp.window : m->hp.context;
+    const sl_hparams *hp = &m->hp;
+    return hp->rope_scaling == SL_ROPE_DIVIDED && hp->rope_original < hp->context ? hp->rope_original : hp->context;
 }
 
-/* --ctx as given, or a default: no more than the model has positions and, as windows are not supported, than its window. */
+/* --ctx as given, or a default: no more than the model has positions, and than its rope has one set of frequencies for. */
 static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e) {
     const sl_hparams *hp = &m->hp;
     int asked = g->ctx, most = sl_plan_positions(m);
@@ -128,8 +129,8 @@ static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e)
     g->ctx = most;
     if (asked > hp->context)
         return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's %d", asked, hp->context);
-    return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's sliding window of %d, and windows "
-                         "are not supported: --ctx %d is the most", asked, most, most);
+    return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: beyond %d positions the model's rope turns otherwise from the first position "
+                         "on, which is not supported: --ctx %d is the most, not %d", most, most, asked);
 }
 
 /* asked: bytes of --kv-memory, 0: none were; one: what one sequence needs. */
@@ -191,6 +192,16 @@ static void print_model(const sl_model *m, sl_buffer *out) {
                      m->files == 1 ? "" : "s", sl_bytes_text(m->mapped_bytes, size));
 }
 
+static void print_windows(const sl_hparams *hp, sl_buffer *out) {
+    int windowed = 0, widest = 0;
+    for (int i = 0; i < hp->layers; i++) {
+        windowed += hp->window[i] > 0;
+        if (hp->window[i] > widest) widest = hp->window[i];
+    }
+    if (windowed && widest < hp->context)
+        sl_buffer_printf(out, "window   %d of %d layers see the newest %d positions only; pages are held for all positions\n", windowed, hp->layers, widest);
+}
+
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out) {
     const sl_engine_config *g = &s->engine;
     const sl_machine *h = &p->machine;
@@ -207,9 +218,10 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
                      h->memory_limited ? "cgroup limit" : "the machine's");
     put_lines(p, true, out);
     sl_buffer_puts(out, "\n");
-    if (m->hp.window && m->hp.window < m->hp.context)
-        sl_buffer_printf(out, "window   some layers see the newest %d positions only, which is not supported: no sequence is longer\n",
-                         m->hp.window);
+    if (sl_plan_positions(m) < m->hp.context)
+        sl_buffer_printf(out, "rope     beyond %d positions it turns otherwise from the first one on, which is not supported: no sequence is longer\n",
+                         sl_plan_positions(m));
+    print_windows(&m->hp, out);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "
                           "(%s, --kv-type)",
                      g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type, sl_kv_type_text(g->kv_type));

@@ -51,7 +51,8 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
  * how many bytes of bodies on their way. What the options say stays. */
 void sl_plan_http(sl_settings *s, uint64_t limit);
 
-/* The most positions that a sequence of this model can have: its context length, or its sliding window if that is shorter. */
+/* The most positions that a sequence of this model can have: its context length, or those that its rope has one
+ * set of frequencies for. */
 int sl_plan_positions(const sl_model *m);
 
 /* The start-up lines: what was found, what was chosen, what it will cost, and the option that overrides each. */

@@ -161,14 +161,19 @@ static bool near(float a, float b) { return fabsf(a - b) <= 1e-6f * fabsf(a); }
 static const char *difference(const sl_hparams *a, const sl_hparams *b) {
 #define DIFFERS(field) if (a->field != b->field) return #field;
     DIFFERS(vocab) DIFFERS(context) DIFFERS(width) DIFFERS(layers) DIFFERS(heads) DIFFERS(kv_heads) DIFFERS(head_dim) DIFFERS(ff)
-    DIFFERS(norm_eps) DIFFERS(window) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
+    DIFFERS(norm_eps) DIFFERS(norm) DIFFERS(wiring) DIFFERS(embedding_scale) DIFFERS(residual_scale) DIFFERS(logit_scale)
+    DIFFERS(attention_scale) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
     DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
-    DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff) DIFFERS(tied)
+    DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
+    DIFFERS(routed_scale) DIFFERS(tied)
 #undef DIFFERS
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
+    if (memcmp(a->window, b->window, sizeof a->window) != 0) return "windows";
+    if (memcmp(a->unrotated, b->unrotated, sizeof a->unrotated) != 0) return "layers that rotate";
     if (!near(a->rope_attention, b->rope_attention)) return "rope_attention";
     if (a->rope_scaling == SL_ROPE_LLAMA3) return NULL; /* divisors in the new file */
-    bool same = a->rope_scaling == b->rope_scaling && a->rope_factor == b->rope_factor;
+    if (a->rope_scaling == SL_ROPE_DIVIDED && memcmp(a->rope_divisor, b->rope_divisor, sizeof a->rope_divisor) != 0) return "rope divisors";
+    bool same = a->rope_scaling == b->rope_scaling && (a->rope_scaling == SL_ROPE_DIVIDED || a->rope_factor == b->rope_factor);
     if (same && a->rope_scaling == SL_ROPE_YARN)
         same = a->rope_low == b->rope_low && a->rope_high == b->rope_high && a->rope_original == b->rope_original && a->rope_truncate == b->rope_truncate;
     return same ? NULL : "rope scaling";

@@ -58,7 +58,7 @@ static sl_status take_room(sl_importance *x, sl_error *e) {
             sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices * (size_t)o->slice->cols, sizeof *next->sum),
             sl_arena_array(x->arena, SL_MEM_WORKSPACE, (size_t)o->slices, sizeof *next->rows)};
         if (!next->sum || !next->rows) return sl_fail(e, SL_NOMEM, "out of memory for the importances");
-        for (int j = 0; j < o->slices; j++) x->place[x->places++] = (place){sl__out_slice(o, j), next, j};
+        for (int j = 0; j < o->slices; j++) x->place[x->places++] = (place){o->told ? o->told : sl__out_slice(o, j), next, j};
         next++;
     }
     qsort(x->place, (size_t)x->places, sizeof *x->place, by_matrix);

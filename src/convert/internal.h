@@ -104,6 +104,7 @@ typedef struct sl__out {
     int layer;               /* -1: none */
     const sl_matrix *slice;  /* the first; the next ones follow every `step` bytes */
     size_t step;
+    const sl_matrix *told;   /* of the model's, if `slice` is none: what that one is multiplied by counts for this tensor; else NULL */
     int slices;
     int dims;                /* 1: a vector, 2: a matrix, 3: one for each expert */
     int heads;               /* rows are reordered head by head, from pairs (j, j + d/2) to pairs (2j, 2j + 1); 0: as they are */

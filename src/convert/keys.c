@@ -75,6 +75,35 @@ static const char *below(char buf[128], const char *arch, const char *name) {
 
 const char *sl__architecture(const sl_family *f) { return f->gguf_arch ? f->gguf_arch : f->gguf_as; }
 
+/* The window, and which layers have it where not all do. */
+static void put_windows(const sl_model *m, const char *arch, sl__keys *k) {
+    const sl_hparams *hp = &m->hp;
+    int window = 0;
+    bool all = true;
+    char b[128];
+    for (int i = 0; i < hp->layers; i++) {
+        if (hp->window[i]) window = hp->window[i];
+        all = all && hp->window[i];
+    }
+    if (!window) return;
+    sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)window);
+    if (all && !m->family->default_window_interval && !m->family->hf_window_switch) return;
+    sl__put_array(k, below(b, arch, "attention.sliding_window_pattern"), BOOL, (uint64_t)hp->layers);
+    for (int i = 0; i < hp->layers; i++) sl__put_bytes(k, &(uint8_t){hp->window[i] != 0}, 1);
+}
+
+static void put_scales(const sl_model *m, const char *arch, sl__keys *k) {
+    const sl_hparams *hp = &m->hp;
+    char b[128];
+    float logits = hp->logit_scale != 0 ? hp->logit_scale : 1;
+    if (m->family->hf_logit_scale_key) sl__put_float(k, below(b, arch, "logit_scale"), logits);
+    if (!m->family->multipliers) return;
+    sl__put_float(k, below(b, arch, "logit_scale"), 1 / logits);
+    sl__put_float(k, below(b, arch, "embedding_scale"), hp->embedding_scale != 0 ? hp->embedding_scale : 1);
+    sl__put_float(k, below(b, arch, "residual_scale"), hp->residual_scale != 0 ? hp->residual_scale : 1);
+    sl__put_float(k, below(b, arch, "attention.scale"), hp->attention_scale);
+}
+
 static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     const sl_hparams *hp = &m->hp;
     char b[128];
@@ -87,8 +116,10 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     sl__put_u32(k, below(b, arch, "attention.head_count_kv"), (uint32_t)hp->kv_heads);
     sl__put_u32(k, below(b, arch, "attention.key_length"), (uint32_t)hp->head_dim);
     sl__put_u32(k, below(b, arch, "attention.value_length"), (uint32_t)hp->head_dim);
-    sl__put_float(k, below(b, arch, "attention.layer_norm_rms_epsilon"), hp->norm_eps);
-    if (hp->window) sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)hp->window);
+    bool layer = hp->norm == SL_NORM_LAYER && m->family->hf_layer_norm_eps_key;
+    sl__put_float(k, below(b, arch, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), hp->norm_eps);
+    put_windows(m, arch, k);
+    put_scales(m, arch, k);
     if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
 }
 
@@ -96,18 +127,37 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
 static void put_router(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
     const sl_hparams *hp = &m->hp;
     const sl_family *f = m->family;
-    bool sigmoid = hp->router_score == SL_ROUTER_SIGMOID, sum = hp->router_norm == SL_ROUTER_SUM, unexpected = hp->router_norm != f->router_norm;
+    bool sigmoid = hp->router_score == SL_ROUTER_SIGMOID, sum = hp->router_norm == SL_ROUTER_SUM;
+    bool unexpected = hp->router_norm != f->router_norm && hp->router_norm != SL_ROUTER_SHARE;
     char b[128];
     if (sigmoid) sl__put_u32(k, below(b, arch, "expert_gating_func"), (uint32_t)sl_router_score_code(hp->router_score));
+    else if (f->hf_router_score_key) /* the softmax over all, divided by the sum of the chosen: their softmax */
+        sl__put_u32(k, below(b, arch, "expert_gating_func"), (uint32_t)sl_router_score_code(SL_ROUTER_SOFTMAX));
     if (f->hf_router_scale_key) sl__put_float(k, below(b, arch, "expert_weights_scale"), hp->router_scale);
     /* Peers write this for sigmoid routers; of others they know it by the architecture. */
-    if (unexpected || (sigmoid && f->hf_router_norm_key)) sl__put_bool(k, below(b, arch, "expert_weights_norm"), sum);
+    if (unexpected || ((sigmoid || f->hf_router_score_key) && f->hf_router_norm_key))
+        sl__put_bool(k, below(b, arch, "expert_weights_norm"), sum || hp->router_norm == SL_ROUTER_SHARE);
     if (unexpected)
         sl_notes_add(notes, "%s: the experts' weights are %s, which llama.cpp does not expect of \"%s\": it will answer otherwise", m->path,
                      sum ? "divided by their sum" : "not divided by their sum", arch);
     if (!f->router_groups) return;
     sl__put_u32(k, below(b, arch, "expert_group_count"), (uint32_t)hp->router_groups);
     sl__put_u32(k, below(b, arch, "expert_group_used_count"), (uint32_t)hp->router_groups_used);
+}
+
+/* Every so many of the layers from `first` on, counted from 1, routes, as llama.cpp finds them. */
+static void put_interval(const sl_model *m, const char *arch, int first, sl__keys *k, sl_notes *notes) {
+    const sl_hparams *hp = &m->hp;
+    int second = first + 1, interval;
+    char b[128];
+    while (second < hp->layers && !hp->sparse[second]) second++;
+    interval = second < hp->layers ? second - first : 1;
+    sl__put_u32(k, below(b, arch, "interleave_moe_layer_step"), (uint32_t)interval);
+    for (int i = first; i < hp->layers; i++) {
+        if (hp->sparse[i] == ((i + 1) % interval == 0)) continue;
+        sl_notes_add(notes, "%s: layer %d is another one than llama.cpp expects of \"%s\", which does not load the file", m->path, i, arch);
+        return;
+    }
 }
 
 static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
@@ -123,7 +173,8 @@ static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_not
         sl__put_u32(k, below(b, arch, "expert_feed_forward_length"), (uint32_t)hp->expert_ff);
     if (hp->shared_ff) sl__put_u32(k, below(b, arch, "expert_shared_feed_forward_length"), (uint32_t)hp->shared_ff);
     if (f->hf_shared_count_key) sl__put_u32(k, below(b, arch, "expert_shared_count"), (uint32_t)(hp->shared_ff / hp->expert_ff));
-    if (f->hf_dense_first_key) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)dense);
+    if (f->hf_dense_first_key || f->hf_layer_range) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)dense);
+    if (f->hf_layer_range) put_interval(m, arch, dense, k, notes);
     put_router(m, arch, k, notes);
 }
 
@@ -150,6 +201,12 @@ static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_e
     sl__put_u32(k, below(b, arch, "rope.dimension_count"), (uint32_t)hp->rope_dims);
     sl__put_float(k, below(b, arch, "rope.freq_base"), hp->rope_theta);
     put_attention_factor(hp, arch, k);
+    if (hp->rope_scaling == SL_ROPE_PROPORTIONAL)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: rope of which a part of the pairs stands still is nothing that is written as GGUF", m->path);
+    if (hp->rope_scaling == SL_ROPE_DIVIDED) {
+        sl__put_string(k, below(b, arch, "rope.scaling.type"), "longrope");
+        sl__put_u32(k, below(b, arch, "rope.scaling.original_context_length"), (uint32_t)hp->rope_original);
+    }
     if (hp->rope_scaling == SL_ROPE_LINEAR || hp->rope_scaling == SL_ROPE_YARN) {
         sl__put_string(k, below(b, arch, "rope.scaling.type"), hp->rope_scaling == SL_ROPE_YARN ? "yarn" : "linear");
         sl__put_float(k, below(b, arch, "rope.scaling.factor"), hp->rope_factor);
@@ -207,6 +264,8 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
 sl_status sl__keys_model(const sl__plan *p, const sl__mix *mix, sl__keys *k, sl_notes *notes, sl_error *e) {
     bool quantised = false;
     sl_status s = SL_OK;
+    if (p->model->hp.rope_scaling == SL_ROPE_DIVIDED)
+        sl_notes_add(notes, "%s: the rope divisors for sequences of more than %d positions are not kept", p->model->path, p->model->hp.rope_original);
     if (strcmp(p->model->container, "gguf") == 0) take_over(p->model, k);
     else s = make(p->model, k, notes, e);
     if (s != SL_OK) return s;

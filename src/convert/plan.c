@@ -93,25 +93,46 @@ static void add_dense(sl__plan *p, int i, const sl_ffn_weights *f, const char *g
     add_matrix(p, SL__PART_DOWN, i, down, &f->down, 0);
 }
 
+/* They stay one tensor, as in the files of peers for such models. */
+static sl_status add_fused_qkv(sl__plan *p, int i, const sl_layer *l, int q, int kv, sl_error *e) {
+    sl_matrix *m = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *m);
+    if (!m) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    *m = l->q;
+    m->rows = q + 2 * kv;
+    add_matrix(p, SL__PART_Q, i, "attn_qkv", m, 0);
+    p->out[p->count - 1].told = &l->q;
+    return add_vector(p, i, "attn_qkv", "bias", l->q_bias, q + 2 * kv, 0, e);
+}
+
+static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int q, int kv, bool permute, sl_error *e) {
+    int q_heads = permute ? p->model->hp.heads : 0, kv_heads = permute ? p->model->hp.kv_heads : 0;
+    add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
+    sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, q, q_heads, e);
+    add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
+    if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
+    add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
+    return s == SL_OK ? add_vector(p, i, "attn_v", "bias", l->v_bias, kv, 0, e) : s;
+}
+
 /* target: the row that reads such a GGUF file. */
 static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool permute, sl_error *e) {
     const char *ffn_norm = target->gguf_ffn_norm ? target->gguf_ffn_norm : "ffn_norm";
     const sl_hparams *hp = &p->model->hp;
     const sl_layer *l = &p->model->layer[i];
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim, q_heads = permute ? hp->heads : 0, kv_heads = permute ? hp->kv_heads : 0;
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
     sl_status s = add_vector(p, i, "attn_norm", "weight", l->attn_norm, hp->width, 0, e);
-    add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
-    if (s == SL_OK) s = add_vector(p, i, "attn_q", "bias", l->q_bias, q, q_heads, e);
-    add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
-    if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
-    add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
-    if (s == SL_OK) s = add_vector(p, i, "attn_v", "bias", l->v_bias, kv, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_norm", "bias", l->attn_norm_bias, hp->width, 0, e);
+    if (l->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &l->gate, 0);
+    if (s == SL_OK) s = l->qkv_fused ? add_fused_qkv(p, i, l, q, kv, e) : add_qkv(p, i, l, q, kv, permute, e);
     add_matrix(p, SL__PART_O, i, "attn_output", &l->o, 0);
     if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
+    if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
+    if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "post_ffw_norm", "weight", l->fed_norm, hp->width, 0, e);
     if (s != SL_OK || !hp->sparse[i]) {
         add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
         return s;
@@ -127,7 +148,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
 }
 
 sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
-    enum { MOST_IN_LAYER = 25, MOST_OUTSIDE = 4 };
+    enum { MOST_IN_LAYER = 30, MOST_OUTSIDE = 7 };
     sl__plan p = {.model = m, .arena = arena};
     const float *divisors = NULL;
     p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
@@ -140,8 +161,12 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);
     sl_status s = rope_divisors(&p, &divisors, e);
     if (s == SL_OK) s = add_vector(&p, -1, "rope_freqs", "weight", divisors, m->hp.rope_dims / 2, 0, e);
+    if (s == SL_OK && m->hp.rope_scaling == SL_ROPE_DIVIDED)
+        s = add_vector(&p, -1, "rope_factors_short", "weight", m->hp.rope_divisor, m->hp.rope_dims / 2, 0, e);
     for (int i = 0; i < m->hp.layers && s == SL_OK; i++) s = add_layer(&p, i, target, permute, e);
     if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "weight", m->output_norm, m->hp.width, 0, e);
+    if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "bias", m->output_norm_bias, m->hp.width, 0, e);
+    if (s == SL_OK) s = add_vector(&p, -1, "output", "bias", m->output_bias, m->hp.vocab, 0, e);
     if (!m->hp.tied) add_matrix(&p, SL__PART_OUTPUT, -1, "output", &m->output, 0);
     if (s == SL_OK) *ret = p;
     return s;

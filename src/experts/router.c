@@ -36,6 +36,8 @@ static void score(sl_router_score how, float *z, int n) {
     case SL_ROUTER_SIGMOID:
         for (int e = 0; e < n; e++) z[e] = 1 / (1 + sl_expf(-z[e]));
         break;
+    case SL_ROUTER_LOGIT:
+    case SL_ROUTER_SPARSEMIXER: break;
     }
 }
 
@@ -58,19 +60,57 @@ static void keep_best_groups(const sl_router_rule *rule, float *choice) {
     }
 }
 
+/* The best expert's share among those that come near it; `without`: one that is left out, -1: none. */
+static float share_of_best(const sl_router_rule *rule, const float *z, int without, int32_t *ret) {
+    int best = -1;
+    for (int e = 0; e < rule->experts; e++)
+        if (e != without && (best < 0 || beats(z[e], z[best]))) best = e;
+    float sum = 0, most = z[best];
+    for (int e = 0; e < rule->experts; e++) {
+        float size = fabsf(z[e]) > most ? fabsf(z[e]) : most;
+        if (e != without && !((most - z[e]) / size > 2 * rule->eps)) sum += sl_expf(z[e] - most);
+    }
+    *ret = best;
+    return 1 / sum;
+}
+
+static void mix_sparsely(const sl_router_rule *rule, const float *z, int32_t *expert, float *weight) {
+    int32_t first, second;
+    float a = share_of_best(rule, z, -1, &first) * rule->scale, b = share_of_best(rule, z, first, &second) * rule->scale;
+    bool ascending = first < second;
+    expert[0] = ascending ? first : second, expert[1] = ascending ? second : first;
+    weight[0] = ascending ? a : b, weight[1] = ascending ? b : a;
+}
+
+/* Scores of the chosen to weights. expert [used], best first. */
+static float divisor(const sl_router_rule *rule, float *scores, const int32_t *expert) {
+    float sum = 0; /* best first, as the reference adds them */
+    if (rule->norm == SL_ROUTER_SHARE) {
+        float best = scores[expert[0]];
+        for (int i = 0; i < rule->used; i++) scores[expert[i]] = sl_expf(scores[expert[i]] - best);
+    }
+    for (int i = 0; i < rule->used; i++) sum += scores[expert[i]];
+    switch (rule->norm) {
+    case SL_ROUTER_KEEP: return 1;
+    case SL_ROUTER_SUM: return sum + rule->eps;
+    case SL_ROUTER_SUM_LEAST: return sum > rule->eps ? sum : rule->eps;
+    case SL_ROUTER_SHARE: break;
+    }
+    return sum;
+}
+
 void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight) {
+    if (rule->score == SL_ROUTER_SPARSEMIXER) {
+        mix_sparsely(rule, scores, expert, weight);
+        return;
+    }
     bool grouped = rule->groups > rule->groups_used;
     float own[SL_MAX_EXPERTS], *choice = rule->bias || grouped ? own : scores;
     score(rule->score, scores, rule->experts);
     for (int e = 0; choice == own && e < rule->experts; e++) own[e] = rule->bias ? scores[e] + rule->bias[e] : scores[e];
     if (grouped) keep_best_groups(rule, choice);
     top(choice, rule->experts, rule->used, expert);
-    float sum = 0; /* best first, as the reference adds them */
-    for (int i = 0; i < rule->used; i++) sum += scores[expert[i]];
-    sum += rule->eps;
+    float by = divisor(rule, scores, expert);
     sort_ascending(expert, rule->used);
-    for (int i = 0; i < rule->used; i++) {
-        float s = scores[expert[i]];
-        weight[i] = (rule->norm == SL_ROUTER_SUM ? s / sum : s) * rule->scale;
-    }
+    for (int i = 0; i < rule->used; i++) weight[i] = scores[expert[i]] / by * rule->scale;
 }

@@ -13,11 +13,15 @@
 
 #include <stdint.h>
 
-/* How a family's router chooses (DeepSeek-V3's form, of which the others are cases):
+/* How a family's router chooses (DeepSeek-V3's form, of which the others but the last are cases):
  *   s_e = score of logit z_e;  c_e = s_e + bias_e, for the choice alone
  *   with groups: a group's score is the sum of its two best c; only experts of the best groups can be chosen
  *   the experts with the best c are chosen
- *   w_e = s_e of the chosen; divided by (their sum + eps) if norm is SL_ROUTER_SUM; times scale */
+ *   w_e = s_e of the chosen; divided by (their sum + eps) if norm is SL_ROUTER_SUM, by the larger of sum and eps if it is
+ *         SL_ROUTER_SUM_LEAST; e^s_e divided by the sum of those if it is SL_ROUTER_SHARE; times scale
+ * SL_ROUTER_SPARSEMIXER, for two experts: the first has the best logit m, and of the others those are left that lie within
+ * 2 eps of it, (m - z_i) / max(|z_i|, m) <= 2 eps; its weight is its share in the softmax over these and itself. The second
+ * is chosen likewise, without the first. */
 typedef struct sl_router_rule {
     int experts, used;
     sl_router_score score;

@@ -15,7 +15,7 @@ const sl_family *sl_family_at(int i) {
 }
 
 int sl_router_score_code(sl_router_score score) {
-    static const int codes[] = {[SL_ROUTER_SOFTMAX] = 1, [SL_ROUTER_SIGMOID] = 2};
+    static const int codes[] = {[SL_ROUTER_SOFTMAX] = 1, [SL_ROUTER_SIGMOID] = 2, [SL_ROUTER_LOGIT] = 3, [SL_ROUTER_SPARSEMIXER] = 1};
     return codes[score];
 }
 

@@ -7,7 +7,8 @@
  *   2. Where a knob lacks the value that the family needs, add the enum value here and its variant in forward/ or
  *      experts/, named after the *structure* (SL_ROUTER_SIGMOID, attention_mla), never after the family.
  *   3. A hyperparameter that is new goes into sl_hparams, with its range in model/hparams.c, its GGUF key in
- *      model/gguf_hparams.c and its config.json key in model/config.c. A tensor that is new goes into model/bind.c.
+ *      model/gguf_hparams.c and its config.json key in model/config.c; what differs from layer to layer, in gguf_layers.c and
+ *      config_layers.c. A tensor that is new goes into model/bind.c, and for convert into convert/plan.c.
  *   4. Add tiny checkpoints of it to tests/reference/; tests/unit/families/family.c then checks the row by itself.
  * No code asks for a family's name: it asks for a knob. */
 #ifndef SL_FAMILIES_FAMILY_H
@@ -18,12 +19,27 @@
 
 #define SL_MAX_LAYERS 512
 #define SL_MAX_EXPERTS 512
+#define SL_MAX_ROPE_PAIRS 2048
+
+/* What a norm of the residual stream is. */
+typedef enum sl_norm {
+    SL_NORM_RMS,
+    SL_NORM_LAYER, /* the mean is taken off first; a bias may be added at the end */
+} sl_norm;
+
+/* How a block's two parts read the stream and add to it. x is the stream, f1 the mixer, f2 the feed-forward part, N a norm each. */
+typedef enum sl_wiring {
+    SL_WIRING_PRE,      /* x += f1(N x); x += f2(N x) */
+    SL_WIRING_SANDWICH, /* x += N f1(N x); x += N f2(N x) */
+    SL_WIRING_PARALLEL, /* h = N x, one norm; x += f1(h) + f2(h) */
+} sl_wiring;
 
 /* Where the RMS norm of q and k stands. */
 typedef enum sl_qk_norm {
     SL_QK_NORM_NONE,
     SL_QK_NORM_HEAD, /* weight [head_dim], each head by itself, before rope */
     SL_QK_NORM_FULL, /* weight [heads * head_dim], one statistic over the whole projection, before rope */
+    SL_QK_NORM_HEAD_AFTER, /* as SL_QK_NORM_HEAD, but after rope */
 } sl_qk_norm;
 
 typedef enum sl_rope_style {
@@ -31,17 +47,28 @@ typedef enum sl_rope_style {
     SL_ROPE_INTERLEAVED, /* pairs (2j, 2j + 1) */
 } sl_rope_style;
 
-typedef enum sl_rope_scaling { SL_ROPE_PLAIN, SL_ROPE_LINEAR, SL_ROPE_LLAMA3, SL_ROPE_YARN } sl_rope_scaling;
+typedef enum sl_rope_scaling {
+    SL_ROPE_PLAIN,
+    SL_ROPE_LINEAR,
+    SL_ROPE_PROPORTIONAL, /* only the first rope_turning of the head's pairs turn, the others stand still */
+    SL_ROPE_DIVIDED,      /* each frequency is divided by a number of its own, rope_divisor (longrope) */
+    SL_ROPE_LLAMA3,
+    SL_ROPE_YARN
+} sl_rope_scaling;
 
-/* Router logits z to scores s, before the top-k. */
+/* Router logits z to scores s, before the choice. */
 typedef enum sl_router_score {
     SL_ROUTER_SOFTMAX, /* over all experts */
     SL_ROUTER_SIGMOID, /* of each logit by itself */
+    SL_ROUTER_LOGIT,   /* the logits as they are */
+    SL_ROUTER_SPARSEMIXER, /* two experts; each one's weight is its share among the logits that come near it (router.h) */
 } sl_router_score;
 
 typedef enum sl_router_norm {
     SL_ROUTER_KEEP, /* weights as the scores are */
     SL_ROUTER_SUM,  /* divided by the sum over the chosen, plus router_eps */
+    SL_ROUTER_SUM_LEAST, /* divided by that sum, or by router_eps if it is larger */
+    SL_ROUTER_SHARE, /* the softmax over the chosen scores */
 } sl_router_norm;
 
 typedef enum sl_shared_gate {
@@ -61,8 +88,13 @@ typedef struct sl_hparams {
     int head_dim;     /* 2 … 4096; need not be width / heads */
     int ff;           /* width of the dense feed-forward layers, 1 … 2^20; 0: there are none */
     float norm_eps;   /* added to the mean of squares, 1e-12 … 0.1 */
-    int window;       /* some layer sees only this many positions, the newest and those before it: a sequence of more is not
-                       * supported, a shorter one cannot tell. 1 … 2^31 - 1; 0: every layer sees everything */
+    sl_norm norm;
+    sl_wiring wiring;
+    float embedding_scale, residual_scale, logit_scale; /* factors on a token's row, on what a part adds to the stream, on the
+                                                         * logits: 1e-6 … 1e6; 0: none, which is 1 */
+    float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
+    int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
+    bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */
 
     sl_qk_norm qk_norm;
     float qkv_clip;   /* clamp q, k, v to ±this after the norm, 1e-6 … 1e30; 0: off */
@@ -71,9 +103,12 @@ typedef struct sl_hparams {
     int rope_dims;    /* rotated values of a head, the first ones; even, 2 … head_dim */
     float rope_theta; /* 2 … 1e12 */
     sl_rope_scaling rope_scaling;
-    float rope_factor;          /* linear, llama3, yarn: 1e-3 … 1e6; 1 if plain */
+    float rope_factor;          /* linear, proportional, llama3, yarn: 1e-3 … 1e6; 1 if plain */
     float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high */
-    int rope_original;          /* llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
+    int rope_original;          /* divided, llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
+    int rope_turning;           /* proportional: 1 … rope_dims / 2 */
+    float rope_divisor[SL_MAX_ROPE_PAIRS]; /* divided: [rope_dims / 2], 1e-6 … 1e6. They hold for sequences of at most
+                                            * rope_original positions; longer ones would have others, which are not supported */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
     bool rope_truncate;         /* yarn: the pairs between which it blends are rounded to whole ones (low down, high up) */
 
@@ -88,6 +123,7 @@ typedef struct sl_hparams {
                                             * divide the experts, two or more a group, and those used hold experts_used */
     sl_shared_gate shared_gate;
     int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
+    float routed_scale; /* factor on what experts and shared expert give together, 1e-6 … 1e6; 0: none, which is 1 */
     bool sparse[SL_MAX_LAYERS]; /* which layers route; the others use ff */
 
     bool tied;        /* the embedding is the output matrix too */
@@ -102,6 +138,18 @@ typedef struct sl_family {
     const char *hf_type;   /* config.json model_type */
     bool routed;           /* has experts: tells apart families that share a gguf_arch */
 
+    /* The block. */
+    sl_norm norm;
+    sl_wiring wiring;
+    const char *hf_layer_norm_eps_key; /* the layer norm's epsilon; where rms_norm_eps is given, norms are RMS norms. NULL: no such
+                                   * key, norms are as the row says, and rms_norm_eps is for them */
+    bool multipliers;             /* embedding_multiplier, residual_multiplier, logits_scaling, attention_multiplier apply */
+    const char *hf_embedding_root_key; /* if it is true, embeddings are multiplied by the root of the hidden size; NULL: no such key */
+    bool gguf_embedding_root;     /* they always are in GGUF files, which do not say it */
+    const char *hf_logit_scale_key; /* a factor on the logits; NULL: no such key */
+    float default_logit_scale;
+    bool output_bias;             /* lm_head may have a bias, if lm_head_bias is true */
+
     /* Attention. */
     sl_qk_norm qk_norm;
     const char *hf_qk_norm_key;   /* key that says whether it is there, false if absent; NULL: it always is */
@@ -110,13 +158,25 @@ typedef struct sl_family {
                                    * no such key, and all of it is */
     const char *hf_rope_dims_key; /* key that gives the rotated values of a head as a number, where that factor is absent */
     bool gguf_qk_permuted;        /* the GGUF converter reordered q's and k's rows, so that rope is interleaved there */
-    const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: there are none in either container */
+    bool attention_gate;          /* attention's result is multiplied by the sigmoid of one more projection of the input */
+    const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: always_bias */
+    bool always_bias;             /* q, k and v have biases without a key that says so; otherwise there are none without a key */
     bool bias_on_output;          /* that key gives a bias on o as well */
     bool default_bias;            /* the key's default */
     bool clip_qkv;                /* config.json's clip_qkv applies */
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
     int default_window;           /* sliding_window where the key is absent; 0: none */
     int default_window_layers;    /* max_window_layers where that key is absent: layers before it see everything; 0: no such key */
+    const char *hf_window_interval_key; /* every so many layers, counted from 1, one sees everything, where layer_types is absent; NULL: no such key */
+    int default_window_interval;  /* that key's default; in GGUF files too, where attention.sliding_window_pattern is absent */
+    bool windows_alternate;       /* with default_window_layers: of the layers before it the 1st, 3rd, … have the window, no other */
+    bool windows_unrotated;       /* those layers have the window that do not rotate, where layer_types is absent */
+    bool window_in_all;           /* layer_types is not read: every layer has the window, if there is one */
+    bool rope_in_windows;         /* only layers with a window rotate */
+    bool rope_in_prefix;          /* with rope_in_windows: so do those at the beginning that do not route */
+    int default_unrotated_interval; /* every so many layers, counted from 1, one does not rotate, where no_rope_layers is absent; 0: no such keys */
+    bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
+    const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
 
     /* Experts. */
     sl_router_score router_score;
@@ -127,13 +187,23 @@ typedef struct sl_family {
     const char *hf_router_scale_key; /* a factor on the weights; NULL: there is none */
     float default_router_scale;     /* that key's default */
     bool router_groups;             /* n_group and topk_group apply */
+    const char *hf_router_score_key; /* key that may say "softmax": the share of the chosen logits, or "sigmoid"; NULL: no such key */
+    const char *hf_router_eps_key;  /* NULL: router_eps holds */
+    const char *hf_shared_mean_key; /* if it says "average", so the class's default, what experts and the shared expert give is
+                                     * averaged, not added; NULL: no such key */
     sl_shared_gate shared_gate;
     const char *hf_experts_key;     /* how many experts there are */
+    const char *hf_experts_used_key; /* NULL: num_experts_per_tok */
     const char *hf_expert_ff_key;   /* width of an expert; "intermediate_size" where there are no dense layers */
     const char *hf_shared_ff_key;   /* width of the shared expert; NULL: there is no such key */
     const char *hf_shared_count_key; /* how many experts' width it has; NULL: there is no such key */
+    bool shared_as_expert;          /* it is there always, and as wide as an expert */
+    bool gguf_shared_ff_guessed;    /* peers write another width; the tensor tells */
     bool hf_dense_rule;             /* mlp_only_layers and decoder_sparse_step say which layers route */
     const char *hf_dense_first_key; /* so many layers at the beginning do not route; NULL: there is no such key */
+    bool hf_layer_kinds;            /* mlp_layer_types, if it is given, says "dense" or "sparse" of each layer */
+    bool hf_layer_range;            /* moe_layer_start_index, moe_layer_end_index and moe_layer_interval say which layers route */
+    const char *hf_dense_ff_key;    /* width of those layers; NULL: intermediate_size */
 
     /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */
     const char *hf_moe;         /* holds router and experts */
@@ -143,6 +213,13 @@ typedef struct sl_family {
     const char *hf_shared;      /* holds the shared expert */
     const char *hf_shared_gate;
     const char *hf_moe_fused;   /* the same as hf_moe in checkpoints with experts.gate_up_proj [experts][2 ff][width] */
+    const char *hf_experts_fused[2]; /* below hf_moe: one tensor for the experts' gates and ups, and one for their downs, where those are
+                                      * other names than hf_moe_fused + ".experts.gate_up_proj" and "down_proj" */
+    const char *hf_shared_fused[2];  /* whole names in the layer: the shared expert's gate and up in one, and its down; NULL: by hf_shared */
+    const char *hf_attention_names[4]; /* q's and k's norms, o, and q, k and v in one matrix (NULL: three of them), whole names in the
+                                        * layer without ".weight"; NULL: self_attn.q_norm, self_attn.k_norm, self_attn.o_proj */
+    const char *hf_norm_names[3];   /* before the feed-forward part, after the mixer, after the feed-forward part; NULL: post_attention_layernorm */
+    const char *hf_embedding;       /* whole name; NULL: model.embed_tokens.weight */
     bool gguf_expert_ff;        /* GGUF files say an expert's width although hf_expert_ff_key is "intermediate_size" */
     const char *gguf_ffn_norm;  /* what GGUF calls the norm before the feed-forward part; NULL: ffn_norm */
 
@@ -157,8 +234,11 @@ typedef struct sl_family {
 /* The row for a GGUF architecture (routed: does the file have experts?) or a config.json model_type; NULL: unknown. */
 const sl_family *sl_family_by_gguf(const char *arch, bool routed);
 const sl_family *sl_family_by_hf(const char *model_type);
-/* What GGUF's key expert_gating_func says for a score: 1, 2. */
+/* What GGUF's key expert_gating_func says for a score: 1 … 3. */
 int sl_router_score_code(sl_router_score score);
+/* Of a family that is known by that model_type or GGUF architecture but has no row: what its arithmetic needs that is not here
+ * ("attention sinks"); NULL: nothing is known of it. */
+const char *sl_family_missing(const char *name);
 /* Row i, NULL past the last: for messages that list what is known. */
 const sl_family *sl_family_at(int i);
 

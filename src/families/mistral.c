@@ -8,6 +8,7 @@ const sl_family sl__family_mistral = {
     .hf_type = "mistral",
     .rope_style = SL_ROPE_HALF,
     .default_window = 4096,
+    .window_in_all = true,
     .default_norm_eps = 1e-6f,
     .default_rope_theta = 10000,
     .default_context = 131072,

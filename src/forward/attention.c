@@ -1,11 +1,12 @@
 /* attention.c: attention over the sequences' pages.
  *
- * The result of one (row, head) is the same whatever shares the step. A row at position p sees positions 0 … p. They are cut
- * into spans of SL_SPAN_PAGES pages. Each span has an online softmax of its own, which begins from nothing and is updated
+ * The result of one (row, head) is the same whatever shares the step. A row at position p sees positions 0 … p, or, in a layer
+ * with a window of w, the last w of these. The sequence's positions are cut into spans of SL_SPAN_PAGES pages, counted from its
+ * first position whatever the window. Each span has an online softmax of its own, which begins from nothing and is updated
  * once a page: its maximum m, its sum s of weights 2^(score - m), its vector a of weighted values. The spans are merged in
  * ascending order:
  *
- *     (M, S, A) = span 0;   then for each further span (m, s, a):
+ *     (M, S, A) = the first span that the row sees;   then for each further span (m, s, a):
  *     T = max(M, m);  S = fma(s, exp2(m - T), S * exp2(M - T));  A = fma(exp2(m - T), a, A * exp2(M - T));  M = T
  *     result = A * (1 / S)
  *
@@ -28,6 +29,14 @@ static const float LOG2_E = 0x1.715476p+0f; /* softmax is computed to the base 2
  * quarter of a thread's even share of the step: the chunk takes more than kv_heads quarters, and the step has four for each
  * thread. Example: 8 threads, 4 KV heads: fewer than 32 / 4 chunks. */
 static int most_cut(const sl_forward *f) { return 4 * f->c.threads / f->m->hp.kv_heads + 1; }
+
+/* The first position that a row of the layer sees. */
+static int first_seen(const sl_forward *f, int layer, int row) {
+    int position = f->step->row[row].position, window = f->m->hp.window[layer];
+    return window && position >= window ? position - window + 1 : 0;
+}
+
+static int first_span(const sl_forward *f, int layer, int row) { return first_seen(f, layer, row) / (SL_PAGE * SL_SPAN_PAGES); }
 
 static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
 
@@ -100,14 +109,18 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
         memset(acc[i], 0, (size_t)d * sizeof(float));
     }
     int first = span * SL_SPAN_PAGES, last = sl__least(first + SL_SPAN_PAGES, c->pages);
-    for (int p = first; p < last; p++) {
+    int begin = first_seen(f, layer, c->row) / SL_PAGE; /* no later row of the chunk sees an earlier page */
+    for (int p = begin > first ? begin : first; p < last; p++) {
         for (int r = 0; r < c->rows; r++) {
-            int seen = s->row[c->row + r].position + 1 - p * SL_PAGE;
-            int count = seen < 0 ? 0 : sl__least(seen, SL_PAGE);
-            for (int h = 0; h < f->group; h++) w->count[r * f->group + h] = count;
+            int seen = s->row[c->row + r].position + 1 - p * SL_PAGE, hidden = first_seen(f, layer, c->row + r) - p * SL_PAGE;
+            int count = seen < 0 || hidden >= SL_PAGE ? 0 : sl__least(seen, SL_PAGE);
+            for (int h = 0; h < f->group; h++) {
+                w->first[r * f->group + h] = count && hidden > 0 ? hidden : 0;
+                w->count[r * f->group + h] = count;
+            }
         }
         const uint8_t *ahead = p + 1 < c->pages ? sl_kv_head(&f->kv, page[p + 1], layer, kv_head) : NULL;
-        f->k->attend[f->kv.type](w->query, w->count, n, d, sl_kv_head(&f->kv, page[p], layer, kv_head), state, acc, ahead);
+        f->k->attend[f->kv.type](w->query, w->first, w->count, n, d, sl_kv_head(&f->kv, page[p], layer, kv_head), state, acc, ahead);
     }
 }
 
@@ -139,13 +152,20 @@ static float *result(const sl_forward *f, const sl__chunk *c, int kv_head, int i
 static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_head, sl__worker *w) {
     int d = f->m->hp.head_dim, n = c->rows * f->group;
     for (int i = 0; i < n; i++) w->acc_row[i] = result(f, c, kv_head, i);
-    attend_span(f, c, layer, kv_head, 0, w, w->total, w->acc_row);
+    int span = first_span(f, layer, c->row);
+    attend_span(f, c, layer, kv_head, span, w, w->total, w->acc_row);
     for (int i = 0; i < n; i++) w->acc_row[i] = w->acc + (size_t)i * (size_t)d;
-    for (int span = 1; span < spans_of(c->pages); span++) {
+    for (span++; span < spans_of(c->pages); span++) {
         attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
         for (int i = 0; i < n; i++) {
-            if (!sees(f, c->row + i / f->group, span)) continue;
-            merge(f, &w->total[i], result(f, c, kv_head, i), &w->state[i], w->acc_row[i]);
+            int row = c->row + i / f->group, begin = first_span(f, layer, row);
+            if (span < begin || !sees(f, row, span)) continue;
+            if (span > begin) {
+                merge(f, &w->total[i], result(f, c, kv_head, i), &w->state[i], w->acc_row[i]);
+                continue;
+            }
+            w->total[i] = w->state[i];
+            memcpy(result(f, c, kv_head, i), w->acc_row[i], (size_t)d * sizeof(float));
         }
     }
     for (int i = 0; i < n; i++) divide(result(f, c, kv_head, i), w->total[i].sum, d);
@@ -156,16 +176,16 @@ static size_t partial_at(const sl_forward *f, const sl__chunk *c, int kv_head, i
     return (size_t)(c->partial + span * c->rows + row) * (size_t)f->m->hp.heads + (size_t)(kv_head * f->group);
 }
 
-static void merge_parts(sl_forward *f, const sl__chunk *c, int kv_head) {
+static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_head) {
     const sl__attention *a = &f->attention;
     size_t d = (size_t)f->m->hp.head_dim;
     for (int i = 0; i < c->rows * f->group; i++) {
-        int row = i / f->group;
-        size_t head = (size_t)(i % f->group), at = partial_at(f, c, kv_head, 0, row) + head;
+        int row = i / f->group, span = first_span(f, layer, c->row + row);
+        size_t head = (size_t)(i % f->group), at = partial_at(f, c, kv_head, span, row) + head;
         float *sum = result(f, c, kv_head, i);
         sl_attend total = a->partial_state[at];
         memcpy(sum, a->partial_acc + at * d, d * sizeof(float));
-        for (int span = 1; span < spans_of(c->pages) && sees(f, c->row + row, span); span++) {
+        for (span++; span < spans_of(c->pages) && sees(f, c->row + row, span); span++) {
             at = partial_at(f, c, kv_head, span, row) + head;
             merge(f, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
         }
@@ -177,7 +197,9 @@ static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
     sl__attention *a = &f->attention;
     int n = c->rows * f->group, spans = spans_of(c->pages);
     size_t d = (size_t)f->m->hp.head_dim;
+    int begin = first_span(f, layer, c->row);
     for (int span = part * spans / c->parts; span < (part + 1) * spans / c->parts; span++) {
+        if (span < begin) continue; /* nobody sees it, and nobody merges it */
         for (int i = 0; i < n; i++) {
             size_t at = partial_at(f, c, kv_head, span, i / f->group) + (size_t)(i % f->group);
             w->acc_row[i] = a->partial_acc + at * d;
@@ -190,7 +212,7 @@ static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
     atomic_int *counter = &a->counter[c->counter + kv_head];
     if (atomic_fetch_add_explicit(counter, 1, memory_order_acq_rel) == c->parts - 1) {
         atomic_store_explicit(counter, 0, memory_order_relaxed);
-        merge_parts(f, c, kv_head);
+        merge_parts(f, c, layer, kv_head);
     }
 }
 
@@ -206,7 +228,7 @@ void sl__attend_item(sl_forward *f, int layer, int self, int item) {
     int kv_head = (item - c->first_item) / c->parts, part = (item - c->first_item) % c->parts;
     sl__worker *w = &f->worker[self];
     int d = f->m->hp.head_dim;
-    float scale = 1 / sl_sqrtf((float)d) * LOG2_E;
+    float given = f->m->hp.attention_scale, scale = (given != 0 ? given : 1 / sl_sqrtf((float)d)) * LOG2_E;
     for (int i = 0; i < c->rows * f->group; i++) {
         size_t row = (size_t)(c->row + i / f->group), head = (size_t)(kv_head * f->group + i % f->group);
         void *ready = w->ready + (size_t)i * sl_query_bytes(d);

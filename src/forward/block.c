@@ -3,12 +3,19 @@
 #include "forward/internal.h"
 
 static void mixed_row(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    bool parallel = f->m->hp.wiring == SL_WIRING_PARALLEL;
     sl__mixer_result(f, layer, row);
+    if (l->mixed_norm) sl__stream_norm_added(f, row, l->mixed_norm);
+    if (parallel) sl__feed_forward_input(f, layer, row); /* of the stream as the mixer read it */
     sl__stream_add(f, row);
-    sl__feed_forward_input(f, layer, row);
+    if (!parallel) sl__feed_forward_input(f, layer, row);
 }
 
 static void fed_row(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    sl__feed_forward_result(f, layer, row);
+    if (l->fed_norm) sl__stream_norm_added(f, row, l->fed_norm);
     sl__stream_add(f, row);
     if (layer + 1 < f->m->hp.layers) sl__mixer_input(f, layer + 1, row);
     else sl__output_input(f, row);
@@ -26,7 +33,9 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     const sl_matrix *e = &f->m->embedding;
     const sl_step_row *s = &f->step->row[row];
     size_t half = (size_t)(hp->rope_dims / 2);
-    f->k->widen[e->type](e->data + (size_t)s->token * e->stride, hp->width, f->x + (size_t)row * (size_t)hp->width);
+    float *x = f->x + (size_t)row * (size_t)hp->width;
+    f->k->widen[e->type](e->data + (size_t)s->token * e->stride, hp->width, x);
+    for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
     sl__rope_angles(hp, f->frequency, s->position, f->cosines + (size_t)row * half, f->sines + (size_t)row * half);
     sl__mixer_input(f, layer, row);
 }

@@ -9,7 +9,8 @@ enum { ROUTER_ROWS = 16, ROUTER_EXPERTS = 16 };
 static bool routes(const sl_forward *f, int layer) { return f->m->layer[layer].experts != NULL; }
 
 void sl__feed_forward_input(sl_forward *f, int layer, int row) {
-    sl__stream_norm(f, row, f->m->layer[layer].ffn_norm, row, f->ffn_quantised[layer]);
+    const sl_layer *l = &f->m->layer[layer];
+    sl__stream_norm(f, row, l->ffn_norm, l->ffn_norm_bias, row, f->ffn_quantised[layer]);
 }
 
 static void plan(sl_forward *f, int layer) {
@@ -69,6 +70,13 @@ static void up_item(sl_forward *f, int layer, int self, int item) {
 static void down_item(sl_forward *f, int layer, int self, int item) {
     (void)layer;
     sl_ffn_down(&f->ffn, self, item, f->worker[self].ffn, f->worker[self].gemm);
+}
+
+void sl__feed_forward_result(sl_forward *f, int layer, int row) {
+    const sl_hparams *hp = &f->m->hp;
+    float *y = f->y + (size_t)row * (size_t)hp->width;
+    if (!routes(f, layer) || hp->routed_scale == 0) return;
+    for (int i = 0; i < hp->width; i++) y[i] *= hp->routed_scale;
 }
 
 void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail) {

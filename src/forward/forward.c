@@ -54,7 +54,7 @@ static size_t gemm_scratch(const sl_model *m) {
     size_t most = larger(0, &m->output);
     for (int i = 0; i < m->hp.layers; i++) {
         const sl_layer *l = &m->layer[i];
-        most = larger(larger(larger(larger(most, &l->q), &l->k), &l->v), &l->o);
+        most = larger(larger(larger(larger(larger(most, &l->q), &l->k), &l->v), &l->gate), &l->o);
         most = larger_of_ffn(larger_of_ffn(most, &l->dense), &l->shared);
         for (int e = 0; l->experts && e < m->hp.experts; e++) most = larger_of_ffn(most, &l->experts[e]);
     }
@@ -98,6 +98,7 @@ static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
                          .query = place(s, queries, sizeof(sl_query)),
                          .state = place(s, queries, sizeof(sl_attend)),
                          .total = place(s, queries, sizeof(sl_attend)),
+                         .first = place(s, queries, sizeof(int)),
                          .count = place(s, queries, sizeof(int))};
     if (w) *w = placed;
 }
@@ -123,6 +124,7 @@ static void place_all(sl_forward *f, space *s) {
     f->q = floats(s, rows, q_width);
     f->kk = floats(s, rows, kv_width);
     f->v = floats(s, rows, kv_width);
+    f->gate = floats(s, f->m->layer[0].gate.data ? rows : 0, q_width);
     f->a = planes(s, product_of(s, rows, q_width), (int)q_width);
     f->cosines = floats(s, rows, half);
     f->sines = floats(s, rows, half);

@@ -5,9 +5,10 @@
  * participants share, then something for every row, then something once:
  *
  *     phase    items                             every row, after them                     once, after that
- *     q k v    ranges of the three matrices      bias, norm, clip, rope; its keys and
+ *     q k v    ranges of the matrices            bias, norm, clip, rope; its keys and
  *                                                values into its page
- *     attend   (chunk of rows, KV head, spans)   quantised for the output matrix
+ *     attend   (chunk of rows, KV head, spans)   times its gate, quantised for the output
+ *                                                matrix
  *     output   ranges of the matrix              x += y; norm, quantised for the router    dense layer: the one group and
  *                                                and the feed-forward networks             its items
  *     router   (rows, experts), if it routes     experts and weights are picked            groups and their items
@@ -56,7 +57,7 @@ typedef struct sl__worker {
     uint8_t *ready;    /* [queries][sl_query_bytes(head_dim)] queries as the KV type wants them */
     sl_query *query;   /* [queries] */
     sl_attend *state, *total; /* [queries] softmax of one span, of all spans so far */
-    int *count;        /* [queries] positions of the current page that each query sees */
+    int *first, *count; /* [queries] positions first … count - 1 of the current page are those that each query sees */
 } sl__worker;
 
 struct sl_forward {
@@ -81,6 +82,7 @@ struct sl_forward {
     sl_planes h;            /* [rows][width] a part's input: normed x; at the end [logit rows][width] */
     float *q;               /* [rows][heads * head_dim] */
     float *kk, *v;          /* [rows][kv_heads * head_dim] keys, values */
+    float *gate;            /* [rows][heads * head_dim] of attention's result, where the family has one */
     sl_planes a;            /* [rows][heads * head_dim] attention's result */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
     float *scores;          /* [rows][experts] */
@@ -115,8 +117,10 @@ typedef struct sl__product {
 int sl__product_items(const sl_forward *f, const sl__product *p, int count);
 void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item);
 
-/* stream.c: row `to` of h = the norm of row `row` of the stream, quantised if wanted; and x += y for a row. */
-void sl__stream_norm(sl_forward *f, int row, const float *weight, int to, bool quantised);
+/* stream.c: row `to` of h = the norm of row `row` of the stream, quantised if wanted; y = its norm, for a row; and x += y, times the
+ * model's factor, for a row. bias NULL: none. */
+void sl__stream_norm(sl_forward *f, int row, const float *weight, const float *bias, int to, bool quantised);
+void sl__stream_norm_added(sl_forward *f, int row, const float *weight);
 void sl__stream_add(sl_forward *f, int row);
 
 /* rope.c: the frequencies, [rope_dims / 2], at start; a row's angles' cosines and sines in a step.
@@ -135,6 +139,7 @@ sl__row_fn sl__mixer_input;
 void sl__mix(sl_forward *f, int layer, int self, sl__row_fn *tail, sl__once_fn *once);
 sl__row_fn sl__mixer_result; /* completes a row of y: first in that tail */
 sl__row_fn sl__feed_forward_input;
+sl__row_fn sl__feed_forward_result; /* likewise */
 sl__once_fn *sl__feed_forward_begin(const sl_forward *f, int layer); /* must run once before its phases; NULL: nothing */
 void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
 

@@ -45,6 +45,8 @@ void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *fr
         if (divisors) f /= divisors[j];
         else if (hp->rope_scaling == SL_ROPE_LINEAR) f /= hp->rope_factor;
         else if (hp->rope_scaling == SL_ROPE_LLAMA3) f = scale_llama3(hp, f);
+        else if (hp->rope_scaling == SL_ROPE_PROPORTIONAL) f = j < hp->rope_turning ? f / hp->rope_factor : 0;
+        else if (hp->rope_scaling == SL_ROPE_DIVIDED) f = 1 / (hp->rope_divisor[j] * sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims));
         frequency[j] = f;
     }
     if (!divisors && hp->rope_scaling == SL_ROPE_YARN) scale_yarn(hp, frequency);

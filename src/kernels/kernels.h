@@ -108,19 +108,21 @@ typedef struct sl_attend {
 } sl_attend;
 
 /* One page of keys and values for `n` queries that share a KV head: one online-softmax update each.
- *   q      [n] queries of d numbers; count [n] positions of the page that query i sees, 0 … SL_PAGE
+ *   q      [n] queries of d numbers
+ *   first, count  [n] query i sees the page's positions first[i] … count[i] - 1; 0 <= first[i] < count[i] <= SL_PAGE, or count[i]
+ *          is 0 and it sees none
  *   page   the head's keys and values; what stands at positions that nobody sees does not matter, but may be read
  *   state  [n]; acc [n] pointers to d floats, updated
  *   ahead  the same of the page that will be read next, or NULL: it may be prefetched
  * exp2 is sl_exp2f; a total of weights is that of 16 lanes, lane l holding those of positions l and l + 16, by the tree;
- * positions that the query does not see count as zero. count 0 leaves everything as it is.
+ * positions that the query does not see count as zero, and stand in no sum. count 0 leaves everything as it is.
  *   F32  s_p = scale * dot(q, k_p) in the order of 16 lanes; m' = max(m, max s) + 0; c = exp2(m - m') (0 if m is -inf);
  *        w_p = exp2(s_p - m'); sum = fma(sum, c, total w); acc_j = acc_j * c, then acc_j = fma(w_p, v_pj, acc_j) for p
  *        ascending
  *   I16  s_p = (float)(sum of q_j k_pj, exact) * key scale_p * scale; m', c, w_p and sum as above;
  *        u_p = w_p * value scale_p; U = total u; f = U >= 2^-100 ? 32767 / U : 0; w'_p = u_p * f rounded to the nearest
  *        even integer, which keeps sums below 2^31; acc_j = fma((float)(sum of w'_p v_pj, exact), U * (1/32767), acc_j * c) */
-typedef void sl_attend_fn(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+typedef void sl_attend_fn(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                           float *const *acc, const void *ahead);
 
 /* Writes the key and the value of position `at` of a page.

@@ -20,6 +20,8 @@ typedef struct names {
     const char *layer;
     const char *embedding, *output, *output_norm, *rope_divisors;
     const char *attn_norm, *q, *k, *v, *o, *q_norm, *k_norm, *ffn_norm;
+    const char *qkv, *gate, *mixed_norm, *fed_norm; /* q, k and v in one; of attention's result; after the parts */
+    const char *output_bias, *output_norm_bias;
     const char *ffn[3]; /* dense: gate, up, down */
 } names;
 
@@ -27,15 +29,30 @@ static const names gguf_names = {
     .layer = "blk.", .embedding = "token_embd.weight", .output = "output.weight", .output_norm = "output_norm.weight",
     .rope_divisors = "rope_freqs.weight", .attn_norm = "attn_norm", .q = "attn_q", .k = "attn_k", .v = "attn_v",
     .o = "attn_output", .q_norm = "attn_q_norm", .k_norm = "attn_k_norm", .ffn_norm = "ffn_norm",
-    .ffn = {"ffn_gate", "ffn_up", "ffn_down"},
+    .ffn = {"ffn_gate", "ffn_up", "ffn_down"}, .qkv = "attn_qkv", .gate = "attn_gate", .mixed_norm = "post_attention_norm",
+    .fed_norm = "post_ffw_norm", .output_bias = "output.bias", .output_norm_bias = "output_norm.bias",
 };
 
 static const names hf_names = {
     .layer = "model.layers.", .embedding = "model.embed_tokens.weight", .output = "lm_head.weight",
     .output_norm = "model.norm.weight", .attn_norm = "input_layernorm", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
     .v = "self_attn.v_proj", .o = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
-    .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"},
+    .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, .gate = "self_attn.gate_proj",
+    .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias",
 };
+
+/* Names as the family's class has them. */
+static names names_of(const sl_family *f) {
+    names n = hf_names;
+    const struct {
+        const char *given, **name;
+    } own[] = {{f->hf_attention_names[0], &n.q_norm}, {f->hf_attention_names[1], &n.k_norm}, {f->hf_attention_names[2], &n.o},
+               {f->hf_attention_names[3], &n.qkv}, {f->hf_norm_names[0], &n.ffn_norm}, {f->hf_norm_names[1], &n.mixed_norm},
+               {f->hf_norm_names[2], &n.fed_norm}, {f->hf_embedding, &n.embedding}};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (own[i].given) *own[i].name = own[i].given;
+    return n;
+}
 
 typedef struct binder {
     sl__open *o;
@@ -148,23 +165,57 @@ static sl_status bias(const binder *b, const char *name, int want, int n, const 
     return vector_of(b, t, n, ret);
 }
 
+/* A norm of the stream: its weight, and where the family's norm has one its bias. */
+static sl_status norm(const binder *b, const char *name, const float **ret_weight, const float **ret_bias) {
+    sl_status s = vector(b, name, b->hp->width, ret_weight);
+    return s == SL_OK ? bias(b, name, b->hp->norm == SL_NORM_LAYER ? -1 : 0, b->hp->width, ret_bias) : s;
+}
+
+/* q, k and v in one matrix, in this order, and their biases likewise. */
+static sl_status fused_qkv(const binder *b, sl__tensor *t, sl_layer *l) {
+    int q = b->hp->heads * b->hp->head_dim, kv = b->hp->kv_heads * b->hp->head_dim, all = q + 2 * kv, width = b->hp->width;
+    const float *all_biases = NULL;
+    sl_status s = take(b, t, 1, (uint64_t)all, (uint64_t)width);
+    if (s == SL_OK) s = bias(b, b->n->qkv, b->o->declared.qkv_bias, all, &all_biases);
+    if (s != SL_OK) return s;
+    l->qkv_fused = true;
+    l->q = part(t, 0, all, 0, q, width);
+    l->k = part(t, 0, all, q, kv, width);
+    l->v = part(t, 0, all, q + kv, kv, width);
+    if (!all_biases) return SL_OK;
+    l->q_bias = all_biases;
+    l->k_bias = all_biases + q;
+    l->v_bias = all_biases + q + kv;
+    return SL_OK;
+}
+
+static sl_status separate_qkv(const binder *b, sl_layer *l) {
+    const names *n = b->n;
+    int q = b->hp->heads * b->hp->head_dim, kv = b->hp->kv_heads * b->hp->head_dim;
+    sl_status s = matrix(b, n->q, q, b->hp->width, &l->q);
+    if (s == SL_OK) s = matrix(b, n->k, kv, b->hp->width, &l->k);
+    if (s == SL_OK) s = matrix(b, n->v, kv, b->hp->width, &l->v);
+    if (s == SL_OK) s = bias(b, n->q, b->o->declared.qkv_bias, q, &l->q_bias);
+    if (s == SL_OK) s = bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
+    if (s == SL_OK) s = bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
+    return s;
+}
+
 static sl_status attention(const binder *b, sl_layer *l) {
     const sl_hparams *hp = b->hp;
     const names *n = b->n;
     int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
-    sl_status s = vector(b, n->attn_norm, hp->width, &l->attn_norm);
-    if (s == SL_OK) s = matrix(b, n->q, q, hp->width, &l->q);
-    if (s == SL_OK) s = matrix(b, n->k, kv, hp->width, &l->k);
-    if (s == SL_OK) s = matrix(b, n->v, kv, hp->width, &l->v);
+    char full[NAME_SIZE];
+    sl__tensor *qkv = n->qkv ? find(b, full, "%s.weight", n->qkv) : NULL;
+    sl_status s = norm(b, n->attn_norm, &l->attn_norm, &l->attn_norm_bias);
+    if (s == SL_OK) s = qkv ? fused_qkv(b, qkv, l) : separate_qkv(b, l);
+    if (s == SL_OK && b->family->attention_gate) s = matrix(b, n->gate, q, hp->width, &l->gate);
     if (s == SL_OK) s = matrix(b, n->o, hp->width, q, &l->o);
-    if (s == SL_OK) s = bias(b, n->q, b->o->declared.qkv_bias, q, &l->q_bias);
-    if (s == SL_OK) s = bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
-    if (s == SL_OK) s = bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
     if (s == SL_OK) s = bias(b, n->o, b->o->declared.o_bias, hp->width, &l->o_bias);
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
-    bool full = hp->qk_norm == SL_QK_NORM_FULL;
-    s = vector(b, n->q_norm, full ? q : hp->head_dim, &l->q_norm);
-    if (s == SL_OK) s = vector(b, n->k_norm, full ? kv : hp->head_dim, &l->k_norm);
+    bool whole = hp->qk_norm == SL_QK_NORM_FULL;
+    s = vector(b, n->q_norm, whole ? q : hp->head_dim, &l->q_norm);
+    if (s == SL_OK) s = vector(b, n->k_norm, whole ? kv : hp->head_dim, &l->k_norm);
     return s;
 }
 
@@ -237,6 +288,11 @@ static sl_status hf_experts(const binder *b, sl_ffn_weights *experts) {
     const sl_family *f = b->family;
     char full[NAME_SIZE], down[64];
     sl__tensor *gate_up = find(b, full, "%s.experts.gate_up_proj", f->hf_moe_fused);
+    if (!gate_up && f->hf_experts_fused[0]) {
+        gate_up = find(b, full, "%s.%s", f->hf_moe, f->hf_experts_fused[0]);
+        snprintf(down, sizeof down, "%s.%s", f->hf_moe, f->hf_experts_fused[1]);
+        if (gate_up) return fused_experts(b, gate_up, down, experts);
+    }
     snprintf(down, sizeof down, "%s.experts.down_proj", f->hf_moe_fused);
     if (gate_up) return fused_experts(b, gate_up, down, experts);
     sl_status s = SL_OK;
@@ -255,6 +311,22 @@ static sl_status router_bias(const binder *b, const float **ret) {
     sl__tensor *t = b->gguf ? find(b, full, "exp_probs_b.bias") : find(b, full, "%s.%s", f->hf_moe, f->hf_router_bias);
     if (!t && !b->gguf) t = find(b, full, "%s.%s", f->hf_moe_fused, f->hf_router_bias);
     return t ? vector_of(b, t, b->hp->experts, ret) : missing(b, full);
+}
+
+/* The shared expert's gate and up in one tensor [2 ff][width], gate's rows first. */
+static sl_status fused_shared(const binder *b, sl__tensor *t, sl_ffn_weights *ret) {
+    const char *down_name = b->family->hf_shared_fused[1];
+    int ff = b->hp->shared_ff, width = b->hp->width;
+    char full[NAME_SIZE];
+    sl__tensor *down = find(b, full, "%s", down_name);
+    if (!down) return missing(b, full);
+    sl_status s = take(b, t, 1, 2 * (uint64_t)ff, (uint64_t)width);
+    if (s == SL_OK) s = take(b, down, 1, (uint64_t)width, (uint64_t)ff);
+    if (s != SL_OK) return s;
+    ret->gate = part(t, 0, 2 * ff, 0, ff, width);
+    ret->up = part(t, 0, 2 * ff, ff, ff, width);
+    ret->down = part(down, 0, width, 0, width, ff);
+    return SL_OK;
 }
 
 /* Router, experts, and the shared expert with its gate. */
@@ -280,7 +352,9 @@ static sl_status routed(const binder *b, sl_layer *l) {
     if (s == SL_OK && f->hf_router_bias) s = router_bias(b, &l->router_bias);
     if (s == SL_OK) s = b->gguf ? gguf_experts(b, experts) : hf_experts(b, experts);
     if (s == SL_OK && hp->shared_ff) {
-        s = ffn(b, (const char *const[]){shared[0], shared[1], shared[2]}, hp->shared_ff, &l->shared);
+        sl__tensor *fused = !b->gguf && f->hf_shared_fused[0] ? find(b, full, "%s", f->hf_shared_fused[0]) : NULL;
+        s = fused ? fused_shared(b, fused, &l->shared)
+                  : ffn(b, (const char *const[]){shared[0], shared[1], shared[2]}, hp->shared_ff, &l->shared);
         if (s == SL_OK && hp->shared_gate == SL_SHARED_SIGMOID) s = vector(b, shared_gate, hp->width, &l->shared_gate);
     }
     l->experts = experts;
@@ -309,6 +383,11 @@ static sl_status globals(binder *b) {
     sl__tensor *norm = find(b, full, "%s", b->n->output_norm);
     if (!norm) return missing(b, full);
     s = vector_of(b, norm, hp->width, &m->output_norm);
+    sl__tensor *norm_bias = find(b, full, "%s", b->n->output_norm_bias);
+    if (s == SL_OK && norm_bias && hp->norm == SL_NORM_LAYER) s = vector_of(b, norm_bias, hp->width, &m->output_norm_bias);
+    sl__tensor *output_bias = find(b, full, "%s", b->n->output_bias);
+    if (s == SL_OK && !output_bias && d->output_bias == 1) return missing(b, full);
+    if (s == SL_OK && output_bias && d->output_bias != 0) s = vector_of(b, output_bias, hp->vocab, &m->output_bias);
     sl__tensor *divisors = s == SL_OK && b->n->rope_divisors ? find(b, full, "%s", b->n->rope_divisors) : NULL;
     if (divisors) s = vector_of(b, divisors, hp->rope_dims / 2, &m->rope_divisors);
     for (int i = 0; s == SL_OK && divisors && i < hp->rope_dims / 2; i++)
@@ -344,7 +423,7 @@ static sl_status refuse_unread(const binder *b) {
     size_t prefix = strlen(b->n->layer);
     for (uint32_t i = 0; i < b->o->tensors.index.count; i++) {
         const sl__tensor *t = &b->o->tensors.entry[i];
-        if (t->used || harmless(t->name)) continue;
+        if (t->used || t->ignored || harmless(t->name)) continue;
         bool inside = strncmp(t->name, b->n->layer, prefix) == 0 && strtol(t->name + prefix, NULL, 10) < b->hp->layers;
         if (inside || weighty(t->name))
             return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%.200s\" is nothing that family %s has", t->name, b->family->name);
@@ -352,8 +431,23 @@ static sl_status refuse_unread(const binder *b) {
     return SL_OK;
 }
 
+/* The norms but the first. With parallel wiring that one serves both parts. */
+static sl_status block_norms(const binder *b, sl_layer *l) {
+    if (b->hp->wiring == SL_WIRING_PARALLEL) {
+        l->ffn_norm = l->attn_norm;
+        l->ffn_norm_bias = l->attn_norm_bias;
+        return SL_OK;
+    }
+    const char *name = b->gguf && b->family->gguf_ffn_norm ? b->family->gguf_ffn_norm : b->n->ffn_norm;
+    sl_status s = norm(b, name, &l->ffn_norm, &l->ffn_norm_bias);
+    if (b->hp->wiring != SL_WIRING_SANDWICH) return s;
+    if (s == SL_OK) s = vector(b, b->n->mixed_norm, b->hp->width, &l->mixed_norm);
+    return s == SL_OK ? vector(b, b->n->fed_norm, b->hp->width, &l->fed_norm) : s;
+}
+
 sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
-    binder b = {.o = o, .n = gguf ? &gguf_names : &hf_names, .family = o->model.family, .hp = &o->model.hp, .gguf = gguf, .e = e};
+    names own = names_of(o->model.family);
+    binder b = {.o = o, .n = gguf ? &gguf_names : &own, .family = o->model.family, .hp = &o->model.hp, .gguf = gguf, .e = e};
     o->layer = sl_arena_array(o->arena, SL_MEM_METADATA, (size_t)b.hp->layers, sizeof *o->layer);
     if (!o->layer) return sl_fail(e, SL_NOMEM, "out of memory for the layers");
     o->model.layer = o->layer;
@@ -362,7 +456,7 @@ sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
         b.layer = i;
         sl_layer *l = &o->layer[i];
         s = attention(&b, l);
-        if (s == SL_OK) s = vector(&b, gguf && b.family->gguf_ffn_norm ? b.family->gguf_ffn_norm : b.n->ffn_norm, b.hp->width, &l->ffn_norm);
+        if (s == SL_OK) s = block_norms(&b, l);
         if (s == SL_OK) s = b.hp->sparse[i] ? routed(&b, l) : ffn(&b, b.n->ffn, b.hp->ff, &l->dense);
     }
     if (s == SL_OK) s = refuse_unread(&b);

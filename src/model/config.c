@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sl_status opt_int(const sl_json *obj, const char *key, int lo, int *ret, sl_error *e) {
+sl_status sl__config_int(const sl_json *obj, const char *key, int lo, int *ret, sl_error *e) {
     int64_t x = *ret;
     sl_status s = sl_json_opt_int(obj, key, lo, INT32_MAX, &x, e);
     if (s == SL_OK) *ret = (int)x;
@@ -27,16 +27,7 @@ static sl_status need_int(const sl_json *obj, const char *key, int lo, int *ret,
     return s;
 }
 
-static sl_status need_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e) {
-    sl_json at;
-    double x = 0;
-    sl_json_get(obj, key, &at);
-    sl_status s = sl_json_float(&at, lo, hi, &x, e);
-    if (s == SL_OK) *ret = (float)x;
-    return s;
-}
-
-static sl_status opt_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e) {
+sl_status sl__config_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e) {
     double x = (double)*ret;
     sl_status s = sl_json_opt_float(obj, key, lo, hi, &x, e);
     if (s == SL_OK) *ret = (float)x;
@@ -70,6 +61,8 @@ static const struct neutral {
     {"kv_lora_rank", 0, false, NULL},
     {"q_lora_rank", 0, false, NULL},
     {"shared_intermediate_size", 0, false, NULL},
+    {"use_cla", 0, false, NULL},
+    {"prefix_dense_sliding_window_pattern", 1, false, NULL},
     {"quantization_config", 0, false, NULL},
     {"compression_config", 0, false, NULL},
 };
@@ -95,9 +88,19 @@ static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_erro
     return s;
 }
 
+/* Does the family read this one of them? */
+static bool is_read(const sl_family *f, const char *key) {
+    static const char *const multipliers[] = {"embedding_multiplier", "residual_multiplier", "logits_scaling"};
+    bool read = (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
+                (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0);
+    for (size_t i = 0; f->multipliers && i < sizeof multipliers / sizeof *multipliers; i++) read = read || strcmp(key, multipliers[i]) == 0;
+    return read;
+}
+
 /* What a router does in other classes, where the family has no such thing. */
 static sl_status refuse_router(const sl_json *top, const sl_family *f, sl_error *e) {
-    static const char *const score[] = {[SL_ROUTER_SOFTMAX] = "softmax", [SL_ROUTER_SIGMOID] = "sigmoid"};
+    static const char *const score[] = {[SL_ROUTER_SOFTMAX] = "softmax", [SL_ROUTER_SIGMOID] = "sigmoid",
+                                        [SL_ROUTER_LOGIT] = NULL, [SL_ROUTER_SPARSEMIXER] = NULL};
     sl_status s = refuse_one(top, &(struct neutral){"scoring_func", 0, false, score[f->router_score]}, e);
     if (s == SL_OK && !f->hf_router_scale_key) s = refuse_one(top, &(struct neutral){"routed_scaling_factor", 1, false, NULL}, e);
     if (s == SL_OK && !f->router_groups) s = refuse_one(top, &(struct neutral){"n_group", 1, false, NULL}, e);
@@ -119,8 +122,9 @@ static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_
     if (s == SL_OK) s = refuse_router(top, f, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"use_qk_norm", 0, false, NULL}, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"qk_layernorm", 0, false, NULL}, e);
-    for (size_t i = 0; s == SL_OK && i < sizeof neutrals / sizeof *neutrals; i++) s = refuse_one(top, &neutrals[i], e);
-    if (s == SL_OK) s = opt_float(top, "attention_multiplier", 0, 1e30, &scale, e);
+    for (size_t i = 0; s == SL_OK && i < sizeof neutrals / sizeof *neutrals; i++)
+        if (!is_read(f, neutrals[i].key)) s = refuse_one(top, &neutrals[i], e);
+    if (s == SL_OK && !f->multipliers) s = sl__config_float(top, "attention_multiplier", 0, 1e30, &scale, e);
     if (s == SL_OK && !sl__usual_scale(hp, scale)) {
         sl_json_get(top, "attention_multiplier", &at);
         s = sl_json_fail(&at, e, "%g is not supported, only one over the root of head_dim", (double)scale);
@@ -128,160 +132,27 @@ static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_
     return s;
 }
 
-/* The class says which layers see a window: those that layer_types names, or those from max_window_layers on, or all. Does
- * any of this model's? */
-static sl_status read_windowed(const sl_json *top, const sl_family *f, const sl_hparams *hp, bool *ret, sl_error *e) {
-    sl_json types;
-    int first = f->default_window_layers;
-    *ret = f->hf_window_switch == NULL;
-    sl_status s = f->hf_window_switch ? sl_json_opt_bool(top, f->hf_window_switch, ret, e) : SL_OK;
-    if (s == SL_OK && f->default_window_layers) s = opt_int(top, "max_window_layers", 0, &first, e);
-    if (s == SL_OK && first >= hp->layers) *ret = false;
-    if (s != SL_OK || !sl_json_get(top, "layer_types", &types)) return s;
-    s = sl_json_array(&types, SL_MAX_LAYERS, e);
-    bool all = f->default_window && !f->hf_window_switch, any = false; /* a class without a switch does not read layer_types */
-    for (size_t i = 0; s == SL_OK && i < sl_json_size(&types); i++) {
-        sl_json type;
-        const char *name = "";
-        sl_json_at(&types, i, &type);
-        s = sl_json_string(&type, &name, NULL, e);
-        if (s == SL_OK && strcmp(name, "sliding_attention") == 0) any = true;
-        else if (s == SL_OK && strcmp(name, "full_attention") != 0) s = sl_json_fail(&type, e, "\"%.40s\" is not supported", name);
-    }
-    if (s == SL_OK && !all) *ret = any;
-    return s;
-}
-
-static sl_status read_window(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    bool windowed = false;
-    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
-    sl_status s = read_windowed(top, f, hp, &windowed, e);
+static sl_status read_score(const sl_json *top, const char *key, sl_hparams *hp, sl_error *e) {
     sl_json at;
-    if (s == SL_OK && windowed && sl_json_get(top, "sliding_window", &at) && json_number_value(at.v) > INT32_MAX) return SL_OK; /* no context is as long */
-    if (s == SL_OK && windowed) s = opt_int(top, "sliding_window", 0, &window, e);
-    if (s == SL_OK && windowed) hp->window = window;
-    return s;
-}
-
-static sl_status read_yarn(const sl_json *rope, sl_hparams *hp, sl_error *e) {
-    sl_json at;
-    float given = 0, mscale = 0, mscale_all = 0;
-    hp->rope_low = 1;
-    hp->rope_high = 32;
-    if (!sl_json_get(rope, "factor", &at)) /* null: the one that the two context lengths have */
-        hp->rope_factor = (float)hp->context / (float)hp->rope_original;
-    sl_status s = opt_float(rope, "beta_slow", 0, SL__MOST_TURNS, &hp->rope_low, e);
-    if (s == SL_OK) s = opt_float(rope, "beta_fast", 0, SL__MOST_TURNS, &hp->rope_high, e);
-    if (s == SL_OK) s = opt_float(rope, "attention_factor", SL__ROPE_ATTENTION, &given, e);
-    if (s == SL_OK) s = opt_float(rope, "mscale", 0, 1e3, &mscale, e);
-    if (s == SL_OK) s = opt_float(rope, "mscale_all_dim", 0, 1e3, &mscale_all, e);
-    if (s == SL_OK) s = sl_json_opt_bool(rope, "truncate", &hp->rope_truncate, e);
-    if (s != SL_OK) return s;
-    if (hp->rope_low == 0) hp->rope_low = 1; /* transformers: `beta_slow or 1` */
-    if (hp->rope_high == 0) hp->rope_high = 32;
-    double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
-    double attention = 0.1 * log_factor + 1;
-    if (mscale > 0 && mscale_all > 0) attention = (0.1 * (double)mscale * log_factor + 1) / (0.1 * (double)mscale_all * log_factor + 1);
-    hp->rope_attention = given > 0 ? given : (float)attention;
-    hp->rope_scaling = SL_ROPE_YARN;
+    const char *score = "softmax";
+    sl_status s = sl_json_opt_string(top, key, &score, NULL, e);
+    if (s != SL_OK || strcmp(score, "sigmoid") == 0) return s;
+    sl_json_get(top, key, &at);
+    if (strcmp(score, "softmax") != 0) return sl_json_fail(&at, e, "\"%.40s\" is not supported", score);
+    sl__router_by_share(hp);
     return SL_OK;
 }
 
-static sl_status read_llama3(const sl_json *rope, sl_hparams *hp, sl_error *e) {
-    sl_status s = need_float(rope, "low_freq_factor", SL__TURNS, &hp->rope_low, e);
-    if (s == SL_OK) s = need_float(rope, "high_freq_factor", SL__TURNS, &hp->rope_high, e);
-    hp->rope_scaling = SL_ROPE_LLAMA3;
-    return s;
-}
-
-/* Keys of a rope_scaling that only yarn takes. transformers, too, warns and computes without them. */
-static void note_ignored(const sl_json *rope, const char *type, sl_notes *notes) {
-    static const char *const keys[] = {"attention_factor", "mscale", "mscale_all_dim"};
+/* Experts and the shared expert are averaged or added. */
+static sl_status read_shared_mean(const sl_json *top, const char *key, sl_hparams *hp, sl_error *e) {
     sl_json at;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (sl_json_get(rope, keys[i], &at))
-            sl_notes_add(notes, "config.json: %s.%s is ignored, rope type \"%.40s\" has none", rope->key, keys[i], type);
-}
-
-static sl_status read_scaling(const sl_json *top, const sl_json *rope, sl_hparams *hp, sl_notes *notes, sl_error *e) {
-    const char *type = "default";
-    sl_json beta;
-    sl_status s = sl_json_object(rope, e);
-    if (s == SL_OK) s = sl_json_opt_string(rope, "type", &type, NULL, e);
-    if (s == SL_OK) s = sl_json_opt_string(rope, "rope_type", &type, NULL, e);
-    if (s == SL_OK && sl_json_get(rope, "llama_4_scaling_beta", &beta) && json_number_value(beta.v) != 0)
-        s = sl_json_fail(&beta, e, "is not supported");
-    bool yarn = s == SL_OK && strcmp(type, "yarn") == 0;
-    if (s == SL_OK && !yarn) note_ignored(rope, type, notes);
-    if (s != SL_OK || strcmp(type, "default") == 0) return s;
-    hp->rope_original = hp->context;
-    s = opt_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
-    if (s == SL_OK) s = opt_int(rope, "original_max_position_embeddings", 1, &hp->rope_original, e);
-    if (s == SL_OK) s = opt_int(top, "original_max_position_embeddings", 1, &hp->rope_original, e); /* goes before the inner one */
-    if (s != SL_OK) return s;
-    if (yarn) return read_yarn(rope, hp, e);
-    bool linear = strcmp(type, "linear") == 0;
-    if (!linear && strcmp(type, "llama3") != 0) return sl_json_fail(rope, e, "rope type \"%.40s\" is not supported", type);
-    s = need_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
-    if (s == SL_OK && linear) hp->rope_scaling = SL_ROPE_LINEAR;
-    return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
-}
-
-/* The part of a head that is rotated: rope_dims = head_dim times partial_rotary_factor, rounded down. */
-static sl_status read_part(const sl_json *obj, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    sl_json at;
-    double part = -1; /* the key is absent */
-    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &part, e);
-    if (s != SL_OK || part < 0) return s;
-    int dims = (int)((double)hp->head_dim * part);
-    sl_json_get(obj, "partial_rotary_factor", &at);
-    if (f->default_rope_part == 0 && dims != hp->head_dim) return sl_json_fail(&at, e, "%g is not supported", part);
-    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, hp->head_dim, dims);
-    hp->rope_dims = dims;
+    const char *how = "average";
+    sl_status s = sl_json_opt_string(top, key, &how, NULL, e);
+    if (s != SL_OK || strcmp(how, "sum") == 0) return s;
+    sl_json_get(top, key, &at);
+    if (strcmp(how, "average") != 0) return sl_json_fail(&at, e, "\"%.40s\" is not supported", how);
+    sl__shared_mean(hp);
     return SL_OK;
-}
-
-/* rope_scaling, if it holds anything, stands for the whole of rope_parameters; a base inside goes before the one at the top. */
-static sl_status read_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
-    sl_json rope, inner;
-    hp->rope_dims = f->default_rope_part != 0 ? (int)((float)hp->head_dim * f->default_rope_part) : hp->head_dim;
-    sl_status s = opt_float(top, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    if (s == SL_OK && f->hf_rope_dims_key) s = opt_int(top, f->hf_rope_dims_key, 2, &hp->rope_dims, e);
-    if (s == SL_OK) s = read_part(top, f, hp, e);
-    if (s != SL_OK) return s;
-    bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
-    if (!given && !sl_json_get(top, "rope_parameters", &rope)) return SL_OK;
-    if (sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
-    s = read_scaling(top, &rope, hp, notes, e);
-    if (s == SL_OK) s = opt_float(&rope, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    return s == SL_OK ? read_part(&rope, f, hp, e) : s;
-}
-
-/* The first layers do not route. */
-static sl_status read_dense_first(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    int first = f->default_dense_first;
-    sl_status s = opt_int(top, f->hf_dense_first_key, 0, &first, e);
-    for (int i = 0; i < first && i < hp->layers; i++) hp->sparse[i] = false;
-    return s;
-}
-
-/* Which layers route: every decoder_sparse_step-th (with 2 the second, the fourth …), but for those in mlp_only_layers. */
-static sl_status read_dense_rule(const sl_json *top, sl_hparams *hp, sl_error *e) {
-    int step = 1;
-    sl_json only;
-    sl_status s = opt_int(top, "decoder_sparse_step", 1, &step, e);
-    if (s != SL_OK) return s;
-    for (int i = 0; i < hp->layers; i++) hp->sparse[i] = hp->experts > 0 && (i + 1) % step == 0;
-    if (!sl_json_get(top, "mlp_only_layers", &only)) return SL_OK;
-    s = sl_json_array(&only, 4096, e);
-    for (size_t i = 0; s == SL_OK && i < sl_json_size(&only); i++) {
-        sl_json at;
-        int64_t layer = 0;
-        sl_json_at(&only, i, &at);
-        s = sl_json_int(&at, 0, INT32_MAX, &layer, e);
-        if (s == SL_OK && layer < hp->layers) hp->sparse[layer] = false;
-    }
-    return s;
 }
 
 static sl_status read_router(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
@@ -291,9 +162,11 @@ static sl_status read_router(const sl_json *top, const sl_family *f, sl_hparams 
         s = sl_json_opt_bool(top, f->hf_router_norm_key, &sum, e);
         hp->router_norm = sum ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
     }
-    if (s == SL_OK && f->hf_router_scale_key) s = opt_float(top, f->hf_router_scale_key, SL__ROUTER_SCALE, &hp->router_scale, e);
-    if (s == SL_OK && f->router_groups) s = opt_int(top, "n_group", 1, &hp->router_groups, e);
-    if (s == SL_OK && f->router_groups) s = opt_int(top, "topk_group", 1, &hp->router_groups_used, e);
+    if (s == SL_OK && f->hf_router_eps_key) s = sl__config_float(top, f->hf_router_eps_key, 0, 1, &hp->router_eps, e);
+    if (s == SL_OK && f->hf_router_score_key) s = read_score(top, f->hf_router_score_key, hp, e);
+    if (s == SL_OK && f->hf_router_scale_key) s = sl__config_float(top, f->hf_router_scale_key, SL__ROUTER_SCALE, &hp->router_scale, e);
+    if (s == SL_OK && f->router_groups) s = sl__config_int(top, "n_group", 1, &hp->router_groups, e);
+    if (s == SL_OK && f->router_groups) s = sl__config_int(top, "topk_group", 1, &hp->router_groups_used, e);
     return s;
 }
 
@@ -305,6 +178,22 @@ static sl_status read_qk_norm(const sl_json *top, const sl_family *f, sl_hparams
     return s;
 }
 
+/* A number, or a list of equal ones, one for each layer. */
+static sl_status read_uniform(const sl_json *top, const char *key, int lo, int *ret, sl_error *e) {
+    sl_json list, at;
+    int64_t first = 0, x = 0;
+    if (!sl_json_get(top, key, &list) || !json_is_array(list.v)) return sl__config_int(top, key, lo, ret, e);
+    sl_status s = sl_json_array(&list, 4096, e);
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(&list); i++) {
+        sl_json_at(&list, i, &at);
+        s = sl_json_int(&at, lo, INT32_MAX, &x, e);
+        if (i == 0) first = x;
+        if (s == SL_OK && x != first) s = sl_json_fail(&list, e, "differs from layer to layer, which is not supported");
+    }
+    if (s == SL_OK && sl_json_size(&list)) *ret = (int)first;
+    return s;
+}
+
 static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     /* Newer files may spell the count as another family does. */
     static const char *const aliases[] = {"num_local_experts", "num_experts"};
@@ -313,20 +202,22 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     hp->expert_ff = f->default_expert_ff;
     hp->shared_ff = f->default_shared_ff;
     sl_status s = SL_OK;
-    for (int i = 0; i < 2 && s == SL_OK; i++) s = opt_int(top, aliases[i], 0, &hp->experts, e);
-    if (s == SL_OK) s = opt_int(top, f->hf_experts_key, 0, &hp->experts, e);
-    if (s == SL_OK) s = opt_int(top, "num_experts_per_tok", 0, &hp->experts_used, e);
-    if (s == SL_OK) s = opt_int(top, f->hf_expert_ff_key, 1, &hp->expert_ff, e);
-    if (s == SL_OK && f->hf_shared_ff_key) s = opt_int(top, f->hf_shared_ff_key, 0, &hp->shared_ff, e);
+    for (int i = 0; i < 2 && s == SL_OK; i++) s = sl__config_int(top, aliases[i], 0, &hp->experts, e);
+    if (s == SL_OK) s = sl__config_int(top, f->hf_experts_key, 0, &hp->experts, e);
+    if (s == SL_OK) s = sl__config_int(top, "num_experts_per_tok", 0, &hp->experts_used, e);
+    if (s == SL_OK && f->hf_experts_used_key) s = read_uniform(top, f->hf_experts_used_key, 0, &hp->experts_used, e);
+    if (s == SL_OK) s = sl__config_int(top, f->hf_expert_ff_key, 1, &hp->expert_ff, e);
+    if (s == SL_OK && f->hf_shared_ff_key) s = sl__config_int(top, f->hf_shared_ff_key, 0, &hp->shared_ff, e);
     if (s == SL_OK && f->hf_shared_count_key) {
         int count = f->default_shared_count;
-        s = opt_int(top, f->hf_shared_count_key, 0, &count, e);
+        s = sl__config_int(top, f->hf_shared_count_key, 0, &count, e);
         hp->shared_ff = count > INT32_MAX / hp->expert_ff ? INT32_MAX : count * hp->expert_ff;
     }
+    if (s == SL_OK && f->shared_as_expert) hp->shared_ff = hp->expert_ff;
     if (s == SL_OK) s = read_router(top, f, hp, e);
-    for (int i = 0; i < hp->layers; i++) hp->sparse[i] = true;
-    if (s == SL_OK && f->hf_dense_rule) s = read_dense_rule(top, hp, e);
-    if (s == SL_OK && f->hf_dense_first_key) s = read_dense_first(top, f, hp, e);
+    if (s == SL_OK && f->hf_shared_mean_key) s = read_shared_mean(top, f->hf_shared_mean_key, hp, e);
+    if (s == SL_OK && f->hf_dense_ff_key) s = sl__config_int(top, f->hf_dense_ff_key, 1, &hp->ff, e);
+    if (s == SL_OK) s = sl__config_sparse(top, f, hp, e);
     return s;
 }
 
@@ -336,17 +227,49 @@ static sl_status read_heads(const sl_json *top, const sl_family *f, sl_hparams *
     bool dim_absent = json_object_get(top->v, "head_dim") == NULL;
     hp->kv_heads = kv_absent && f->default_kv_heads ? f->default_kv_heads : hp->heads;
     hp->head_dim = dim_absent && f->default_head_dim ? f->default_head_dim : hp->width / hp->heads;
-    sl_status s = opt_int(top, "num_key_value_heads", 1, &hp->kv_heads, e);
-    if (s == SL_OK) s = opt_int(top, "head_dim", 1, &hp->head_dim, e);
+    sl_status s = sl__config_int(top, "num_key_value_heads", 1, &hp->kv_heads, e);
+    if (s == SL_OK) s = sl__config_int(top, "head_dim", 1, &hp->head_dim, e);
     return s;
 }
 
+/* Factors, where the family has such keys. */
+static sl_status read_scales(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    float embedding = 1, residual = 1, divisor = 1, attention = 1, logits = f->hf_logit_scale_key ? f->default_logit_scale : 1;
+    bool root = false;
+    sl_status s = f->hf_embedding_root_key ? sl_json_opt_bool(top, f->hf_embedding_root_key, &root, e) : SL_OK;
+    if (s == SL_OK && f->hf_logit_scale_key) s = sl__config_float(top, f->hf_logit_scale_key, SL__SCALE, &logits, e);
+    if (root) hp->embedding_scale = sl_sqrtf((float)hp->width);
+    if (logits != 1) hp->logit_scale = logits;
+    if (s != SL_OK || !f->multipliers) return s;
+    s = sl__config_float(top, "embedding_multiplier", SL__SCALE, &embedding, e);
+    if (s == SL_OK) s = sl__config_float(top, "residual_multiplier", SL__SCALE, &residual, e);
+    if (s == SL_OK) s = sl__config_float(top, "logits_scaling", SL__SCALE, &divisor, e);
+    if (s == SL_OK) s = sl__config_float(top, "attention_multiplier", SL__SCALE, &attention, e);
+    if (embedding != 1) hp->embedding_scale = embedding;
+    if (residual != 1) hp->residual_scale = residual;
+    if (divisor != 1) hp->logit_scale = 1 / divisor;
+    hp->attention_scale = attention;
+    return s;
+}
+
+/* The norms' kind and epsilon. */
+static sl_status read_norm(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    sl_json at;
+    bool rms = sl_json_get(top, "rms_norm_eps", &at);
+    if (!f->hf_layer_norm_eps_key || rms) {
+        if (f->hf_layer_norm_eps_key) hp->norm = SL_NORM_RMS;
+        return sl__config_float(top, "rms_norm_eps", SL__NORM_EPS, &hp->norm_eps, e);
+    }
+    return sl__config_float(top, f->hf_layer_norm_eps_key, SL__NORM_EPS, &hp->norm_eps, e);
+}
+
 static sl_status read_declared(const sl_json *top, const sl_family *f, sl_hparams *hp, sl__declared *d, sl_error *e) {
-    bool bias = f->default_bias, tied = false;
+    bool bias = f->hf_bias_key ? f->default_bias : f->always_bias, output_bias = false, tied = false;
     sl_status s = f->hf_bias_key ? sl_json_opt_bool(top, f->hf_bias_key, &bias, e) : SL_OK;
     if (s == SL_OK) s = sl_json_opt_bool(top, "tie_word_embeddings", &tied, e);
-    if (s == SL_OK && f->clip_qkv) s = opt_float(top, "clip_qkv", SL__CLIP, &hp->qkv_clip, e);
-    *d = (sl__declared){.qkv_bias = bias, .o_bias = bias && f->bias_on_output,
+    if (s == SL_OK && f->output_bias) s = sl_json_opt_bool(top, "lm_head_bias", &output_bias, e);
+    if (s == SL_OK && f->clip_qkv) s = sl__config_float(top, "clip_qkv", SL__CLIP, &hp->qkv_clip, e);
+    *d = (sl__declared){.qkv_bias = bias, .o_bias = bias && f->bias_on_output, .output_bias = output_bias,
                         .tied = json_is_boolean(json_object_get(top->v, "tie_word_embeddings")) ? tied : -1};
     return s;
 }
@@ -360,22 +283,24 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s == SL_OK) s = need_int(top, "hidden_size", 1, &hp->width, e);
     if (s == SL_OK) s = need_int(top, "num_hidden_layers", 1, &hp->layers, e);
     if (s == SL_OK) s = need_int(top, "num_attention_heads", 1, &hp->heads, e);
-    bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
-    if (s == SL_OK) s = (dense_layers ? need_int : opt_int)(top, "intermediate_size", 1, &hp->ff, e);
-    if (s == SL_OK) s = opt_int(top, "max_position_embeddings", 1, &hp->context, e);
-    if (s == SL_OK) s = opt_float(top, "rms_norm_eps", SL__NORM_EPS, &hp->norm_eps, e);
+    bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || f->hf_layer_range ||
+                        strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
+    if (s == SL_OK) s = (dense_layers ? need_int : sl__config_int)(top, "intermediate_size", 1, &hp->ff, e);
+    if (s == SL_OK) s = sl__config_int(top, "max_position_embeddings", 1, &hp->context, e);
+    if (s == SL_OK) s = read_norm(top, f, hp, e);
     if (s == SL_OK && hp->layers > SL_MAX_LAYERS) {
         sl_json at;
         sl_json_get(top, "num_hidden_layers", &at);
         s = sl_json_fail(&at, e, "is %d, at most %d are supported", hp->layers, SL_MAX_LAYERS);
     }
     if (s == SL_OK) s = read_heads(top, f, hp, e);
-    if (s == SL_OK) s = read_rope(top, f, hp, notes, e);
+    if (s == SL_OK) s = sl__config_rope(top, f, hp, notes, e);
     if (s == SL_OK) s = read_qk_norm(top, f, hp, e);
     if (s == SL_OK && f->routed) s = read_experts(top, f, hp, e);
+    if (s == SL_OK) s = read_scales(top, f, hp, e);
     if (s == SL_OK) s = read_declared(top, f, hp, d, e);
     if (s == SL_OK) s = refuse_others(top, f, hp, e);
-    if (s == SL_OK) s = read_window(top, f, hp, e);
+    if (s == SL_OK) s = sl__config_layers(top, f, hp, e);
     if (s != SL_OK) return s;
     bool dense = false;
     for (int i = 0; i < hp->layers; i++) dense = dense || !hp->sparse[i];

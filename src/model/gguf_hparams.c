@@ -48,8 +48,10 @@ static const char *const known[] = {
     "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count", "nextn_predict_layers",
     /* Read with the experts, and held against what the family has. */
     "expert_weights_scale", "expert_group_count", "expert_group_used_count", "expert_gating_func",
-    /* Which layers have the window, and what they rotate by: no sequence is longer than the window. */
+    /* Which layers have the window: gguf_layers.c. What they rotate by must be what all rotate by: refuse_other_rope. */
     "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
+    /* Held against the family in read_scales. */
+    "embedding_scale", "residual_scale", "logit_scale",
     /* Axes of pictures; a text's are all the same. */
     "rope.dimension_sections",
 };
@@ -59,7 +61,7 @@ static const struct {
     const char *key;
     double neutral;
 } neutrals[] = {
-    {"embedding_scale", 1}, {"residual_scale", 1}, {"logit_scale", 1}, {"expert_group_scale", 1},
+    {"expert_group_scale", 1},
     {"final_logit_softcapping", 0}, {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
     {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
     {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
@@ -109,9 +111,9 @@ static sl_status refuse_others(const keys *k, sl_notes *notes, sl_error *e) {
     return SL_OK;
 }
 
-/* Attention that sees later tokens, attention and feed-forward part side by side, another factor on the scores: there is a key
- * for each, and no code here. */
-static sl_status refuse_attention(keys *k, const sl_hparams *hp, sl_error *e) {
+/* Attention that sees later tokens, attention and feed-forward part side by side: there is a key for each, and no code here.
+ * hp_scales: the family may have another factor on the scores than the usual one. */
+static sl_status read_attention(keys *k, bool hp_scales, sl_hparams *hp, sl_error *e) {
     bool causal = true, parallel = false;
     float scale = 0;
     sl_status s = sl__gguf_bool(k->g, name_of(k, "attention.causal"), &causal, e);
@@ -119,9 +121,36 @@ static sl_status refuse_attention(keys *k, const sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = sl__gguf_bool(k->g, name_of(k, "use_parallel_residual"), &parallel, e);
     if (s == SL_OK && parallel) s = sl_fail(e, SL_UNSUPPORTED, "%s is true, which is not supported", k->name);
     if (s == SL_OK) s = get_float(k, "attention.scale", false, 0, 1e30, &scale, e);
-    if (s == SL_OK && !sl__usual_scale(hp, scale))
+    if (s == SL_OK && hp_scales) hp->attention_scale = scale;
+    else if (s == SL_OK && !sl__usual_scale(hp, scale))
         s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported, only one over the root of the head dimension", k->name, (double)scale);
     return s;
+}
+
+/* A factor that the family has, or does not have: then it must be 1; 0 is none. */
+static sl_status read_scale(keys *k, const char *key, bool has, float *ret, sl_error *e) {
+    float x = 0;
+    sl_status s = get_float(k, key, false, 0, 1e6, &x, e);
+    if (s == SL_OK && !has && x != 0 && x != 1) s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)x);
+    if (s == SL_OK && has && x != 1) *ret = x;
+    return s;
+}
+
+static sl_status read_scales(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    float logits = 0;
+    sl_status s = read_scale(k, "embedding_scale", f->multipliers, &hp->embedding_scale, e);
+    if (s == SL_OK) s = read_scale(k, "residual_scale", f->multipliers, &hp->residual_scale, e);
+    if (s == SL_OK) s = read_scale(k, "logit_scale", f->multipliers || f->hf_logit_scale_key, &logits, e);
+    if (logits != 0) hp->logit_scale = f->multipliers ? 1 / logits : logits; /* of Granite's files a divisor */
+    if (f->gguf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
+    return s;
+}
+
+/* The epsilon says which norm it is, where a family has both. */
+static sl_status read_norm(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    bool layer = f->hf_layer_norm_eps_key && sl__gguf_find(k->g, name_of(k, "attention.layer_norm_epsilon"));
+    if (f->hf_layer_norm_eps_key && !layer) hp->norm = SL_NORM_RMS;
+    return get_float(k, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", true, SL__NORM_EPS, &hp->norm_eps, e);
 }
 
 /* Factors on cosine and sine apply whatever the type of scaling is; yarn adds its own. */
@@ -150,7 +179,41 @@ static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status read_rope(keys *k, sl_arena *arena, sl_hparams *hp, sl_error *e) {
+/* Divisors for sequences up to the original context stand in a tensor; those for longer ones are not used. */
+static sl_status read_divided(keys *k, sl__open *o, sl_error *e) {
+    sl_hparams *hp = &o->model.hp;
+    sl__tensor *t = sl__tensors_find(&o->tensors, "rope_factors_short.weight");
+    sl__tensor *other = sl__tensors_find(&o->tensors, "rope_factors_long.weight");
+    hp->rope_original = hp->context;
+    sl_status s = get_int(k, "rope.scaling.original_context_length", false, 1, INT32_MAX, &hp->rope_original, e);
+    if (s != SL_OK) return s;
+    if (!t) return sl_fail(e, SL_FORMAT, "tensor \"rope_factors_short.weight\" is missing");
+    if (t->type != SL_TYPE_F32 || t->values != (uint64_t)(hp->rope_dims / 2) || t->values > SL_MAX_ROPE_PAIRS)
+        return sl_fail(e, SL_FORMAT, "tensor \"%s\" is no list of one float for each of %d pairs", t->name, hp->rope_dims / 2);
+    memcpy(hp->rope_divisor, t->data, (size_t)t->values * sizeof *hp->rope_divisor);
+    t->used = true;
+    if (other) other->ignored = true;
+    hp->rope_factor = 1;
+    hp->rope_scaling = SL_ROPE_DIVIDED;
+    return SL_OK;
+}
+
+/* Layers with a window that rotate by another base, or more or fewer values. */
+static sl_status refuse_other_rope(keys *k, const sl_hparams *hp, sl_error *e) {
+    float base = hp->rope_theta;
+    int dims = hp->rope_dims;
+    sl_status s = get_float(k, "rope.freq_base_swa", false, SL__ROPE_THETA, &base, e);
+    if (s == SL_OK && base != hp->rope_theta)
+        return sl_fail(e, SL_UNSUPPORTED, "%s is %g, another than rope.freq_base, which is not supported", k->name, (double)base);
+    if (s == SL_OK) s = get_int(k, "rope.dimension_count_swa", false, 1, INT32_MAX, &dims, e);
+    if (s == SL_OK && dims != hp->rope_dims)
+        s = sl_fail(e, SL_UNSUPPORTED, "%s is %d, another than rope.dimension_count, which is not supported", k->name, dims);
+    return s;
+}
+
+static sl_status read_rope(keys *k, sl__open *o, sl_error *e) {
+    sl_hparams *hp = &o->model.hp;
+    sl_arena *arena = o->arena;
     const char *type = "linear";
     float factor = 0; /* 0, which some files say, means no scaling too */
     hp->rope_dims = hp->head_dim;
@@ -164,6 +227,9 @@ static sl_status read_rope(keys *k, sl_arena *arena, sl_hparams *hp, sl_error *e
     if (s != SL_OK || strcmp(type, "none") == 0) return s;
     hp->rope_factor = factor == 0 ? 1 : factor;
     if (strcmp(type, "yarn") == 0) return read_yarn(k, hp, e);
+    /* Peers write the tensors of long rope, and no type. */
+    bool divided = !sl__gguf_find(k->g, name_of(k, "rope.scaling.type")) && sl__tensors_find(&o->tensors, "rope_factors_short.weight");
+    if (divided || strcmp(type, "longrope") == 0) return read_divided(k, o, e);
     if (strcmp(type, "linear") != 0)
         return sl_fail(e, SL_UNSUPPORTED, "%s.rope.scaling.type \"%.40s\" is not supported", k->arch, type);
     if (hp->rope_factor != 1) hp->rope_scaling = SL_ROPE_LINEAR;
@@ -195,7 +261,14 @@ static sl_status expect_int(keys *k, const char *key, int want, sl_error *e) {
 
 /* What the router does with its logits, beside what the family alone says. */
 static sl_status read_router(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    sl_status s = expect_int(k, "expert_gating_func", sl_router_score_code(f->router_score), e);
+    sl_status s = SL_OK;
+    if (f->hf_router_score_key) {
+        int code = 0;
+        s = get_int(k, "expert_gating_func", false, 0, 3, &code, e);
+        if (code == 1 || code == 3) sl__router_by_share(hp); /* peers write 1 of a softmax over the chosen */
+    } else {
+        s = expect_int(k, "expert_gating_func", sl_router_score_code(f->router_score), e);
+    }
     float scale = 0;
     if (s == SL_OK) s = get_float(k, "expert_weights_scale", false, 0, 1e30, &scale, e);
     if (s == SL_OK && scale != 0 && scale != 1 && !f->hf_router_scale_key)
@@ -215,7 +288,7 @@ static sl_status read_router(keys *k, const sl_family *f, sl_hparams *hp, sl_err
 static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
     sl_hparams *hp = &o->model.hp;
     const sl_family *f = o->model.family;
-    bool norm = hp->router_norm == SL_ROUTER_SUM, given = norm;
+    bool norm = hp->router_norm != SL_ROUTER_KEEP, given = norm;
     bool own_width = strcmp(f->hf_expert_ff_key, "intermediate_size") != 0;
     sl_status s = get_int(k, "expert_used_count", true, 1, hp->experts, &hp->experts_used, e);
     if (s == SL_OK) s = get_int(k, "expert_feed_forward_length", false, 1, INT32_MAX, &hp->expert_ff, e);
@@ -223,11 +296,14 @@ static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
         s = get_int(k, "expert_shared_feed_forward_length", false, 0, INT32_MAX, &hp->shared_ff, e);
     if (s == SL_OK) s = sl__gguf_bool(k->g, name_of(k, "expert_weights_norm"), &given, e);
     if (s != SL_OK) return s;
-    if (f->hf_router_norm_key) hp->router_norm = given ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
-    else if (given != norm) return sl_fail(e, SL_UNSUPPORTED, "%s is %s, which is not supported", k->name, given ? "true" : "false");
+    if (f->hf_router_norm_key && hp->router_norm != SL_ROUTER_SHARE) hp->router_norm = given ? SL_ROUTER_SUM : SL_ROUTER_KEEP;
+    else if (!f->hf_router_norm_key && given != norm)
+        return sl_fail(e, SL_UNSUPPORTED, "%s is %s, which is not supported", k->name, given ? "true" : "false");
     if (hp->expert_ff == 0 && !own_width) hp->expert_ff = hp->ff;
     if (hp->expert_ff == 0) width_from(o, "ffn_gate_exps.weight", hp->experts, &hp->expert_ff);
+    if (f->gguf_shared_ff_guessed) hp->shared_ff = 0;
     if (hp->shared_ff == 0 && f->shared_gate != SL_SHARED_NONE) width_from(o, "ffn_gate_shexp.weight", 1, &hp->shared_ff);
+    if (f->hf_shared_mean_key) sl__shared_mean(hp);
     return SL_OK;
 }
 
@@ -273,9 +349,8 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
     return SL_OK;
 }
 
-static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
+static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
     int value_length = 0;
-    int64_t window = 0;
     int predictors = 0; /* layers at the end that only foretell further tokens; nothing here uses them */
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
     if (s == SL_OK) s = get_int(k, "nextn_predict_layers", false, 0, hp->layers - 1, &predictors, e);
@@ -291,10 +366,8 @@ static sl_status read_sizes(keys *k, sl_hparams *hp, sl_error *e) {
     if (s == SL_OK) s = get_int(k, "attention.key_length", false, 1, INT32_MAX, &hp->head_dim, e);
     value_length = hp->head_dim;
     if (s == SL_OK) s = get_int(k, "attention.value_length", false, 1, INT32_MAX, &value_length, e);
-    if (s == SL_OK) s = get_float(k, "attention.layer_norm_rms_epsilon", true, SL__NORM_EPS, &hp->norm_eps, e);
+    if (s == SL_OK) s = read_norm(k, f, hp, e);
     if (s == SL_OK) s = get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e);
-    if (s == SL_OK) s = sl__gguf_uniform(k->g, name_of(k, "attention.sliding_window"), false, 0, INT64_MAX, &window, e);
-    if (s == SL_OK && window <= INT32_MAX) hp->window = (int)window; /* a longer one than any context is none */
     if (s == SL_OK && value_length != hp->head_dim)
         s = sl_fail(e, SL_UNSUPPORTED, "%s.attention.value_length is %d, another than key_length %d", k->arch, value_length, hp->head_dim);
     return s;
@@ -321,18 +394,23 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     sl__hparams_start(o->model.family, hp);
     hp->experts = experts;
     if (o->model.family->gguf_qk_permuted) hp->rope_style = SL_ROPE_INTERLEAVED;
-    s = read_sizes(&k, hp, e);
+    s = read_sizes(&k, o->model.family, hp, e);
     if (s == SL_OK) s = read_vocabulary(o, e);
-    if (s == SL_OK) s = read_rope(&k, o->arena, hp, e);
+    if (s == SL_OK) s = read_rope(&k, o, e);
+    if (s == SL_OK) s = refuse_other_rope(&k, hp, e);
     if (s == SL_OK) s = read_router(&k, o->model.family, hp, e);
     if (s == SL_OK && experts) s = read_experts(&k, o, e);
-    if (s == SL_OK) s = refuse_attention(&k, hp, e);
+    if (s == SL_OK) s = read_scales(&k, o->model.family, hp, e);
+    if (s == SL_OK) s = read_attention(&k, o->model.family->multipliers, hp, e);
     if (s == SL_OK) s = refuse_others(&k, &o->notes, e);
     if (s != SL_OK) return s;
     find_sparse(o);
+    s = sl__gguf_layers(g, k.arch, o->model.family, hp, &o->notes, e);
+    if (s != SL_OK) return s;
     find_qk_norm(o);
     hp->tied = !sl__tensors_find(&o->tensors, "output.weight");
     o->declared = (sl__declared){
-        .qkv_bias = o->model.family->hf_bias_key ? -1 : 0, .o_bias = o->model.family->bias_on_output ? -1 : 0, .tied = -1};
+        .qkv_bias = o->model.family->hf_bias_key ? -1 : o->model.family->always_bias, .output_bias = o->model.family->output_bias ? -1 : 0,
+        .o_bias = o->model.family->bias_on_output ? -1 : 0, .tied = -1};
     return sl__hparams_check(hp, e);
 }

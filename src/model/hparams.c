@@ -15,6 +15,8 @@
 
 void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
     *hp = (sl_hparams){
+        .norm = f->norm,
+        .wiring = f->wiring,
         .qk_norm = f->qk_norm,
         .rope_style = f->rope_style,
         .rope_theta = f->default_rope_theta,
@@ -45,7 +47,6 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         {"the head dimension", hp->head_dim, 1, MAX_HEAD_DIM},
         {"heads times head dimension", (int64_t)hp->heads * hp->head_dim, 1, MAX_WIDTH},
         {"the feed-forward width", hp->ff, 0, MAX_WIDTH},
-        {"the sliding window", hp->window, 0, INT32_MAX},
         {"the number of experts", hp->experts, 0, SL_MAX_EXPERTS},
         {"the number of experts used", hp->experts_used, hp->experts ? 1 : 0, hp->experts},
         {"the number of groups of experts", hp->router_groups, 1, hp->experts > 2 ? hp->experts / 2 : 1},
@@ -53,7 +54,8 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         {"the experts' width", hp->expert_ff, hp->experts ? 1 : 0, MAX_WIDTH},
         {"the shared expert's width", hp->shared_ff, 0, MAX_WIDTH},
         {"the rotated dimensions of a head", hp->rope_dims, 2, hp->head_dim},
-        {"the context length before rope scaling", hp->rope_original, hp->rope_scaling < SL_ROPE_LLAMA3 ? 0 : 1, INT32_MAX},
+        {"the context length before rope scaling", hp->rope_original, hp->rope_scaling < SL_ROPE_DIVIDED ? 0 : 1, INT32_MAX},
+        {"the pairs that turn", hp->rope_turning, hp->rope_scaling == SL_ROPE_PROPORTIONAL ? 1 : 0, hp->rope_dims / 2},
     };
     for (size_t i = 0; i < sizeof range / sizeof *range; i++)
         if (range[i].value < range[i].lo || range[i].value > range[i].hi)
@@ -68,6 +70,10 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         return sl_fail(e, SL_FORMAT, "%d experts are chosen among %d, in %d of %d groups", hp->experts_used, within,
                        hp->router_groups_used, hp->router_groups);
     if (hp->rope_dims % 2) return sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", hp->rope_dims);
+    if (hp->experts && hp->router_score == SL_ROUTER_SPARSEMIXER && hp->experts_used != 2)
+        return sl_fail(e, SL_UNSUPPORTED, "%d experts a token are not supported by this router, only 2", hp->experts_used);
+    for (int i = 0; i < hp->layers; i++)
+        if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)
         if (!hp->sparse[i] && hp->ff == 0) return sl_fail(e, SL_FORMAT, "layer %d does not route, but the dense feed-forward width is missing", i);
     return SL_OK;
@@ -83,6 +89,11 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
     } range[] = {
         {"the norm's epsilon", true, hp->norm_eps, SL__NORM_EPS},
         {"the bound on q, k and v", hp->qkv_clip != 0, hp->qkv_clip, 1e-6, 1e30},
+        {"the factor on embeddings", hp->embedding_scale != 0, hp->embedding_scale, SL__SCALE},
+        {"the factor on what is added to the stream", hp->residual_scale != 0, hp->residual_scale, SL__SCALE},
+        {"the factor on logits", hp->logit_scale != 0, hp->logit_scale, SL__SCALE},
+        {"the factor on attention scores", hp->attention_scale != 0, hp->attention_scale, SL__SCALE},
+        {"the factor on experts and shared expert", hp->routed_scale != 0, hp->routed_scale, SL__SCALE},
         {"the rope base", true, hp->rope_theta, SL__ROPE_THETA},
         {"the factor on experts' weights", true, hp->router_scale, SL__ROUTER_SCALE},
         {"the rope factor", true, hp->rope_factor, SL__ROPE_FACTOR},
@@ -93,6 +104,9 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
     for (size_t i = 0; i < sizeof range / sizeof *range; i++) /* the bounds as floats: 1e-12f is below 1e-12 */
         if (range[i].there && !(range[i].value >= (float)range[i].lo && range[i].value <= (float)range[i].hi))
             return sl_fail(e, SL_FORMAT, "%s is %g, not within %g … %g", range[i].what, (double)range[i].value, range[i].lo, range[i].hi);
+    for (int j = 0; hp->rope_scaling == SL_ROPE_DIVIDED && j < hp->rope_dims / 2; j++)
+        if (!(hp->rope_divisor[j] >= 1e-6f && hp->rope_divisor[j] <= 1e6f))
+            return sl_fail(e, SL_FORMAT, "the divisor of rope pair %d is %g", j, (double)hp->rope_divisor[j]);
     if (turns && !(hp->rope_high > hp->rope_low))
         return sl_fail(e, SL_FORMAT, "the bounds of rope scaling's turns are %g and %g: the second must be above the first",
                        (double)hp->rope_low, (double)hp->rope_high);
@@ -102,6 +116,19 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
 sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
     sl_status s = check_sizes(hp, e);
     return s == SL_OK ? check_floats(hp, e) : s;
+}
+
+void sl__hparams_rotation(const sl_family *f, sl_hparams *hp) {
+    for (int i = 0; f->rope_in_windows && i < hp->layers; i++) hp->unrotated[i] = !hp->window[i] && !(f->rope_in_prefix && !hp->sparse[i]);
+}
+
+void sl__router_by_share(sl_hparams *hp) {
+    hp->router_score = SL_ROUTER_LOGIT;
+    hp->router_norm = SL_ROUTER_SHARE;
+}
+
+void sl__shared_mean(sl_hparams *hp) {
+    if (hp->shared_ff) hp->routed_scale = 0.5f;
 }
 
 bool sl__usual_scale(const sl_hparams *hp, float scale) {
@@ -122,7 +149,9 @@ sl_status sl__family_unknown(const char *what, const char *name, bool gguf, sl_e
         }
         if (!again) sl_buffer_printf(&known, "%s%s", known.len ? ", " : "", text);
     }
-    sl_status s = sl_fail(e, SL_UNSUPPORTED, "%s \"%.100s\" is not supported; known are %s", what, name, sl_buffer_text(&known));
+    const char *lack = sl_family_missing(name);
+    sl_status s = sl_fail(e, SL_UNSUPPORTED, "%s \"%.100s\" is not supported%s%s; known are %s", what, name, lack ? ": it needs " : "",
+                          lack ? lack : "", sl_buffer_text(&known));
     sl_buffer_done(&known);
     return s;
 }

@@ -7,7 +7,8 @@
  *   container  gguf.c (gguf_types.c, gguf_values.c), safetensors.c
  *                                        bytes → key-values and tensor table; knows nothing of models
  *   parts      gguf_split.c, folder.c    one file or many → one tensor table
- *   hparams    gguf_hparams.c, config.c  → sl_hparams; hparams.c has the ranges, for both
+ *   hparams    gguf_hparams.c, config.c  → sl_hparams; config_layers.c, config_rope.c, gguf_layers.c have their parts,
+ *                                        hparams.c has the ranges, for both containers
  *   weights    bind.c                    tensor names and shapes → sl_model
  *   vocabulary gguf_vocab.c, folder.c    → sl_vocab_source
  *   model      model.c                   what an open model tells, and its end */
@@ -49,7 +50,7 @@ typedef struct sl__tensor {
     const uint8_t *data;
     uint64_t bytes;
     int file;
-    bool used;
+    bool used, ignored; /* bound; known, and not wanted */
 } sl__tensor;
 
 typedef struct sl__tensors {
@@ -134,7 +135,7 @@ sl_status sl__safetensors_parse(const uint8_t *data, size_t size, const char *or
 
 /* What a file declares about the presence of tensors: 1 yes, 0 no, -1 the tensors decide. */
 typedef struct sl__declared {
-    int qkv_bias, o_bias, tied;
+    int qkv_bias, o_bias, output_bias, tied;
 } sl__declared;
 
 typedef struct sl__open {
@@ -171,6 +172,8 @@ bool sl__dangling(const char *path);
 sl_status sl__gguf_open(sl__open *o, const char *path, sl__gguf *ret, sl_error *e);
 /* gguf_hparams.c: also chooses the family. Looks at tensors for what keys do not tell (which layers route). */
 sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e);
+/* gguf_layers.c; after the layers that route are known. */
+sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e);
 /* gguf_vocab.c */
 sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_notes *notes, sl_error *e);
 /* folder.c: opens every safetensors file and maps the text files. */
@@ -178,6 +181,15 @@ sl_status sl__folder_open(sl__open *o, const char *path, sl_error *e);
 /* config.c: config.json's text to family, hyperparameters and what is declared. */
 sl_status sl__config_parse(const char *text, size_t len, const char *origin, const sl_family **ret_family,
                            sl_hparams *ret_hp, sl__declared *ret_declared, sl_notes *notes, sl_error *e);
+/* config.c, for the parts that have a file of their own: numbers of config.json into what the hyperparameters have. Absent: *ret
+ * stays. */
+sl_status sl__config_int(const sl_json *obj, const char *key, int lo, int *ret, sl_error *e);
+sl_status sl__config_float(const sl_json *obj, const char *key, double lo, double hi, float *ret, sl_error *e);
+/* config_layers.c: which layers route; then which have a window, and which rotate. */
+sl_status sl__config_sparse(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e);
+sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e);
+/* config_rope.c; after context and head_dim are known. */
+sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e);
 /* hparams.c. The ranges of sl_hparams' floats, as two arguments: least, most. Both containers' readers use them, so that an
  * error names the key; sl__hparams_check looks once more at what came together. */
 #define SL__NORM_EPS 1e-12, 0.1
@@ -188,8 +200,13 @@ sl_status sl__config_parse(const char *text, size_t len, const char *origin, con
 #define SL__TURNS 1e-3, SL__MOST_TURNS
 #define SL__ROPE_ATTENTION 0.01, 100
 #define SL__ROUTER_SCALE 1e-6, 1e6
+#define SL__SCALE 1e-6, 1e6
 /* Is a factor on attention scores what every family here has, one over the root of head_dim? 0: nothing was said. */
 bool sl__usual_scale(const sl_hparams *hp, float scale);
+/* Which layers rotate, where that follows from which have a window; after those and the layers that route are known. */
+void sl__hparams_rotation(const sl_family *f, sl_hparams *hp);
+void sl__router_by_share(sl_hparams *hp); /* the best logits are chosen, and weighed by their softmax */
+void sl__shared_mean(sl_hparams *hp);     /* experts and shared expert are averaged; after shared_ff is known */
 void sl__hparams_start(const sl_family *f, sl_hparams *hp);
 sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e);
 sl_status sl__family_unknown(const char *what, const char *name, bool gguf, sl_error *e);

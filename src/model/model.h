@@ -25,12 +25,15 @@ typedef struct sl_ffn_weights {
 } sl_ffn_weights;
 
 typedef struct sl_layer {
-    const float *attn_norm; /* [width] */
+    const float *attn_norm, *attn_norm_bias; /* [width]; bias NULL: none */
     sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice */
+    bool qkv_fused;         /* they are rows of one tensor, q first, v last; so are their biases */
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: none */
     const float *q_norm, *k_norm;                   /* NULL: none; length by hparams.qk_norm */
+    sl_matrix gate;         /* [heads * head_dim][width], of attention's result; data NULL: none */
     sl_matrix o;            /* [width][heads * head_dim] */
-    const float *ffn_norm;  /* [width] */
+    const float *ffn_norm, *ffn_norm_bias; /* [width]; with parallel wiring the mixer's */
+    const float *mixed_norm, *fed_norm; /* [width] of what the mixer and the feed-forward part give; NULL: none */
     sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */
     sl_matrix router;       /* [experts][width] */
     const float *router_bias; /* [experts], for the choice alone; NULL: none */
@@ -48,7 +51,8 @@ typedef struct sl_model {
     const char *container; /* "gguf" or "safetensors" */
     sl_matrix embedding; /* [vocab][width] */
     sl_matrix output;    /* [vocab][width], the embedding's pointer when tied */
-    const float *output_norm; /* [width] */
+    const float *output_norm, *output_norm_bias; /* [width]; bias NULL: none */
+    const float *output_bias; /* [vocab]; NULL: none */
     const float *rope_divisors; /* [rope_dims / 2], GGUF's rope_freqs; NULL: none */
     const sl_layer *layer;      /* [hp.layers] */
 

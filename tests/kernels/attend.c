@@ -58,8 +58,9 @@ static void ready_new(const sl_kernel_table *t, sl_kv_type type, int d, int n, c
     edge_free(x, (size_t)d * sizeof *x);
 }
 
-/* Several pages, the tier beside scalar: states and accumulators after each. */
-static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, content c, float size) {
+/* Several pages, the tier beside scalar: states and accumulators after each. windows: 0 queries see a page's beginning, 1 only
+ * from some position on, 2 one position. */
+static void compare_windows(const sl_kernel_table *t, sl_kv_type type, int d, int n, content c, float size, int windows) {
     float *acc[2][QUERIES];
     sl_attend state[2][QUERIES];
     sl_query q[QUERIES];
@@ -76,14 +77,15 @@ static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, con
         }
     }
     for (int round = 0; round < 4; round++) {
-        int count[QUERIES], seen = 1;
+        int first[QUERIES], count[QUERIES], seen = 1;
         for (int i = 0; i < n; i++) {
             count[i] = round == 0 ? SL_PAGE : round == 1 ? random_int(0, SL_PAGE) : round == 2 ? 17 : random_int(0, 3);
+            first[i] = count[i] == 0 || windows == 0 ? 0 : windows == 1 ? random_int(0, count[i] - 1) : count[i] - 1;
             if (count[i] > seen) seen = count[i];
         }
         void *page = page_new(t, type, d, seen, c, size);
-        t->attend[type](q, count, n, d, page, state[0], acc[0], round % 2 ? NULL : page);
-        scalar_tier()->attend[type](q, count, n, d, page, state[1], acc[1], NULL);
+        t->attend[type](q, first, count, n, d, page, state[0], acc[0], round % 2 ? NULL : page);
+        scalar_tier()->attend[type](q, first, count, n, d, page, state[1], acc[1], NULL);
         same_floats(out[0].f, out[1].f, (size_t)(n * d), "%s attend %d: d %d n %d page %d", t->tier, (int)type, d, n, round);
         same_floats(&state[0][0].max, &state[1][0].max, 2 * (size_t)n, "%s attend %d state: d %d n %d page %d", t->tier,
                     (int)type, d, n, round);
@@ -94,6 +96,10 @@ static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, con
         guarded_free(out + side);
     }
     edge_free(ready, (size_t)n * sl_query_bytes(d));
+}
+
+static void compare(const sl_kernel_table *t, sl_kv_type type, int d, int n, content c, float size) {
+    for (int windows = 0; windows < (size == 1 ? 3 : 1); windows++) compare_windows(t, type, d, n, c, size, windows);
 }
 
 enum { PAGES = 5, LAST = 11, POSITIONS = (PAGES - 1) * SL_PAGE + LAST, ASKED = 24 };
@@ -146,7 +152,7 @@ static void check_reference(const sl_kernel_table *t, sl_kv_type type, int d, do
         sl_query query = {ready, t->query[type](x, d, scale * 1.44269504f, ready)};
         for (int p = 0; p < PAGES; p++) {
             int count = p < PAGES - 1 ? SL_PAGE : LAST;
-            t->attend[type](&query, &count, 1, d, pages + (size_t)p * head_bytes(type, d), &state, (float *const[]){out}, NULL);
+            t->attend[type](&query, &(int){0}, &count, 1, d, pages + (size_t)p * head_bytes(type, d), &state, (float *const[]){out}, NULL);
         }
         for (int j = 0; j < d; j++) {
             error += pow((double)(out[j] / state.sum) - want[j], 2);

@@ -24,7 +24,7 @@ typedef struct group {
     float *acc[GROUP];
     sl_attend *state[GROUP];
     float scale[GROUP];
-    int count[GROUP];
+    int first[GROUP], count[GROUP];
     int n;
 } group;
 
@@ -102,7 +102,7 @@ SL__INLINE void weigh(const group *g, int n, const head *h, __m256i (*dot)[4], w
         __m256 s[4], on[4], most = none;
         SL__UNROLL for (int b = 0; b < 4; b++) {
             s[b] = _mm256_mul_ps(_mm256_cvtepi32_ps(dot[i][b]), _mm256_loadu_ps(h->key_scale + 8 * b));
-            on[b] = _mm256_castsi256_ps(sl__first_lanes(g->count[i] - 8 * b));
+            on[b] = _mm256_castsi256_ps(sl__lanes_between(g->first[i] - 8 * b, g->count[i] - 8 * b));
             s[b] = _mm256_blendv_ps(none, _mm256_mul_ps(s[b], _mm256_set1_ps(g->scale[i])), on[b]);
             most = _mm256_max_ps(s[b], most); /* passes over NaNs */
         }
@@ -184,7 +184,7 @@ EACH_SIZE(SIZED)
 static group_fn *const sized[GROUP] = {EACH_SIZE(NAME)};
 
 /* Collects the queries that see anything, four at a time. The first four prefetch the page that follows. */
-void sl__attend_i16_avx2(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+void sl__attend_i16_avx2(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                          float *const *acc, const void *ahead) {
     head h = head_at(page, d, ahead);
     for (int i = 0; i < n;) {
@@ -195,6 +195,7 @@ void sl__attend_i16_avx2(const sl_query *q, const int *count, int n, int d, cons
             g.scale[g.n] = q[i].scale;
             g.acc[g.n] = acc[i];
             g.state[g.n] = state + i;
+            g.first[g.n] = first[i];
             g.count[g.n++] = count[i];
         }
         if (g.n) sized[g.n - 1](&g, &h);

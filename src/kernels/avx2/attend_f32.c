@@ -17,8 +17,10 @@ typedef struct group {
     float scale[GROUP];
     float *acc[GROUP];
     sl_attend *state[GROUP];
-    int count[GROUP];
-    int n, least, most; /* queries; positions that all of them see, that any of them sees */
+    int first[GROUP], count[GROUP];
+    int n;
+    int from, most;        /* the positions that any of them sees */
+    int begin, least;      /* those that all of them see, if begin < least */
 } group;
 
 /* The last d % 16 values of a key, followed by zeros. */
@@ -37,14 +39,14 @@ float sl__query_f32_avx2(const float *x, int d, float scale, void *out) {
     return scale;
 }
 
-/* dot [n][SL_PAGE]: every query times the first `most` keys. */
+/* dot [n][SL_PAGE]: every query times the keys that any query sees. */
 SL__INLINE void score(const group *g, int n, int d, const float *k, __m256 (*dot)[4]) {
     __m256 sum[GROUP][SL_PAGE];
     float last[GROUP][16];
     int whole = d / 16 * 16;
     if (whole < d)
         SL__UNROLL for (int i = 0; i < n; i++) load_rest(g->q[i] + whole, d - whole, last[i]);
-    for (int p = 0; p < g->most; p++) {
+    for (int p = g->from; p < g->most; p++) {
         __m256 low[GROUP], high[GROUP];
         size_t at = (size_t)p * (size_t)d;
         SL__UNROLL for (int i = 0; i < n; i++) low[i] = high[i] = _mm256_setzero_ps();
@@ -66,18 +68,19 @@ SL__INLINE void score(const group *g, int n, int d, const float *k, __m256 (*dot
         SL__UNROLL for (int i = 0; i < n; i++) sum[i][p] = _mm256_add_ps(low[i], high[i]);
     }
     for (int i = 0; i < n; i++) {
+        for (int p = 0; p < g->from; p++) sum[i][p] = _mm256_setzero_ps();
         for (int p = g->most; p < SL_PAGE; p++) sum[i][p] = _mm256_setzero_ps();
         for (int p = 0; p < SL_PAGE; p += 8) dot[i][p / 8] = sl__totals8(sum[i] + p);
     }
 }
 
 /* Turns a query's products into weights and takes them into its state. Returns the factor for what was added before. */
-SL__INLINE float weigh(__m256 dot[4], int count, float scale, sl_attend *state) {
+SL__INLINE float weigh(__m256 dot[4], int first, int count, float scale, sl_attend *state) {
     const __m256 none = _mm256_set1_ps(-INFINITY);
     __m256 most = none, on[4];
     float lane[8], max = state->max;
     SL__UNROLL for (int b = 0; b < 4; b++) {
-        on[b] = _mm256_castsi256_ps(sl__first_lanes(count - 8 * b));
+        on[b] = _mm256_castsi256_ps(sl__lanes_between(first - 8 * b, count - 8 * b));
         dot[b] = _mm256_blendv_ps(none, _mm256_mul_ps(_mm256_set1_ps(scale), dot[b]), on[b]);
         most = _mm256_max_ps(dot[b], most);
     }
@@ -93,6 +96,15 @@ SL__INLINE float weigh(__m256 dot[4], int count, float scale, sl_attend *state) 
     return factor;
 }
 
+/* Adds the sixteen weighted values from j on of positions first … last - 1. */
+SL__INLINE void add_values(const float *w, int first, int last, const float *v, int d, int j, __m256 *low, __m256 *high) {
+    for (int p = first; p < last; p++) {
+        size_t at = (size_t)p * (size_t)d + (size_t)j;
+        *low = _mm256_fmadd_ps(_mm256_set1_ps(w[p]), _mm256_loadu_ps(v + at), *low);
+        *high = _mm256_fmadd_ps(_mm256_set1_ps(w[p]), _mm256_loadu_ps(v + at + 8), *high);
+    }
+}
+
 /* acc = acc * factor + the weighted values. */
 SL__INLINE void gather(const group *g, int n, int d, const float *v, const __m256 (*dot)[4], const float *factor) {
     float w[GROUP][SL_PAGE];
@@ -104,7 +116,8 @@ SL__INLINE void gather(const group *g, int n, int d, const float *v, const __m25
             low[i] = _mm256_mul_ps(_mm256_loadu_ps(g->acc[i] + j), _mm256_set1_ps(factor[i]));
             high[i] = _mm256_mul_ps(_mm256_loadu_ps(g->acc[i] + j + 8), _mm256_set1_ps(factor[i]));
         }
-        for (int p = 0; p < g->least; p++) {
+        SL__UNROLL for (int i = 0; i < n; i++) add_values(w[i], g->first[i], g->begin, v, d, j, &low[i], &high[i]);
+        for (int p = g->begin; p < g->least; p++) {
             size_t at = (size_t)p * (size_t)d + (size_t)j;
             __m256 v0 = _mm256_loadu_ps(v + at), v1 = _mm256_loadu_ps(v + at + 8);
             SL__UNROLL for (int i = 0; i < n; i++) {
@@ -113,11 +126,7 @@ SL__INLINE void gather(const group *g, int n, int d, const float *v, const __m25
             }
         }
         SL__UNROLL for (int i = 0; i < n; i++) {
-            for (int p = g->least; p < g->count[i]; p++) {
-                size_t at = (size_t)p * (size_t)d + (size_t)j;
-                low[i] = _mm256_fmadd_ps(_mm256_set1_ps(w[i][p]), _mm256_loadu_ps(v + at), low[i]);
-                high[i] = _mm256_fmadd_ps(_mm256_set1_ps(w[i][p]), _mm256_loadu_ps(v + at + 8), high[i]);
-            }
+            add_values(w[i], g->first[i] > g->least ? g->first[i] : g->least, g->count[i], v, d, j, &low[i], &high[i]);
             _mm256_storeu_ps(g->acc[i] + j, low[i]);
             _mm256_storeu_ps(g->acc[i] + j + 8, high[i]);
         }
@@ -125,7 +134,7 @@ SL__INLINE void gather(const group *g, int n, int d, const float *v, const __m25
     for (int i = 0; i < n; i++)
         for (int j = whole; j < d; j++) {
             float a = g->acc[i][j] * factor[i];
-            for (int p = 0; p < g->count[i]; p++) a = fmaf(w[i][p], v[(size_t)p * (size_t)d + (size_t)j], a);
+            for (int p = g->first[i]; p < g->count[i]; p++) a = fmaf(w[i][p], v[(size_t)p * (size_t)d + (size_t)j], a);
             g->acc[i][j] = a;
         }
 }
@@ -134,27 +143,31 @@ SL__INLINE void attend_group(const group *g, int n, int d, const float *k, const
     __m256 dot[GROUP][4];
     float factor[GROUP];
     score(g, n, d, k, dot);
-    for (int i = 0; i < n; i++) factor[i] = weigh(dot[i], g->count[i], g->scale[i], g->state[i]);
+    for (int i = 0; i < n; i++) factor[i] = weigh(dot[i], g->first[i], g->count[i], g->scale[i], g->state[i]);
     gather(g, n, d, v, (const __m256(*)[4])dot, factor);
 }
 
 /* Collects the queries that see anything, four at a time. */
-void sl__attend_f32_avx2(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+void sl__attend_f32_avx2(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                          float *const *acc, const void *ahead) {
     const float *k = page, *v = k + SL_PAGE * (size_t)d;
     (void)ahead;
     for (int i = 0; i < n;) {
-        group g = {.least = SL_PAGE};
+        group g = {.from = SL_PAGE, .least = SL_PAGE};
         for (; i < n && g.n < GROUP; i++) {
             if (count[i] == 0) continue;
             g.q[g.n] = q[i].q;
             g.scale[g.n] = q[i].scale;
             g.acc[g.n] = acc[i];
             g.state[g.n] = state + i;
+            g.first[g.n] = first[i];
             g.count[g.n++] = count[i];
+            if (first[i] < g.from) g.from = first[i];
+            if (first[i] > g.begin) g.begin = first[i];
             if (count[i] < g.least) g.least = count[i];
             if (count[i] > g.most) g.most = count[i];
         }
+        if (g.begin > g.least) g.begin = g.least; /* none that all see */
         if (g.n == 4) attend_group(&g, 4, d, k, v);
         else if (g.n == 3) attend_group(&g, 3, d, k, v);
         else if (g.n == 2) attend_group(&g, 2, d, k, v);

@@ -145,6 +145,11 @@ SL__INLINE __m256i sl__first_lanes(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+/* All ones in lanes first … last - 1. */
+SL__INLINE __m256i sl__lanes_between(int first, int last) {
+    return _mm256_andnot_si256(sl__first_lanes(first), sl__first_lanes(last));
+}
+
 /* sl_expf eight times: the same operations (base/fmath.c). */
 SL__INLINE __m256 sl__exp8(__m256 x) {
     const __m256 magic = _mm256_set1_ps(0x1.8p+23f), one = _mm256_set1_ps(1.0f);

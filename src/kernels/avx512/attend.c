@@ -19,7 +19,7 @@ typedef struct group {
     float *acc[GROUP];
     sl_attend *state[GROUP];
     float scale[GROUP];
-    int count[GROUP];
+    int first[GROUP], count[GROUP];
 } group;
 
 /* The keys and values of one KV head in a page; the layout is at sl_kv_type in kernels.h. */
@@ -91,7 +91,7 @@ SL__INLINE void weigh(const group *g, int n, const head *h, __m512i (*sum)[2], w
     SL__UNROLL for (int i = 0; i < 16; i++) part[i] = _mm512_setzero_ps();
     SL__UNROLL for (int i = 0; i < n; i++) {
         const __m512 scale = _mm512_set1_ps(g->scale[i]);
-        on[i] = (__mmask32)((UINT64_C(1) << g->count[i]) - 1);
+        on[i] = (__mmask32)((UINT64_C(1) << g->count[i]) - (UINT64_C(1) << g->first[i]));
         s[i][0] = _mm512_mask_mul_ps(none, (__mmask16)on[i], _mm512_mul_ps(_mm512_cvtepi32_ps(sum[i][0]), k0), scale);
         s[i][1] = _mm512_mask_mul_ps(none, (__mmask16)(on[i] >> 16), _mm512_mul_ps(_mm512_cvtepi32_ps(sum[i][1]), k1), scale);
         part[i] = part[GROUP + i] = _mm512_max_ps(s[i][1], _mm512_max_ps(s[i][0], none)); /* passes over NaNs */
@@ -172,7 +172,7 @@ EACH_SIZE(SIZED)
 static group_fn *const sized[GROUP] = {EACH_SIZE(NAME)};
 
 /* Collects the queries that see anything, eight at a time. The first eight prefetch the page that follows. */
-void sl__attend_i16_avx512(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+void sl__attend_i16_avx512(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                            float *const *acc, const void *ahead) {
     head h = {.keys = page, .ahead = ahead ? ahead : page, .d = d, .pairs = (d + 1) / 2, .wide = (d + 15) / 16 * 16};
     h.key_scale = (const float *)(h.keys + h.pairs * SL_PAGE);
@@ -187,6 +187,7 @@ void sl__attend_i16_avx512(const sl_query *q, const int *count, int n, int d, co
             g.scale[many] = q[i].scale;
             g.acc[many] = acc[i];
             g.state[many] = state + i;
+            g.first[many] = first[i];
             g.count[many++] = count[i];
         }
         if (many) sized[many - 1](&g, &h);

@@ -27,10 +27,10 @@ static size_t value_at(const head *h, int p, int j) {
     return h->values + ((size_t)p % 16 * h->wide + (size_t)j) * 2 + (size_t)p / 16;
 }
 
-/* The sum over the first `count` positions, in the order of 16 lanes. */
-static float total(const float *w, int count) {
+/* The sum over positions first … count - 1, in the order of 16 lanes. */
+static float total(const float *w, int first, int count) {
     float lane[16] = {0};
-    for (int p = 0; p < count; p++) lane[p % 16] += w[p];
+    for (int p = first; p < count; p++) lane[p % 16] += w[p];
     return sl__lanes_total(lane);
 }
 
@@ -54,22 +54,22 @@ float sl__query_f32_scalar(const float *x, int d, float scale, void *out) {
     return scale;
 }
 
-void sl__attend_f32_scalar(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+void sl__attend_f32_scalar(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                            float *const *acc, const void *ahead) {
     const float *k = page, *v = k + SL_PAGE * (size_t)d;
     (void)ahead;
     for (int i = 0; i < n; i++) {
         if (count[i] == 0) continue;
         float w[SL_PAGE], max = -INFINITY;
-        for (int p = 0; p < count[i]; p++) {
+        for (int p = first[i]; p < count[i]; p++) {
             w[p] = q[i].scale * sl__dot_scalar(q[i].q, k + (size_t)p * (size_t)d, d);
             max = w[p] > max ? w[p] : max;
         }
         float c = raise_max(&state[i], max);
-        for (int p = 0; p < count[i]; p++) w[p] = sl_exp2f(w[p] - state[i].max);
-        state[i].sum = fmaf(state[i].sum, c, total(w, count[i]));
+        for (int p = first[i]; p < count[i]; p++) w[p] = sl_exp2f(w[p] - state[i].max);
+        state[i].sum = fmaf(state[i].sum, c, total(w, first[i], count[i]));
         for (int j = 0; j < d; j++) acc[i][j] *= c;
-        for (int p = 0; p < count[i]; p++)
+        for (int p = first[i]; p < count[i]; p++)
             for (int j = 0; j < d; j++) acc[i][j] = fmaf(w[p], v[(size_t)p * (size_t)d + (size_t)j], acc[i][j]);
     }
 }
@@ -108,7 +108,7 @@ void sl__kv_store_i16_scalar(const float *k, const float *v, int d, int at, void
     scale[h.value_scale + (size_t)at] = b;
 }
 
-void sl__attend_i16_scalar(const sl_query *q, const int *count, int n, int d, const void *page, sl_attend *state,
+void sl__attend_i16_scalar(const sl_query *q, const int *first, const int *count, int n, int d, const void *page, sl_attend *state,
                            float *const *acc, const void *ahead) {
     const head h = head_of(d);
     const int16_t *number = page;
@@ -119,23 +119,23 @@ void sl__attend_i16_scalar(const sl_query *q, const int *count, int n, int d, co
         const int16_t *query = q[i].q;
         float s[SL_PAGE], w[SL_PAGE], u[SL_PAGE], max = -INFINITY;
         int32_t weight[SL_PAGE];
-        for (int p = 0; p < count[i]; p++) {
+        for (int p = first[i]; p < count[i]; p++) {
             int32_t sum = 0;
             for (int j = 0; j < d; j++) sum += query[j] * number[key_at(p, j)];
             s[p] = (float)sum * key_scale[p] * q[i].scale;
             max = s[p] > max ? s[p] : max;
         }
         float c = raise_max(&state[i], max);
-        for (int p = 0; p < count[i]; p++) {
+        for (int p = first[i]; p < count[i]; p++) {
             w[p] = sl_exp2f(s[p] - state[i].max);
             u[p] = w[p] * value_scale[p];
         }
-        float all = total(u, count[i]), f = all >= 0x1p-100f ? 32767.0f / all : 0.0f, back = all * (1.0f / 32767.0f);
-        state[i].sum = fmaf(state[i].sum, c, total(w, count[i]));
-        for (int p = 0; p < count[i]; p++) weight[p] = f > 0 ? (int32_t)lrintf(u[p] * f) : 0;
+        float all = total(u, first[i], count[i]), f = all >= 0x1p-100f ? 32767.0f / all : 0.0f, back = all * (1.0f / 32767.0f);
+        state[i].sum = fmaf(state[i].sum, c, total(w, first[i], count[i]));
+        for (int p = first[i]; p < count[i]; p++) weight[p] = f > 0 ? (int32_t)lrintf(u[p] * f) : 0;
         for (int j = 0; j < d; j++) {
             int32_t sum = 0;
-            for (int p = 0; p < count[i]; p++) sum += weight[p] * number[value_at(&h, p, j)];
+            for (int p = first[i]; p < count[i]; p++) sum += weight[p] * number[value_at(&h, p, j)];
             acc[i][j] = fmaf((float)sum, back, acc[i][j] * c);
         }
     }

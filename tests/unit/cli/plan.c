@@ -91,10 +91,12 @@ START_TEST(what_does_not_fit_is_refused) {
 }
 END_TEST
 
-/* A window that no sequence fills cannot matter: the context ends with it, and a longer one is refused by name. */
-START_TEST(windows_bound_the_context) {
+/* Rope whose frequencies hold for short sequences only bounds the context, and a longer one is refused by name; windows do not. */
+START_TEST(divided_rope_bounds_the_context) {
     open_model();
-    m->hp.window = 64;
+    m->hp.rope_scaling = SL_ROPE_DIVIDED;
+    m->hp.rope_original = 64;
+    m->hp.window[0] = 16;
     sl_settings s = settings();
     sl_plan p;
     sl_buffer out = {0};
@@ -102,13 +104,14 @@ START_TEST(windows_bound_the_context) {
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
     ck_assert_int_eq(s.engine.ctx, 64);
     sl_plan_print(&s, m, &p, &out);
-    ck_assert_msg(strstr(sl_buffer_text(&out), "the newest 64 positions only"), "%s", sl_buffer_text(&out));
+    ck_assert_msg(strstr(sl_buffer_text(&out), "see the newest 16 positions only"), "%s", sl_buffer_text(&out));
+    ck_assert_msg(strstr(sl_buffer_text(&out), "beyond 64 positions"), "%s", sl_buffer_text(&out));
     sl_buffer_done(&out);
     s = settings();
     s.engine.ctx = 65;
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
-    ck_assert_msg(strstr(e.message, "--ctx: 65 positions are more than the model's sliding window of 64"), "%s", e.message);
-    m->hp.window = m->hp.context;
+    ck_assert_msg(strstr(e.message, "--ctx 64 is the most, not 65"), "%s", e.message);
+    m->hp.rope_original = m->hp.context;
     s = settings();
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
     ck_assert_int_eq(s.engine.ctx, m->hp.context);
@@ -210,6 +213,6 @@ END_TEST
 
 int main(void) {
     return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, the_prefix_cache_is_as_asked, what_does_not_fit_is_refused,
-                     windows_bound_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
+                     divided_rope_bounds_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
                      a_small_machine_has_fewer_connections);
 }

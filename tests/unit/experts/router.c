@@ -109,6 +109,51 @@ START_TEST(groups_are_judged_by_their_two_best) {
 }
 END_TEST
 
+/* The softmax over the chosen logits alone: of 4 and 8, by logarithms. */
+START_TEST(share_of_the_chosen_logits) {
+    int32_t expert[2];
+    float weight[2], scores[4];
+    sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_LOGIT, .norm = SL_ROUTER_SHARE, .scale = 1, .groups = 1, .groups_used = 1};
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 2);
+    ck_assert_float_eq_tol(weight[0], 1 / 3.0f, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], 2 / 3.0f, 1e-6f);
+}
+END_TEST
+
+/* Divided by the sum, or by the least number where that is larger. */
+START_TEST(sum_has_a_least) {
+    int32_t expert[1];
+    float weight[1], scores[4];
+    sl_router_rule rule = {.experts = 4, .used = 1, .score = SL_ROUTER_SOFTMAX, .norm = SL_ROUTER_SUM_LEAST, .eps = 0.8f, .scale = 1, .groups = 1,
+                           .groups_used = 1};
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert_float_eq_tol(weight[0], 8 / 15.0f / 0.8f, 1e-6f);
+    rule.eps = 0.1f;
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(weight[0] == 1);
+}
+END_TEST
+
+/* Logits 10 and 9.9 are within 2 % of each other, 9 is not within 2 % of either: the first weighs by the softmax of 10 and 9.9, the
+ * second, without the first, alone. */
+START_TEST(sparsemixer_weighs_each_among_its_neighbours) {
+    int32_t expert[2];
+    float weight[2], scores[4] = {9, 9.9f, -30, 10};
+    sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_SPARSEMIXER, .eps = 0.01f, .scale = 1, .groups = 1, .groups_used = 1};
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 1 && expert[1] == 3);
+    ck_assert_float_eq_tol(weight[1], 1 / (1 + expf(-0.1f)), 1e-6f);
+    ck_assert(weight[0] == 1);
+    float none[4] = {NAN, NAN, NAN, NAN};
+    sl_router_pick(&rule, none, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 1);
+}
+END_TEST
+
 int main(void) {
     sl_error e;
     if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
@@ -119,6 +164,9 @@ int main(void) {
     tcase_add_test(t, ties_go_to_the_lower_number);
     tcase_add_test(t, sigmoid_with_a_bias_for_the_choice_alone);
     tcase_add_test(t, groups_are_judged_by_their_two_best);
+    tcase_add_test(t, share_of_the_chosen_logits);
+    tcase_add_test(t, sum_has_a_least);
+    tcase_add_test(t, sparsemixer_weighs_each_among_its_neighbours);
     tcase_add_test(t, not_a_number_still_picks_different_experts);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -14,11 +14,14 @@ START_TEST(rows_are_complete) {
         ck_assert(f->default_norm_eps > 0 && f->default_rope_theta > 0 && f->default_context > 0);
         ck_assert(f->default_bias == false || f->hf_bias_key);
         ck_assert(f->bias_on_output == false || f->hf_bias_key);
+        ck_assert(f->always_bias == false || !f->hf_bias_key);
+        ck_assert(f->rope_in_prefix == false || f->rope_in_windows);
+        ck_assert((f->hf_window_interval_key != NULL) == (f->default_window_interval > 0));
         if (!f->routed) continue;
         ck_assert(f->hf_experts_key && f->hf_expert_ff_key && f->hf_moe && f->hf_moe_fused && f->hf_router);
         for (int i = 0; i < 3; i++) ck_assert_ptr_nonnull(f->hf_proj[i]);
         ck_assert(f->default_experts > 0 && f->default_experts_used > 0 && f->default_expert_ff > 0);
-        ck_assert((f->shared_gate != SL_SHARED_NONE) == (f->hf_shared && (f->hf_shared_ff_key || f->hf_shared_count_key)));
+        ck_assert((f->shared_gate != SL_SHARED_NONE) == (f->hf_shared && (f->hf_shared_ff_key || f->hf_shared_count_key || f->shared_as_expert)));
         ck_assert((f->shared_gate == SL_SHARED_SIGMOID) == (f->hf_shared_gate != NULL));
     }
     ck_assert_int_ge(n, 7);

@@ -16,10 +16,10 @@ typedef struct rig {
     int32_t page[SEQUENCES][PAGES_A_SEQUENCE];
 } rig;
 
-static rig *rig_new(int heads, int kv_heads, int threads, int sequences) {
+static rig *rig_new(int heads, int kv_heads, int threads, int sequences, int window) {
     rig *g = calloc(1, sizeof *g);
     sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .heads = heads, .kv_heads = kv_heads, .head_dim = 32,
-                     .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1};
+                     .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1, .window = {0, window}};
     sl_error e;
     g->r = random_model_new(&hp, SL_TYPE_F32, 5);
     ck_assert(sl_workers_new(threads, 0, &g->w, &e) == SL_OK);
@@ -82,7 +82,7 @@ static void check_plan(const rig *g) {
 
 START_TEST(plan_covers_the_step) {
     static const struct { int heads, kv_heads, threads; } shapes[] = {{4, 4, 1}, {8, 2, 2}, {8, 1, 8}, {16, 4, 16}, {128, 1, 3}};
-    rig *g = rig_new(shapes[_i].heads, shapes[_i].kv_heads, shapes[_i].threads, SEQUENCES);
+    rig *g = rig_new(shapes[_i].heads, shapes[_i].kv_heads, shapes[_i].threads, SEQUENCES, 0);
     random_model *r = g->r;
     for (int trial = 0; trial < 300; trial++) {
         int room = MOST_ROWS;
@@ -116,28 +116,31 @@ static void fill_pages(rig *g, int sequence, int layer, int count, double *keys,
         }
 }
 
-/* out [head_dim]: softmax over positions 0 … last of one query, in double precision. */
-static void exact(const rig *g, const float *q, int kv_head, int last, const double *keys, const double *values, double *out) {
+/* out [head_dim]: softmax over positions first … last of one query, in double precision. */
+static void exact(const rig *g, const float *q, int kv_head, int first, int last, const double *keys, const double *values, double *out) {
     int d = g->f->m->hp.head_dim, kv_heads = g->f->m->hp.kv_heads;
     double *score = malloc((size_t)(last + 1) * sizeof *score), most = -INFINITY, total = 0;
-    for (int p = 0; p <= last; p++) {
+    for (int p = first; p <= last; p++) {
         const double *k = keys + ((size_t)p * (size_t)kv_heads + (size_t)kv_head) * (size_t)d;
         score[p] = 0;
         for (int j = 0; j < d; j++) score[p] += (double)q[j] * k[j] / sqrt(d);
         most = fmax(most, score[p]);
     }
-    for (int p = 0; p <= last; p++) total += score[p] = exp(score[p] - most);
+    for (int p = first; p <= last; p++) total += score[p] = exp(score[p] - most);
     for (int j = 0; j < d; j++) out[j] = 0;
-    for (int p = 0; p <= last; p++)
+    for (int p = first; p <= last; p++)
         for (int j = 0; j < d; j++)
             out[j] += score[p] / total * values[((size_t)p * (size_t)kv_heads + (size_t)kv_head) * (size_t)d + (size_t)j];
     free(score);
 }
 
-/* A long context cut into parts, and rows of a prompt beside it; items from the last to the first. */
+/* A long context cut into parts, and rows of a prompt beside it; items from the last to the first. With windows that begin and end
+ * inside pages and spans, and at their borders. */
 START_TEST(is_softmax_over_what_a_row_sees) {
     enum { LONG = CTX - 1, LAYER = 1 };
-    rig *g = rig_new(4, 2, 1 + 3 * _i, 2);
+    static const int windows[] = {0, 0, 1, 20, 33, 256, 372, 2900};
+    int window = windows[_i];
+    rig *g = rig_new(4, 2, 1 + 3 * (_i % 2), 2, window);
     sl_forward *f = g->f;
     int d = f->m->hp.head_dim, heads = f->m->hp.heads;
     size_t room = (size_t)CTX * (size_t)(f->m->hp.kv_heads * d);
@@ -148,7 +151,7 @@ START_TEST(is_softmax_over_what_a_row_sees) {
         fill_pages(g, s, LAYER, s ? 400 : LONG + 1, keys[s], values[s]);
     }
     add_rows(g, 0, LONG, 1);
-    add_rows(g, 1, 350, _i ? 50 : 3);
+    add_rows(g, 1, 350, _i % 2 ? 50 : 3);
     for (int i = 0; i < g->step.rows * heads * d; i++) f->q[i] = 2 * random_float(g->r);
     check_plan(g);
     ck_assert_int_gt(f->attention.chunk[0].parts, 1);
@@ -159,7 +162,8 @@ START_TEST(is_softmax_over_what_a_row_sees) {
             double want[32];
             int s = g->row[row].sequence;
             size_t at = (size_t)(row * heads + h) * (size_t)d;
-            exact(g, f->q + at, h / f->group, g->row[row].position, keys[s], values[s], want);
+            int last = g->row[row].position;
+            exact(g, f->q + at, h / f->group, window && last >= window ? last - window + 1 : 0, last, keys[s], values[s], want);
             for (int j = 0; j < d; j++) worst = fmax(worst, fabs((double)f->a.f[at + (size_t)j] - want[j]));
         }
     ck_assert_msg(worst < 2e-5, "off by %g", worst);
@@ -176,7 +180,7 @@ int main(void) {
     TCase *t = tcase_create("attention");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, plan_covers_the_step, 0, 5);
-    tcase_add_loop_test(t, is_softmax_over_what_a_row_sees, 0, 2);
+    tcase_add_loop_test(t, is_softmax_over_what_a_row_sees, 0, 8);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

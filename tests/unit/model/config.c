@@ -30,6 +30,13 @@ static read_config good(const char *type, const char *more) {
     return r;
 }
 
+/* The widest window of a layer. */
+static int window_of(const sl_hparams *hp) {
+    int widest = 0;
+    for (int i = 0; i < hp->layers; i++) widest = hp->window[i] > widest ? hp->window[i] : widest;
+    return widest;
+}
+
 static void refused(const char *type, const char *more, const char *part) {
     read_config r = parse(type, more);
     ck_assert_msg(r.status != SL_OK, "accepted: %s", more);
@@ -73,8 +80,9 @@ START_TEST(defaults_of_sigmoid_routers) {
     ck_assert(r.hp.router_groups_used == 4 && r.hp.router_norm == SL_ROUTER_KEEP && r.hp.rope_theta == 1e6f);
     ck_assert(good("glm4_moe", KV ",\"first_k_dense_replace\":0").hp.ff == 0);
     r = good("dots1", KV);
-    ck_assert(r.hp.router_norm == SL_ROUTER_KEEP && r.hp.qk_norm == SL_QK_NORM_HEAD && r.hp.rope_dims == 16 && r.hp.sparse[0] && r.hp.window == 0);
-    ck_assert_int_eq(good("dots1", KV ",\"max_window_layers\":2").hp.window, 4096);
+    ck_assert(r.hp.router_norm == SL_ROUTER_KEEP && r.hp.qk_norm == SL_QK_NORM_HEAD && r.hp.rope_dims == 16 && r.hp.sparse[0] && window_of(&r.hp) == 0);
+    r = good("dots1", KV ",\"max_window_layers\":2");
+    ck_assert(r.hp.window[1] == 0 && r.hp.window[2] == 4096);
     r = good("minimax_m2", KV);
     ck_assert(r.hp.experts == 256 && r.hp.expert_ff == 96 && r.hp.ff == 0 && r.hp.qk_norm == SL_QK_NORM_FULL && r.hp.rope_dims == 128 && r.hp.shared_ff == 0);
     ck_assert_int_eq(good("minimax_m2", KV ",\"rotary_dim\":64,\"scoring_func\":\"sigmoid\"").hp.rope_dims, 64);
@@ -132,7 +140,7 @@ START_TEST(rope) {
     ck_assert(r.hp.rope_low == 1 && r.hp.rope_high == 32);
     r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0,\"attention_factor\":1.5}");
     ck_assert(r.hp.rope_attention == 1 && r.notes.count == 1 && strstr(r.notes.text[0], "rope_scaling.attention_factor is ignored"));
-    refused("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}", "\"dynamic\" is not supported");
+    refused("llama", ",\"rope_scaling\":{\"type\":\"mrope\",\"factor\":2}", "\"mrope\" is not supported");
     refused("llama", ",\"rope_scaling\":{\"type\":\"linear\"}", "rope_scaling.factor");
     refused("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":-1}", "rope_scaling.factor");
     refused("llama", ",\"rope_scaling\":7", "rope_scaling");
@@ -171,7 +179,7 @@ START_TEST(windows) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         snprintf(more, sizeof more, ",\"num_key_value_heads\":2%s", cases[i].more);
         read_config r = good(cases[i].type, more);
-        ck_assert_msg(r.hp.window == cases[i].window, "%s %s: %d", cases[i].type, cases[i].more, r.hp.window);
+        ck_assert_msg(window_of(&r.hp) == cases[i].window, "%s %s: %d", cases[i].type, cases[i].more, window_of(&r.hp));
     }
 }
 END_TEST
@@ -238,7 +246,7 @@ START_TEST(ranges) {
 END_TEST
 
 START_TEST(refusals) {
-    refused("t5", "", "model_type \"t5\" is not supported; known are llama, mistral, qwen3, mixtral");
+    refused("t5", "", "model_type \"t5\" is not supported: it needs an encoder; known are llama, mistral, qwen3, mixtral");
     refused("llama", ",\"hidden_act\":\"gelu\"", "hidden_act: \"gelu\" is not supported");
     refused("llama", ",\"mlp_bias\":true", "mlp_bias");
     refused("mixtral", ",\"num_key_value_heads\":2,\"attention_bias\":true", "attention_bias");

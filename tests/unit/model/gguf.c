@@ -344,7 +344,10 @@ START_TEST(arithmetic) {
     refused_with("llama.swin_norm", bool_value(true), "llama.swin_norm is 1");
     refused_with("llama.pooling_type", u32_value(3), "llama.pooling_type is 3");
     refused_with("llama.swiglu_clamp_exp", two_floats(0, 7), "llama.swiglu_clamp_exp is 7");
-    refused_with("llama.logit_scale", text_value("6"), "llama.logit_scale is no number");
+    refused_with("llama.final_logit_softcapping", text_value("6"), "llama.final_logit_softcapping is no number");
+    refused_with("llama.logit_scale", text_value("6"), "llama.logit_scale is not a float");
+    refused_with("llama.rope.freq_base_swa", f32_value(500), "llama.rope.freq_base_swa is 500");
+    refused_with("llama.rope.dimension_count_swa", u32_value(64), "llama.rope.dimension_count_swa is 64");
     refused_with("llama.attention.causal", u32_value(1), "llama.attention.causal is not a boolean");
     sl_model_close(good_with("llama.attention.causal", bool_value(true)));
     sl_model_close(good_with("llama.attention.scale", f32_value(0.70710678f))); /* one over the root of two */
@@ -369,7 +372,7 @@ START_TEST(honoured) {
     ck_assert(m->hp.rope_attention == 0.5f);
     sl_model_close(m);
     m = good_with("llama.attention.sliding_window", u32_value(4));
-    ck_assert_int_eq(m->hp.window, 4);
+    ck_assert_int_eq(m->hp.window[0], 4);
     sl_model_close(m);
     m = good_with("llama.rope.scale_linear", f32_value(0));
     ck_assert(m->hp.rope_factor == 1 && m->hp.rope_scaling == SL_ROPE_PLAIN);
@@ -390,7 +393,7 @@ START_TEST(ranges) {
     refused_with("llama.rope.dimension_count", u32_value(4), "the rotated dimensions of a head is 4");
     refused_with("llama.attention.clamp_kqv", f32_value(1e-30f), "the bound on q, k and v is 1e-30");
     sl_model *m = good_with("llama.attention.sliding_window", u32_value(UINT32_MAX)); /* longer than any context */
-    ck_assert_int_eq(m->hp.window, 0);
+    ck_assert_int_eq(m->hp.window[0], 0);
     sl_model_close(m);
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1, "layer_norm_rms_epsilon is 1");
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", 1e-30f, "layer_norm_rms_epsilon is 1e-30");

@@ -1,0 +1,142 @@
+/* What config.json says of each layer: does it route, has it a window, does it rotate. Classes say it in several dialects; the
+ * family's row says which. */
+#include "model/internal.h"
+
+#include <string.h>
+
+/* --- which layers route --- */
+
+/* Every decoder_sparse_step-th (with 2 the second, the fourth …), but for those in mlp_only_layers. */
+static sl_status by_step(const sl_json *top, sl_hparams *hp, sl_error *e) {
+    int step = 1;
+    sl_json only;
+    sl_status s = sl__config_int(top, "decoder_sparse_step", 1, &step, e);
+    if (s != SL_OK) return s;
+    for (int i = 0; i < hp->layers; i++) hp->sparse[i] = hp->experts > 0 && (i + 1) % step == 0;
+    if (!sl_json_get(top, "mlp_only_layers", &only)) return SL_OK;
+    s = sl_json_array(&only, 4096, e);
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(&only); i++) {
+        sl_json at;
+        int64_t layer = 0;
+        sl_json_at(&only, i, &at);
+        s = sl_json_int(&at, 0, INT32_MAX, &layer, e);
+        if (s == SL_OK && layer < hp->layers) hp->sparse[layer] = false;
+    }
+    return s;
+}
+
+/* From one layer to another, every so many; -1: to the last. */
+static sl_status by_range(const sl_json *top, sl_hparams *hp, sl_error *e) {
+    int first = 1, last = -1, step = 1;
+    sl_status s = sl__config_int(top, "moe_layer_start_index", 0, &first, e);
+    if (s == SL_OK) s = sl__config_int(top, "moe_layer_end_index", -1, &last, e);
+    if (s == SL_OK) s = sl__config_int(top, "moe_layer_interval", 1, &step, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) hp->sparse[i] = (i + 1) % step == 0 && i >= first && (last < 0 || i <= last);
+    return s;
+}
+
+/* A list of words, one for each layer: is it `yes`? `no` is the other one. Layers beyond a short list stay as they are. */
+static sl_status by_words(const sl_json *top, const char *key, const char *yes, const char *no, int layers, bool *ret, sl_error *e) {
+    sl_json list, at;
+    if (!sl_json_get(top, key, &list)) return SL_OK;
+    sl_status s = sl_json_array(&list, SL_MAX_LAYERS, e);
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(&list) && i < (size_t)layers; i++) {
+        const char *word = "";
+        sl_json_at(&list, i, &at);
+        s = sl_json_string(&at, &word, NULL, e);
+        ret[i] = strcmp(word, yes) == 0;
+        if (s == SL_OK && !ret[i] && strcmp(word, no) != 0) s = sl_json_fail(&at, e, "\"%.40s\" is not supported", word);
+    }
+    return s;
+}
+
+sl_status sl__config_sparse(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int first = f->default_dense_first;
+    sl_status s = SL_OK;
+    for (int i = 0; i < hp->layers; i++) hp->sparse[i] = true;
+    if (f->hf_dense_rule) s = by_step(top, hp, e);
+    if (s == SL_OK && f->hf_layer_range) s = by_range(top, hp, e);
+    if (s == SL_OK && f->hf_dense_first_key) s = sl__config_int(top, f->hf_dense_first_key, 0, &first, e);
+    for (int i = 0; s == SL_OK && f->hf_dense_first_key && i < first && i < hp->layers; i++) hp->sparse[i] = false;
+    if (s == SL_OK && f->hf_layer_kinds) s = by_words(top, "mlp_layer_types", "sparse", "dense", hp->layers, hp->sparse, e);
+    return s;
+}
+
+/* --- which layers rotate --- */
+
+/* no_rope_layers, where 1 means that the layer rotates; or all but every so many. */
+static sl_status read_rotation(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    sl_json list, at;
+    int interval = f->default_unrotated_interval;
+    sl_status s = sl__config_int(top, "no_rope_layer_interval", 1, &interval, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) hp->unrotated[i] = (i + 1) % interval == 0;
+    if (s != SL_OK || !sl_json_get(top, "no_rope_layers", &list)) return s;
+    s = sl_json_array(&list, 4096, e);
+    if (s == SL_OK && sl_json_size(&list) < (size_t)hp->layers) s = sl_json_fail(&list, e, "has fewer elements than there are layers");
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) {
+        int64_t rotates = 0;
+        sl_json_at(&list, (size_t)i, &at);
+        s = sl_json_int(&at, 0, 1, &rotates, e);
+        hp->unrotated[i] = rotates == 0;
+    }
+    return s;
+}
+
+/* --- which layers have a window --- */
+
+/* A number n: all layers but every n-th. Or letters, which are repeated: L has a window, another has none. */
+static sl_status by_interval(const sl_json *top, const sl_family *f, const sl_hparams *hp, bool *has, sl_error *e) {
+    sl_json at;
+    int interval = f->default_window_interval;
+    sl_status s = SL_OK;
+    if (sl_json_get(top, f->hf_window_interval_key, &at) && json_is_string(at.v)) {
+        const char *letters = json_string_value(at.v);
+        size_t n = strlen(letters);
+        if (n == 0) return sl_json_fail(&at, e, "is empty");
+        for (int i = 0; i < hp->layers; i++) has[i] = letters[(size_t)i % n] == 'L';
+        return s;
+    }
+    s = sl__config_int(top, f->hf_window_interval_key, 1, &interval, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) has[i] = (i + 1) % interval != 0;
+    return s;
+}
+
+/* As the class has it where layer_types is absent. */
+static sl_status usual_windows(const sl_json *top, const sl_family *f, const sl_hparams *hp, bool *has, sl_error *e) {
+    int first = f->default_window_layers;
+    sl_status s = first ? sl__config_int(top, "max_window_layers", 0, &first, e) : SL_OK;
+    for (int i = 0; i < hp->layers; i++) {
+        has[i] = true;
+        if (f->default_window_layers) has[i] = f->windows_alternate ? i % 2 == 0 && i < first : i >= first;
+        if (f->windows_unrotated) has[i] = hp->unrotated[i];
+    }
+    return s == SL_OK && f->hf_window_interval_key ? by_interval(top, f, hp, has, e) : s;
+}
+
+static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    bool on = f->hf_window_switch == NULL, has[SL_MAX_LAYERS] = {0};
+    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
+    sl_json at;
+    sl_status s = f->hf_window_switch ? sl_json_opt_bool(top, f->hf_window_switch, &on, e) : SL_OK;
+    if (s == SL_OK) s = usual_windows(top, f, hp, has, e);
+    if (s == SL_OK && !f->window_in_all && sl_json_get(top, "layer_types", &at)) {
+        memset(has, 0, sizeof has);
+        s = by_words(top, "layer_types", "sliding_attention", "full_attention", hp->layers, has, e);
+    }
+    bool endless = s == SL_OK && sl_json_get(top, "sliding_window", &at) && json_is_number(at.v) && json_number_value(at.v) > INT32_MAX;
+    if (s == SL_OK && on && !endless) s = sl__config_int(top, "sliding_window", 0, &window, e);
+    if (endless) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
+    if (s == SL_OK && f->rope_in_windows && window == 0) {
+        sl_json_get(top, "sliding_window", &at);
+        s = sl_json_fail(&at, e, "is not supported without a number, since layers with a window are those that rotate");
+    }
+    for (int i = 0; s == SL_OK && on && i < hp->layers; i++) hp->window[i] = has[i] ? window : 0;
+    return s;
+}
+
+sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    sl_status s = f->default_unrotated_interval ? read_rotation(top, f, hp, e) : SL_OK;
+    if (s == SL_OK) s = read_windows(top, f, hp, e);
+    if (s == SL_OK) sl__hparams_rotation(f, hp);
+    return s;
+}

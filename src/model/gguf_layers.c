@@ -1,0 +1,48 @@
+/* What a GGUF file says of each layer: has it a window, and does it rotate. Of which layers route tensors tell. */
+#include "model/internal.h"
+
+#include <stdio.h>
+
+/* attention.sliding_window_pattern: a boolean for each layer, or a number n: all layers but every n-th. false: there is no such key. */
+static sl_status read_pattern(const sl__gguf *g, const char *key, int layers, bool *has, bool *ret_given, sl_error *e) {
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    int64_t interval = 0;
+    *ret_given = v != NULL;
+    if (!v) return SL_OK;
+    if (v->type != SL__GGUF_ARRAY) {
+        sl_status s = sl__gguf_int(g, key, true, 1, SL_MAX_LAYERS, &interval, e);
+        for (int i = 0; s == SL_OK && i < layers; i++) has[i] = (i + 1) % interval != 0;
+        return s;
+    }
+    if (v->count < (uint64_t)layers) return sl_fail(e, SL_FORMAT, "%s has fewer elements than there are layers", key);
+    if (v->element == SL__GGUF_STRING) return sl_fail(e, SL_FORMAT, "%s is an array of strings", key);
+    for (int i = 0; i < layers; i++)
+        has[i] = v->element == SL__GGUF_BOOL ? v->data[i] != 0 : sl__gguf_number_at(v, (uint64_t)i) != 0;
+    return SL_OK;
+}
+
+sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
+    char key[128];
+    int64_t window = 0;
+    bool has[SL_MAX_LAYERS] = {0}, given = false;
+    snprintf(key, sizeof key, "%s.attention.sliding_window", arch);
+    sl_status s = sl__gguf_uniform(g, key, false, 0, INT64_MAX, &window, e);
+    snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", arch);
+    if (s == SL_OK) s = read_pattern(g, key, hp->layers, has, &given, e);
+    if (s != SL_OK) return s;
+    if (window > INT32_MAX) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
+    if (f->rope_in_windows && window == 0)
+        return sl_fail(e, SL_UNSUPPORTED, "%s.attention.sliding_window is missing, and layers with a window are those that rotate", arch);
+    /* Of families in which a part of the layers has it, a file without a pattern names none of them. */
+    bool unknown = !given && (f->hf_window_switch || f->default_window_layers);
+    if (unknown && window)
+        sl_notes_add(notes, "%s: %s.attention.sliding_window is ignored: the file does not say which layers have the window",
+                     g->origin, arch);
+    for (int i = 0; i < hp->layers; i++) {
+        if (!given) has[i] = !unknown && (f->default_window_interval == 0 || (i + 1) % f->default_window_interval != 0);
+        hp->window[i] = has[i] ? (int)window : 0;
+        hp->unrotated[i] = f->default_unrotated_interval && (i + 1) % f->default_unrotated_interval == 0;
+    }
+    sl__hparams_rotation(f, hp);
+    return SL_OK;
+}

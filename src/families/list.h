@@ -11,4 +11,16 @@
     X(glm4_moe)                                                                                                        \
     X(dots1)                                                                                                           \
     X(minimax_m2)                                                                                                      \
-    X(solar_open)
+    X(solar_open)                                                                                                      \
+    X(smollm3)                                                                                                         \
+    X(ministral)                                                                                                       \
+    X(qwen2)                                                                                                           \
+    X(granitemoe)                                                                                                      \
+    X(granitemoeshared)                                                                                                \
+    X(ernie4_5_moe)                                                                                                    \
+    X(hunyuan_v1_moe)                                                                                                  \
+    X(phimoe)                                                                                                          \
+    X(exaone_moe)                                                                                                      \
+    X(afmoe)                                                                                                           \
+    X(cohere2_moe)                                                                                                     \
+    X(bailing_moe_v2)

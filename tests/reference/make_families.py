@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 
+import safetensors.torch
 import torch
 import transformers
 
@@ -23,8 +24,18 @@ DOTS = dict(cls="Dots1", family="dots1")
 MINIMAX = dict(cls="MiniMaxM2", family="minimax_m2")
 SOLAR = dict(cls="SolarOpen", family="solar_open")
 
+EXAONE = dict(cls="ExaoneMoe", family="exaone_moe")
+AFMOE = dict(cls="Afmoe", family="afmoe")
+COHERE = dict(cls="Cohere2Moe", family="cohere2_moe")
+ERNIE = dict(cls="Ernie4_5_Moe", family="ernie4_5_moe")
+GRANITE = dict(cls="GraniteMoe", family="granitemoe")
+HUNYUAN = dict(cls="HunYuanMoEV1", family="hunyuan_v1_moe")
+PHI = dict(cls="Phimoe", family="phimoe", architecture="PhiMoEForCausalLM")
+LING = dict(cls="Glm4Moe", family="bailing_moe_v2", ling=True)
+DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
+
 # The row that reads a family's GGUF files, where that is another one.
-GGUF_FAMILY = {"solar_open": "glm4_moe"}
+GGUF_FAMILY = {"solar_open": "glm4_moe", "granitemoeshared": "granitemoe"}
 
 # rope: rope_parameters; config: the class's other keys. old: the file is given the spelling of released models, with the base and
 # the rotated part at the top.
@@ -73,6 +84,92 @@ MODELS = {
         vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
         moe_intermediate_size=8, n_routed_experts=10, num_experts_per_tok=3, n_shared_experts=1, n_group=5, topk_group=2,
         norm_topk_prob=False, attention_bias=True, max_position_embeddings=128)),
+    "smollm3-nope": dict(cls="SmolLM3", family="smollm3", type="F32", gguf=True, rope=dict(rope_theta=2e6), old=True, config=dict(
+        **DENSE, num_hidden_layers=5)),
+    "smollm3-window": dict(cls="SmolLM3", family="smollm3", type="BF16", rope=dict(rope_theta=1e4), config=dict(
+        **DENSE, num_hidden_layers=4, no_rope_layers=[0, 1, 1, 0], use_sliding_window=True, sliding_window=9, attention_bias=True,
+        tie_word_embeddings=False)),
+    "qwen2-gqa": dict(cls="Qwen2", family="qwen2", type="BF16", gguf=True, rope=dict(rope_theta=1e6), old=True, config=dict(
+        **DENSE, num_hidden_layers=3, tie_word_embeddings=True)),
+    "qwen2-window": dict(cls="Qwen2", family="qwen2", type="F32", rope=dict(rope_theta=1e4), config=dict(
+        **DENSE, num_hidden_layers=3, use_sliding_window=True, sliding_window=33, max_window_layers=1)),
+    "mistral-window": dict(cls="Mistral", family="mistral", type="F32", rope=dict(rope_theta=1e4), old=True, config=dict(
+        **DENSE, num_hidden_layers=3, head_dim=16, sliding_window=8)),
+    "ministral-layers": dict(cls="Ministral", family="ministral", type="BF16", rope=dict(rope_theta=1e6), config=dict(
+        **DENSE, num_hidden_layers=4, head_dim=8, sliding_window=32,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention", "full_attention"])),
+    "llama-dynamic": dict(cls="Llama", family="llama", type="F32", rope=dict(rope_theta=1e4, rope_type="dynamic", factor=4.0), config=dict(
+        **DENSE, num_hidden_layers=2)),
+    "llama-longrope": dict(cls="Llama", family="llama", type="F32", rope=dict(
+        rope_theta=1e4, rope_type="longrope", factor=2.0, original_max_position_embeddings=128,
+        short_factor=[1.0, 1.25, 1.5, 3.0], long_factor=[2.0, 4.0, 8.0, 16.0]), config=dict(**DENSE, num_hidden_layers=2)),
+    "llama-proportional": dict(cls="Llama", family="llama", type="F32", rope=dict(
+        rope_theta=1e3, rope_type="proportional", partial_rotary_factor=0.5), config=dict(**DENSE, num_hidden_layers=2)),
+    "granitemoe-plain": dict(**GRANITE, type="F32", gguf=True, rope=dict(rope_theta=1e4), old=True, config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, intermediate_size=16,
+        num_local_experts=8, num_experts_per_tok=3, embedding_multiplier=12.0, residual_multiplier=0.22, attention_multiplier=0.25,
+        logits_scaling=6.0, tie_word_embeddings=True)),
+    "granitemoe-ones": dict(**GRANITE, type="BF16", rope=dict(rope_theta=1e6), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, intermediate_size=8,
+        num_local_experts=6, num_experts_per_tok=1, attention_multiplier=0.0625, attention_bias=True)),
+    "granitemoe-shared": dict(cls="GraniteMoeShared", family="granitemoeshared", type="F32", gguf=True, rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=4, intermediate_size=8,
+        num_local_experts=8, num_experts_per_tok=2, shared_intermediate_size=24, residual_multiplier=0.5, attention_multiplier=0.3,
+        logits_scaling=2.0)),
+    "ernie-range": dict(**ERNIE, type="F32", gguf=True, rope=dict(rope_theta=5e5), old=True, config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40,
+        moe_intermediate_size=16, moe_num_experts=8, moe_k=3, moe_num_shared_experts=2)),
+    "ernie-interval": dict(**ERNIE, type="BF16", rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=5, num_attention_heads=3, num_key_value_heads=3, intermediate_size=24,
+        moe_intermediate_size=8, moe_num_experts=6, moe_k=2, moe_num_shared_experts=1, moe_layer_start_index=1, moe_layer_end_index=3,
+        moe_layer_interval=2, tie_word_embeddings=False)),
+    "hunyuan-alpha": dict(**HUNYUAN, type="F32", rope=dict(rope_theta=1e4, rope_type="dynamic", alpha=1000.0, factor=1.0), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+        intermediate_size=16, num_experts=8, moe_topk=3, tie_word_embeddings=True)),
+    "hunyuan-bias": dict(**HUNYUAN, type="BF16", rope=dict(rope_theta=1e5), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=8,
+        intermediate_size=8, num_experts=4, moe_topk=1, attention_bias=True)),
+    "phimoe-long": dict(**PHI, type="F32", gguf=True, rope=dict(
+        rope_theta=1e4, rope_type="longrope", factor=2.0, original_max_position_embeddings=128, short_mscale=1.0690449676496976,
+        long_mscale=1.2, short_factor=[1.0, 1.25, 1.5, 3.0], long_factor=[2.0, 4.0, 8.0, 16.0]), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=16,
+        num_local_experts=8, attention_bias=True, lm_head_bias=True, sliding_window=255)),
+    "phimoe-mixed": dict(**PHI, type="BF16", rope=dict(
+        rope_theta=1e4, rope_type="longrope", factor=2.0, original_max_position_embeddings=128, short_mscale=1.25,
+        long_mscale=1.5, short_factor=[1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7], long_factor=[4.0] * 8), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, intermediate_size=8,
+        num_local_experts=16, router_jitter_noise=0.2)),
+    "exaonemoe-windows": dict(**EXAONE, type="BF16", gguf=True, rope=dict(rope_theta=1e6), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=5, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=40,
+        moe_intermediate_size=16, num_experts=8, num_experts_per_tok=2, sliding_window=8)),
+    "exaonemoe-groups": dict(**EXAONE, type="BF16", rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=8, intermediate_size=24,
+        moe_intermediate_size=8, num_experts=12, num_experts_per_tok=3, n_group=3, topk_group=2, sliding_window=40,
+        layer_types=["full_attention", "sliding_attention", "full_attention"], mlp_layer_types=["sparse", "dense", "sparse"],
+        norm_topk_prob=False, num_shared_experts=2, tie_word_embeddings=True)),
+    "afmoe-mup": dict(**AFMOE, type="BF16", gguf=True, rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=5, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=40,
+        moe_intermediate_size=16, num_experts=8, num_experts_per_tok=2, sliding_window=8, mup_enabled=True, route_scale=1.5)),
+    "afmoe-mixed": dict(**AFMOE, type="BF16", rope=dict(rope_theta=1e5), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=4, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=24,
+        moe_intermediate_size=8, num_experts=6, num_experts_per_tok=3, num_shared_experts=1, num_dense_layers=2, sliding_window=33,
+        global_attn_every_n_layers=2, attention_bias=True)),
+    "cohere2moe-softmax": dict(**COHERE, type="BF16", gguf=True, rope=dict(rope_theta=5e4), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=5, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=16,
+        num_experts=8, num_experts_per_tok=2, num_shared_experts=1, sliding_window=8, first_k_dense_replace=1,
+        prefix_dense_intermediate_size=40, logit_scale=0.25)),
+    "cohere2moe-sigmoid": dict(**COHERE, type="BF16", rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=8,
+        num_experts=6, num_experts_per_tok=3, num_shared_experts=2, sliding_window=33, expert_selection_fn="sigmoid",
+        shared_expert_combination_strategy="sum", rms_norm_eps=1e-5, attention_bias=True, logit_scale=0.5, sliding_window_pattern=2)),
+    "ling-groups": dict(**LING, type="F32", gguf=True, rope=dict(rope_theta=6e5, partial_rotary_factor=0.5), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=40,
+        moe_intermediate_size=16, n_routed_experts=8, num_experts_per_tok=3, n_shared_experts=1, first_k_dense_replace=1, n_group=4,
+        topk_group=2, routed_scaling_factor=2.5, use_qk_norm=True)),
+    "ling-plain": dict(**LING, type="BF16", rope=dict(rope_theta=1e4, partial_rotary_factor=0.5), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=24,
+        moe_intermediate_size=8, n_routed_experts=12, num_experts_per_tok=2, n_shared_experts=2, first_k_dense_replace=2, n_group=1,
+        topk_group=1, routed_scaling_factor=1.25, use_qk_norm=True)),
 }
 
 
@@ -92,15 +189,24 @@ def routed(model):
     """[(layer, its router, its experts, the choice's bias)]."""
     out = []
     for i, layer in enumerate(model.model.layers):
-        if hasattr(layer.mlp, "experts"):
-            bias = getattr(layer.mlp, "e_score_correction_bias", None)
-            out.append((i, layer.mlp.gate, layer.mlp.experts, layer.mlp.gate.e_score_correction_bias if bias is None else bias))
+        block = next(b for b in (getattr(layer, n, None) for n in ("mlp", "block_sparse_moe")) if b is not None)
+        if hasattr(block, "experts"):
+            gate = getattr(block, "gate", None) or block.router
+            places = [(block, "e_score_correction_bias"), (block, "expert_bias"), (gate, "e_score_correction_bias"),
+                      (getattr(gate, "moe_statics", None), "e_score_correction_bias")]
+            bias = next((getattr(p, n) for p, n in places if getattr(p, n, None) is not None), torch.zeros(()))
+            out.append((i, gate, block.experts, bias))
     return out
+
+
+# What is compared in the choice; elsewhere it is the logits' sigmoid.
+SCORES = {"ernie4_5_moe": lambda z: torch.softmax(z, -1), "hunyuan_v1_moe": lambda z: torch.softmax(z, -1), "granitemoe": lambda z: z,
+          "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "cohere2_moe": lambda z: z}
 
 
 def margins_of(cfg, logits, bias):
     """How clear each row's choice is: the least step between what is chosen and what is not, among groups and among experts."""
-    c = torch.sigmoid(logits.float()) + bias
+    c = SCORES.get(cfg.model_type, torch.sigmoid)(logits.float()) + bias.reshape(-1)
     rows, experts = c.shape
     groups, used, k = getattr(cfg, "n_group", 1), getattr(cfg, "topk_group", 1), cfg.num_experts_per_tok
     least = torch.ones(rows)
@@ -143,6 +249,26 @@ def as_released(folder):
     path.write_text(json.dumps(data, indent=1) + "\n")
 
 
+def as_ling(folder):
+    """GLM-4.5's class computes what Ling 2.0's does, which transformers has not: in that one's names."""
+    path, config = folder / "model.safetensors", folder / "config.json"
+    tensors, out = safetensors.torch.load_file(path), {}
+    for name, x in tensors.items():
+        name = name.replace("model.embed_tokens", "model.word_embeddings").replace("self_attn.", "attention.")
+        name = name.replace("attention.q_norm", "attention.query_layernorm").replace("attention.k_norm", "attention.key_layernorm")
+        name = name.replace("attention.o_proj", "attention.dense").replace("gate.e_score_correction_bias", "gate.expert_bias")
+        if ".q_proj." in name:
+            x = torch.cat([tensors[name.replace("attention.", "self_attn.").replace("q_proj", p)] for p in ("q_proj", "k_proj", "v_proj")])
+            name = name.replace("q_proj", "query_key_value")
+        if ".k_proj." not in name and ".v_proj." not in name:
+            out[name] = x.contiguous()
+    safetensors.torch.save_file(out, path, metadata={"format": "pt"})
+    data = json.loads(config.read_text())
+    data.update(model_type="bailing_moe_v2", architectures=["BailingMoeV2ForCausalLM"], num_experts=data.pop("n_routed_experts"),
+                num_shared_experts=data.pop("n_shared_experts"), score_function="sigmoid", use_bias=False, use_qkv_bias=False)
+    config.write_text(json.dumps(data, indent=1) + "\n")
+
+
 def as_gguf(converter, folder, path, type):
     """A peer's converter writes the folder as GGUF."""
     code = ("import runpy, sys\nsys.path[:0] = [%r, %r]\nimport conversion\nimport conversion.base as base\n"
@@ -154,11 +280,12 @@ def as_gguf(converter, folder, path, type):
                    check=True, stderr=subprocess.PIPE)
 
 
-def make(name, converter, cls, family, type, rope, config, gguf=False, old=False):
+def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, architecture=None):
     cfg = config_of(cls, rope, config)
     model = model_of(cls, cfg)
     # The first seed whose choices are all clear: a test may then ask for every token and every expert.
-    seed = 10000 + sorted(MODELS).index(name) * 100
+    names = list(MODELS)
+    seed = 10000 + (sorted(names[:12]) + names[12:]).index(name) * 100  # new ones stand at the end of MODELS: the others keep theirs
     greedy = route = 0
     while greedy < 1e-3 or route < 1e-4:
         seed += 1
@@ -176,6 +303,11 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
     ids = [1, 2, 3, 4, 5]
     mine, theirs = ref.last_logits(model, ids), ref.last_logits(again, ids)
     assert abs(mine - theirs).max() < 1e-5 * abs(mine).max(), name
+    if ling:
+        as_ling(folder)
+    if architecture:
+        data = json.loads((folder / "config.json").read_text()) | {"architectures": [architecture]}
+        (folder / "config.json").write_text(json.dumps(data, indent=1) + "\n")
     path = base / (name + ".gguf")
     if gguf and converter:
         as_gguf(converter, folder, path, type)

@@ -74,7 +74,7 @@ def random_weights(model, seed):
         x = rng.standard_normal(shape).astype(np.float32)
         if len(shape) == 1 and name.endswith("norm.weight"):
             x = 1 + 0.25 * x
-        elif name.endswith("correction_bias"):
+        elif name.endswith(("correction_bias", "expert_bias")):
             x = 0.2 * x
         elif name.endswith(".bias"):
             x = 0.3 * x
@@ -82,7 +82,7 @@ def random_weights(model, seed):
             x = (x + 0.6 * common) * (0.4 if tied else 1.0)
         elif name == "lm_head.weight":
             x = x * (2 / hidden ** 0.5)
-        elif name.endswith(".gate.weight"):
+        elif name.endswith((".gate.weight", ".router.weight", ".wg.weight")):
             x = x * rng.uniform(0.5, 1.5, (shape[0], 1)).astype(np.float32) * (2 / hidden ** 0.5)
         elif name.endswith(("q_proj.weight", "k_proj.weight")):
             x = x * (1.5 / shape[1] ** 0.5)

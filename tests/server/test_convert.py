@@ -66,9 +66,11 @@ def test_a_folder_becomes_what_peers_write():
                     stacked[name] = (kind, dims + [before[1][-1] + 1], before[2] + data)
                 else:
                     stacked[name] = (kind, dims, data)
+            stacked.pop("rope_factors_long.weight", None)  # a warning says that they are not kept
             assert set(stacked) == set(got.tensors), set(stacked) ^ set(got.tensors)
             for name, (kind, dims, data) in stacked.items():
                 have = got.tensors[name]
+                dims = [n for n in dims if n != 1] or [1]
                 assert (have[0], have[1]) == (kind, dims), (model, name, have[:2], kind, dims)
                 assert have[2] == data or near(have[2], data, name), (model, name)
             for key, value in want.keys.items():
@@ -77,6 +79,9 @@ def test_a_folder_becomes_what_peers_write():
                 if key not in ("general.name", "general.description", "general.quantization_version", "general.size_label") and not key.endswith("nextn_predict_layers"):
                     # A feed-forward width that no layer has is not kept.
                     if key.endswith(".feed_forward_length") and "moe" in want.keys["general.architecture"]:
+                        continue
+                    # It says what its absence says; and the converter divides an unrelated width by the heads, the tensors have another.
+                    if (key.endswith(".rope.scaling.type") and value == "none") or key == "ernie4_5-moe.expert_shared_feed_forward_length":
                         continue
                     assert key in got.keys, (model, key)
                     assert got.keys[key] == value, (model, key, got.keys[key], value)
@@ -100,18 +105,28 @@ def close(a, b):
     return len(a) == len(b) and all(map(close, a, b)) if isinstance(a, (list, tuple)) else a == b
 
 
+# What their architectures cannot say in GGUF, by what the message names.
+UNSAYABLE = {"afmoe-mixed": "embedding_scale", "cohere2moe-sigmoid": "routed_scale", "llama-proportional": "stands still", "phimoe-mixed": "router_eps",
+             "smollm3-window": "layers that rotate"}
+
+
 def test_the_same_answers_to_the_last_bit():
     """/* Promise 1 */ From the folder and from the file made of it, where the type stays. The architecture llama has the rows of
     q and k in another order, so that there a product of both is added up in another order: its answers are close."""
     folders = sorted(n for n in os.listdir(harness.REFERENCE) if os.path.isdir(checkpoint(n)))
     assert len(folders) >= 14
     for name in folders:
-        permuted = name.startswith(("llama", "mixtral"))
+        permuted = name.startswith(("llama", "mixtral", "mistral", "ministral", "smollm3", "granitemoe"))
         with tempfile.TemporaryDirectory() as d:
             source = checkpoint(name)
             r = subprocess.run([harness.BINARY, "inspect", source, "--json"], capture_output=True, text=True, timeout=60)
             kinds = {t["type"] for t in json.loads(r.stdout)["tensors"]}
-            converted(source, d + "/a.gguf", "bf16" if "BF16" in kinds else "f16" if "F16" in kinds else "f32")
+            kind = "bf16" if "BF16" in kinds else "f16" if "F16" in kinds else "f32"
+            if name in UNSAYABLE:
+                r = convert(source, d + "/a.gguf", kind)
+                assert r.returncode == 1 and UNSAYABLE[name] in r.stderr and os.listdir(d) == [], r.stderr
+                continue
+            converted(source, d + "/a.gguf", kind)
             a, b = answer(source), answer(d + "/a.gguf")
             assert close(a, b) if permuted else a == b, (name, a, b)
 

@@ -11,7 +11,8 @@ static rig g;
 static sl_error e;
 static asked a[CLIENTS], one;
 
-static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen3moe-q4_k.gguf", "qwen3moe-mixed-yarn", "llama-gqa-llama3.gguf"};
+static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen3moe-q4_k.gguf", "qwen3moe-mixed-yarn", "llama-gqa-llama3.gguf",
+                                          "exaonemoe-windows", "afmoe-mup.gguf"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };
 
 static void same(const client *x, const client *y, const char *what, int which) {

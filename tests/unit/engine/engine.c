@@ -18,7 +18,8 @@ static asked a[CLIENTS];
 
 /* Those of tests/reference/checkpoints that differ in structure, container and weight type. */
 static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen2moe-mixed", "qwen3moe-q4_k.gguf", "mixtral-q8_0.gguf",
-                                          "llama-gqa-llama3.gguf", "qwen3-mha-00001-of-00003.gguf", "qwen3moe-mixed-yarn", "glm4moe-groups"};
+                                          "llama-gqa-llama3.gguf", "qwen3-mha-00001-of-00003.gguf", "qwen3moe-mixed-yarn", "glm4moe-groups",
+                                          "exaonemoe-windows", "afmoe-mixed", "cohere2moe-softmax.gguf", "phimoe-mixed"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };
 
 static void same(const client *x, const client *y, const char *what) {

@@ -297,6 +297,62 @@ START_TEST(hostile_values) {
 }
 END_TEST
 
+/* What layers have, as the classes of transformers 5.24 fill layer_types, no_rope_layers and mlp_layer_types; four layers. */
+START_TEST(layers_differ) {
+    static const struct {
+        const char *type, *more;
+        int window[4];
+        bool unrotated[4], sparse[4];
+    } cases[] = {
+        {"smollm3", "", {0}, {false, false, false, true}, {false}},
+        {"smollm3", ",\"no_rope_layers\":[0,1,1,0],\"use_sliding_window\":true,\"sliding_window\":9", {9, 0, 0, 9}, {true, false, false, true}, {false}},
+        {"smollm3", ",\"no_rope_layer_interval\":2,\"sliding_window\":9", {0}, {false, true, false, true}, {false}},
+        {"ministral", ",\"num_key_value_heads\":2", {4096, 4096, 4096, 4096}, {false}, {false}},
+        {"mistral", ",\"num_key_value_heads\":2,\"layer_types\":[\"full_attention\"]", {4096, 4096, 4096, 4096}, {false}, {false}},
+        {"qwen2", ",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"max_window_layers\":2", {0, 0, 4096, 4096}, {false}, {false}},
+        {"qwen2_moe", ",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"sliding_window\":64", {64, 0, 64, 0}, {false}, {true, true, true, true}},
+        {"exaone_moe", ",\"num_key_value_heads\":2", {4096, 4096, 4096, 0}, {false, false, false, true}, {false, true, true, true}},
+        {"exaone_moe", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":\"LG\",\"mlp_layer_types\":[\"sparse\",\"dense\",\"sparse\",\"dense\"]",
+         {4096, 0, 4096, 0}, {false, true, false, true}, {true, false, true, false}},
+        {"afmoe", ",\"global_attn_every_n_layers\":2,\"num_dense_layers\":2", {1024, 0, 1024, 0}, {false, true, false, true}, {false, false, true, true}},
+        {"cohere2_moe", ",\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\",\"full_attention\"],\"first_k_dense_replace\":1",
+         {0, 4096, 0, 0}, {false, false, true, true}, {false, true, true, true}},
+        {"ernie4_5_moe", ",\"num_key_value_heads\":2,\"moe_layer_end_index\":2", {0}, {false}, {false, true, true, false}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        read_config r = good(cases[i].type, cases[i].more);
+        for (int l = 0; l < 4; l++)
+            ck_assert_msg(r.hp.window[l] == cases[i].window[l] && r.hp.unrotated[l] == cases[i].unrotated[l] && r.hp.sparse[l] == cases[i].sparse[l],
+                          "case %zu (%s), layer %d: window %d, unrotated %d, sparse %d", i, cases[i].type, l, r.hp.window[l], r.hp.unrotated[l], r.hp.sparse[l]);
+    }
+    refused("smollm3", ",\"no_rope_layers\":[0,1]", "no_rope_layers");
+    refused("smollm3", ",\"no_rope_layers\":[0,1,2,1]", "no_rope_layers");
+    refused("qwen3", ",\"use_sliding_window\":true,\"layer_types\":[\"chunked_attention\"]", "\"chunked_attention\" is not supported");
+    refused("exaone_moe", ",\"sliding_window_pattern\":0", "sliding_window_pattern");
+    refused("afmoe", ",\"sliding_window\":null", "sliding_window");
+    refused("gpt_oss", "", "it needs attention sinks");
+    ck_assert(good("afmoe", ",\"sliding_window\":1000000000000").hp.window[0] == INT32_MAX); /* never reached, but the layer rotates */
+}
+END_TEST
+
+/* Kinds of rope scaling; a head of 16, eight pairs. */
+START_TEST(rope_kinds) {
+    read_config r = good("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":4.0}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PLAIN && r.hp.rope_theta == 10000 && r.hp.rope_factor == 1); /* within the context it does nothing */
+    r = good("hunyuan_v1_moe", ",\"rope_scaling\":{\"type\":\"dynamic\",\"alpha\":1000.0,\"factor\":1.0}");
+    ck_assert_float_eq_tol(r.hp.rope_theta / 26826957.95f, 1, 1e-5f); /* 10000 * 1000^(16 / 14) */
+    r = good("llama", ",\"rope_parameters\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PROPORTIONAL && r.hp.rope_turning == 4 && r.hp.rope_dims == 16);
+    r = good("llama", ",\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"su\","
+                      "\"short_factor\":[1,1.5,2,2.5,3,3.5,4,4.5],\"long_factor\":[1]}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_DIVIDED && r.hp.rope_original == 128 && r.hp.rope_divisor[7] == 4.5f);
+    ck_assert_float_eq_tol(r.hp.rope_attention, 1.0690449676f, 1e-6f); /* the root of 1 + ln 2 / ln 128 */
+    refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,2]}", "has 2 numbers, not one for each of 8 pairs");
+    refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,0]}", "short_factor");
+    refused("llama", ",\"rope_parameters\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0}", "the pairs that turn");
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("model/config");
     TCase *c = tcase_create("config");
@@ -305,6 +361,8 @@ int main(void) {
     tcase_add_test(c, dense_layers);
     tcase_add_test(c, rope);
     tcase_add_test(c, windows);
+    tcase_add_test(c, layers_differ);
+    tcase_add_test(c, rope_kinds);
     tcase_add_test(c, arithmetic);
     tcase_add_test(c, ranges);
     tcase_add_test(c, refusals);

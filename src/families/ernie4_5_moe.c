@@ -1,0 +1,36 @@
+/* ERNIE 4.5 MoE: interleaved rope; softmax scores with a bias for the choice, divided by their sum or a least number; shared
+ * experts without a gate; a range of layers routes. */
+#include "families/internal.h"
+
+const sl_family sl__family_ernie4_5_moe = {
+    .name = "ernie4_5_moe",
+    .gguf_arch = "ernie4_5-moe",
+    .hf_type = "ernie4_5_moe",
+    .routed = true,
+    .rope_style = SL_ROPE_INTERLEAVED,
+    .router_score = SL_ROUTER_SOFTMAX,
+    .router_norm = SL_ROUTER_SUM_LEAST,
+    .router_eps = 1e-12f,
+    .hf_router_eps_key = "moe_norm_min",
+    .shared_gate = SL_SHARED_PLAIN,
+    .hf_experts_key = "moe_num_experts",
+    .hf_experts_used_key = "moe_k",
+    .hf_expert_ff_key = "moe_intermediate_size",
+    .hf_shared_count_key = "moe_num_shared_experts",
+    .gguf_shared_ff_guessed = true,
+    .hf_layer_range = true,
+    .hf_moe = "mlp",
+    .hf_router = "gate",
+    .hf_router_bias = "moe_statics.e_score_correction_bias",
+    .hf_proj = {"gate_proj", "up_proj", "down_proj"},
+    .hf_shared = "shared_experts",
+    .hf_moe_fused = "mlp",
+    .default_norm_eps = 1e-5f,
+    .default_rope_theta = 500000,
+    .default_context = 131072,
+    .default_kv_heads = 4,
+    .default_experts = 64,
+    .default_experts_used = 6,
+    .default_expert_ff = 1536,
+    .default_shared_count = 2,
+};

@@ -1,0 +1,35 @@
+/* Hunyuan-A13B: q and k are normed after rope, whose base a key stretches once and for all; one shared expert without a gate, as
+ * wide as the others. */
+#include "families/internal.h"
+
+const sl_family sl__family_hunyuan_v1_moe = {
+    .name = "hunyuan_v1_moe",
+    .gguf_arch = "hunyuan-moe",
+    .hf_type = "hunyuan_v1_moe",
+    .routed = true,
+    .qk_norm = SL_QK_NORM_HEAD_AFTER,
+    .rope_style = SL_ROPE_HALF,
+    .rope_alpha = true,
+    .hf_bias_key = "attention_bias",
+    .bias_on_output = true,
+    .router_score = SL_ROUTER_SOFTMAX,
+    .router_norm = SL_ROUTER_SUM,
+    .shared_gate = SL_SHARED_PLAIN,
+    .hf_experts_key = "num_experts",
+    .hf_experts_used_key = "moe_topk",
+    .hf_expert_ff_key = "intermediate_size",
+    .shared_as_expert = true,
+    .hf_moe = "mlp",
+    .hf_router = "gate.wg",
+    .hf_proj = {"gate_proj", "up_proj", "down_proj"},
+    .hf_shared = "shared_mlp",
+    .hf_moe_fused = "mlp",
+    .hf_attention_names = {"self_attn.query_layernorm", "self_attn.key_layernorm"},
+    .gguf_expert_ff = true,
+    .default_norm_eps = 1e-5f,
+    .default_rope_theta = 10000,
+    .default_context = 2048,
+    .default_experts = 1,
+    .default_experts_used = 1,
+    .default_expert_ff = 11008,
+};

@@ -5,8 +5,8 @@
  *   1. Add its row to SL_QUANTISED_TYPES.
  *   2. Write the file that the row names in scalar/: the definition. Its opening comment draws the block's bytes; it defines
  *      sl__<file>_gemm_scalar and sl__<file>_widen_scalar. State the float order of its product in kernels.h.
- *   3. Write the same file in each tier: the product and, in avx2/, widening (avx512/ has AVX2's). panels.h says at SL__GEMM
- *      what such a file must define.
+ *   3. Write the same file in each tier, with the product: panels.h says at SL__GEMM what it must define. Widening stands in
+ *      avx2/widen.c (avx512/ has AVX2's).
  *   4. Give the tests what they cannot know: values of the reference's own dequantisation (tests/kernels/vectors.c), which
  *      bytes of a block are half floats and what its extreme values are (tests/kernels/products.c), scales that make
  *      ordinary weights of random bytes (tests/unit/forward/random_model.h, which does not compile without).

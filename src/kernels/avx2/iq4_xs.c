@@ -37,4 +37,3 @@ SL__INLINE __m256i four_values(const block *b, int i) {
 }
 
 SL__GEMM(iq4_xs, avx2)
-SL__WIDEN_AS_SCALAR(iq4_xs, avx2)

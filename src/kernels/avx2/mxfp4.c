@@ -32,4 +32,3 @@ SL__INLINE __m256i four_values(const block *b, int i) {
 }
 
 SL__GEMM(mxfp4, avx2)
-SL__WIDEN_AS_SCALAR(mxfp4, avx2)

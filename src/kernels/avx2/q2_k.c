@@ -18,4 +18,3 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
 }
 
 SL__GEMM(q2_k, avx2)
-SL__WIDEN_AS_SCALAR(q2_k, avx2)

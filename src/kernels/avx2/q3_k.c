@@ -19,4 +19,3 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
 }
 
 SL__GEMM(q3_k, avx2)
-SL__WIDEN_AS_SCALAR(q3_k, avx2)

@@ -53,12 +53,3 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
 }
 
 SL__GEMM(q4_1, avx2)
-
-void sl__q4_1_widen_avx2(const void *row, int cols, float *out) {
-    const uint8_t *w = row;
-    for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {
-        __m256 d = _mm256_set1_ps(sl__load_half(w)), m = _mm256_set1_ps(sl__load_half(w + 2));
-        SL__UNROLL for (int i = 0; i < 4; i++)
-            _mm256_storeu_ps(out + 8 * i, _mm256_add_ps(_mm256_mul_ps(d, sl__bytes8(sl__nibbles8(w + 4, i), 0)), m));
-    }
-}

@@ -28,4 +28,3 @@ SL__INLINE __m256i four_values(const block *b, int i) {
 }
 
 SL__GEMM(q5_1, avx2)
-SL__WIDEN_AS_SCALAR(q5_1, avx2)

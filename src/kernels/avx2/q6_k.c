@@ -88,22 +88,3 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
 }
 
 SL__GEMM(q6_k, avx2)
-
-void sl__q6_k_widen_avx2(const void *row, int cols, float *out) {
-    const uint8_t *w = row;
-    for (int b = 0; b < cols / 256; b++, w += BYTES) {
-        float d = sl__load_half(w + D);
-        for (int j = 0; j < 8; j++, out += 32) {
-            int h = j / 4, p = j % 4;
-            for (int i = 0; i < 32; i += 8) {
-                __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)(w + 64 * h + 32 * (p % 2) + i));
-                __m128i high = _mm_loadl_epi64((const __m128i *)(const void *)(w + 128 + 32 * h + i));
-                low = _mm_and_si128(p / 2 ? _mm_srli_epi16(low, 4) : low, _mm_set1_epi8(15));
-                high = _mm_and_si128(_mm_srl_epi16(high, _mm_cvtsi32_si128(2 * p)), _mm_set1_epi8(3));
-                __m256 ds = _mm256_set1_ps(d * (float)(int8_t)w[192 + 2 * j + i / 16]);
-                __m256 v = sl__bytes8(_mm_or_si128(low, _mm_slli_epi16(high, 4)), -32);
-                _mm256_storeu_ps(out + i, _mm256_mul_ps(ds, v));
-            }
-        }
-    }
-}

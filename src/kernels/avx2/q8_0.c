@@ -54,14 +54,3 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
 }
 
 SL__GEMM(q8_0, avx2)
-
-void sl__q8_0_widen_avx2(const void *row, int cols, float *out) {
-    const uint8_t *w = row;
-    for (int b = 0; b < cols / 32; b++, w += BYTES, out += 32) {
-        __m256 d = _mm256_set1_ps(sl__load_half(w));
-        for (int i = 0; i < 32; i += 8) {
-            __m256i v = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(w + 2 + i)));
-            _mm256_storeu_ps(out + i, _mm256_mul_ps(d, _mm256_cvtepi32_ps(v)));
-        }
-    }
-}

@@ -92,7 +92,7 @@ static const option options[] = {
     {"kv-type", S | R | T | B | I | P | M | E, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | T | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
     {"prefix-cache", S | T, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
-    {"tier", S | R | T | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, ..."},
+    {"tier", S | R | T | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, avx_vnni, avx512"},
     {"json", R | B | I | P | E, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},

@@ -15,6 +15,7 @@
 
 extern const sl_kernel_table sl__kernels_scalar;
 extern const sl_kernel_table sl__kernels_avx2;
+extern const sl_kernel_table sl__kernels_avx_vnni;
 extern const sl_kernel_table sl__kernels_avx512;
 
 /* float_gemm.c: the product of the types in SL_FLOAT_TYPES on every tier, with the tier's own widening. */
@@ -48,7 +49,8 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     X(limit_multiply, tier)
 #define SL__DECLARE(name, tier) sl_##name##_fn sl__##name##_##tier;
 
-/* All that a tier with a table of its own declares; and what one declares that takes the rest from a narrower tier. */
+/* All that a tier with a table of its own declares; and what one declares that takes the rest from a narrower tier: products
+ * alone, or what gains from wider vectors too. */
 #define SL__DECLARE_TIER(tier)                                                                                         \
     SL_TYPE_MAP(SL__DECLARE_TYPE, tier)                                                                                \
     SL__OPERATIONS(SL__DECLARE, tier)                                                                                  \
@@ -56,6 +58,10 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     sl_kv_store_fn sl__kv_store_i16_##tier, sl__kv_store_f32_##tier;                                                   \
     sl_query_fn sl__query_i16_##tier, sl__query_f32_##tier;                                                            \
     sl_attend_fn sl__attend_i16_##tier, sl__attend_f32_##tier
+#define SL__DECLARE_PRODUCTS(tier) SL__DECLARE_PRODUCTS_OF(tier) /* the tier may be a macro */
+#define SL__DECLARE_PRODUCTS_OF(tier)                                                                                  \
+    SL_QUANTISED_TYPES(SL__DECLARE_GEMM, tier)                                                                         \
+    sl_limit_multiply_fn sl__limit_multiply_##tier
 #define SL__DECLARE_WIDE_TIER(tier)                                                                                    \
     SL_QUANTISED_TYPES(SL__DECLARE_GEMM, tier)                                                                         \
     SL__WIDE_OPERATIONS(SL__DECLARE, tier)                                                                             \

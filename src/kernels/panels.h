@@ -216,7 +216,8 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
     }
 #define SL__FEW_NAME(n) few##n,
 #define SL__NAME(n) multiply##n,
-#define SL__GEMM(type, tier)                                                                                           \
+#define SL__GEMM(type, tier) SL__GEMM_OF(type, tier) /* the tier may be a macro */
+#define SL__GEMM_OF(type, tier)                                                                                        \
     SL__EACH_FEW(SL__FEW)                                                                                              \
     SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
     static void many(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,             \

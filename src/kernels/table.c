@@ -18,6 +18,14 @@ static int has_avx2(void) {
 }
 #endif
 
+#ifdef SL_HAVE_AVX_VNNI
+/* Not known to every compiler's test by name. */
+static int has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return has_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+#endif
+
 #ifdef SL_HAVE_AVX512
 static int has_avx512(void) {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -33,6 +41,9 @@ static const struct {
     {&sl__kernels_scalar, always},
 #ifdef SL_HAVE_AVX2
     {&sl__kernels_avx2, has_avx2},
+#endif
+#ifdef SL_HAVE_AVX_VNNI
+    {&sl__kernels_avx_vnni, has_avx_vnni},
 #endif
 #ifdef SL_HAVE_AVX512
     {&sl__kernels_avx512, has_avx512},

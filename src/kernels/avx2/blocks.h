@@ -35,9 +35,9 @@ SL__INLINE void block_products(const block *b, const sl__columns *x, int at, int
                 isum[c] = sl__add_signed(isum[c], v, magnitude, q);
                 continue;
             }
-            narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(v, sl__four(q)));
-            if (i % 4 < 3) continue;
-            isum[c] = _mm256_add_epi32(isum[c], _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)));
+            narrow[c] = sl__add_dot(narrow[c], v, sl__four(q));
+            if (i % (SL__SIXTEEN_BITS ? 4 : 8) < (SL__SIXTEEN_BITS ? 3 : 7)) continue;
+            isum[c] = _mm256_add_epi32(isum[c], sl__ended(narrow[c]));
             narrow[c] = _mm256_setzero_si256();
         }
     }

@@ -36,4 +36,4 @@ SL__INLINE __m256i four_values(const block *b, int i) {
     return _mm256_shuffle_epi8(values, sl__four_nibbles(b->nibbles, i));
 }
 
-SL__GEMM(iq4_xs, avx2)
+SL__GEMM(iq4_xs, SL__TIER)

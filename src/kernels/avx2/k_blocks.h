@@ -62,6 +62,7 @@ SL__INLINE __m256i with_fifth(__m256i nibbles, __m256i bits, int j) {
  * as are read here. How many products sums of sixteen bits hold is said at sl__block_sums. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m256 *ret) {
+    enum { TWICE = FIVE && SL__SIXTEEN_BITS }; /* sums are ended after 16 values */
     __m256 acc[SL__FEW_ROWS];
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
@@ -73,7 +74,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             __m256i narrow[2][SL__FEW_ROWS], isum[2][SL__FEW_ROWS]; /* of the low and of the high nibbles */
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
-                if (s == 0 || FIVE)
+                if (s == 0 || TWICE)
                     SL__UNROLL for (int c = 0; c < n; c++) narrow[0][c] = narrow[1][c] = _mm256_setzero_si256();
                 sl__transpose8(w + NIBBLES + 32 * p + 16 * s, stride, t);
                 sl__ask(ask, 8 * NIBBLES + 256 * p + 128 * s);
@@ -83,15 +84,15 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     __m256i high = with_fifth(sl__high_nibbles(t[i]), f.bits[s][i], 2 * p + 1);
                     SL__UNROLL for (int c = 0; c < n; c++) {
                         const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
-                        narrow[0][c] = _mm256_add_epi16(narrow[0][c], _mm256_maddubs_epi16(low, sl__four(q)));
-                        narrow[1][c] = _mm256_add_epi16(narrow[1][c], _mm256_maddubs_epi16(high, sl__four(q + 32)));
+                        narrow[0][c] = sl__add_dot(narrow[0][c], low, sl__four(q));
+                        narrow[1][c] = sl__add_dot(narrow[1][c], high, sl__four(q + 32));
                     }
                 }
-                if (s == 0 && !FIVE) continue;
+                if (s == 0 && !TWICE) continue;
                 SL__UNROLL for (int c = 0; c < n; c++)
                     SL__UNROLL for (int i = 0; i < 2; i++) {
-                        __m256i sum = _mm256_madd_epi16(narrow[i][c], _mm256_set1_epi16(1));
-                        isum[i][c] = s && FIVE ? _mm256_add_epi32(isum[i][c], sum) : sum;
+                        __m256i sum = sl__ended(narrow[i][c]);
+                        isum[i][c] = s && TWICE ? _mm256_add_epi32(isum[i][c], sum) : sum;
                     }
             }
             SL__UNROLL for (int c = 0; c < n; c++)

@@ -31,4 +31,4 @@ SL__INLINE __m256i four_values(const block *b, int i) {
     return _mm256_shuffle_epi8(unsigned_values, sl__four_nibbles(b->nibbles, i));
 }
 
-SL__GEMM(mxfp4, avx2)
+SL__GEMM(mxfp4, SL__TIER)

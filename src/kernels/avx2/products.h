@@ -25,20 +25,37 @@ SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
 
 #include "kernels/panels.h"
 
+/* --- Sums of products of unsigned and signed bytes, four values of eight rows a vector ---
+ *
+ * With AVX2 a row has two sums of sixteen bits; sl__ended makes one of 32 bits of them, before there is more in them than fits.
+ * AVX-VNNI, for which the same files are built as a tier of their own, has one instruction for all of it; both are exact. */
+#ifdef __AVXVNNI__
+#define SL__TIER avx_vnni
+#define SL__SIXTEEN_BITS 0
+SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(sum, u, s); }
+SL__INLINE __m256i sl__ended(__m256i sum) { return sum; }
+#else
+#define SL__TIER avx2
+#define SL__SIXTEEN_BITS 1
+SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, s)); }
+SL__INLINE __m256i sl__ended(__m256i sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
+#endif
+SL__DECLARE_PRODUCTS(SL__TIER);
+
 /* Sums of a group of columns, [column][half of the panel's rows]. A panel's products are first such integer sums for each of
  * its eight blocks of 32 values, isum [block]; all become floats after that, since integer and float sums together do not
  * fit the sixteen registers. */
 typedef __m256i sl__sums[SL__GROUP][2];
 
 /* narrow [n][half] += the products of unsigned weights w [fours][half], each vector with four values of eight rows, and n
- * columns from value `at` on: in sixteen bits, two sums a row. */
+ * columns from value `at` on. */
 SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__columns *x, int at, int n, sl__sums narrow) {
     SL__UNROLL for (int i = 0; i < fours; i++) {
         __m256i w0 = w[i][0], w1 = w[i][1];
         SL__UNROLL for (int c = 0; c < n; c++) {
             __m256i four = sl__four(x->q[c] + at + 4 * i);
-            narrow[c][0] = _mm256_add_epi16(narrow[c][0], _mm256_maddubs_epi16(w0, four));
-            narrow[c][1] = _mm256_add_epi16(narrow[c][1], _mm256_maddubs_epi16(w1, four));
+            narrow[c][0] = sl__add_dot(narrow[c][0], w0, four);
+            narrow[c][1] = sl__add_dot(narrow[c][1], w1, four);
         }
     }
 }
@@ -46,15 +63,14 @@ SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__col
 /* isum [n][half] = the products of the 32 values of a block that stands at `at`. Two sums of sixteen bits hold 32 weights of
  * four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`), 4 * 2 * 31 * 127. */
 SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__columns *x, int at, int n, sl__sums isum) {
-    const __m256i ones = _mm256_set1_epi16(1);
-    int parts = five ? 2 : 1, fours = 8 / parts;
+    int parts = five && SL__SIXTEEN_BITS ? 2 : 1, fours = 8 / parts;
     SL__UNROLL for (int s = 0; s < parts; s++) {
         sl__sums narrow;
         SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
         sl__add_products(w + fours * s, fours, x, at + 4 * fours * s, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++) {
-                __m256i sum = _mm256_madd_epi16(narrow[c][h], ones);
+                __m256i sum = sl__ended(narrow[c][h]);
                 isum[c][h] = s ? _mm256_add_epi32(isum[c][h], sum) : sum;
             }
     }
@@ -152,12 +168,13 @@ SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int five, int off
     sl__add_sums(w->d, 1, isum, -offset, x, at / 32, values / 32, n, tile);
 }
 
-/* Signed weights. The instruction multiplies unsigned by signed bytes, so the weight's sign moves to the activation: |w| * (x
+/* Signed weights. The instructions multiply unsigned by signed bytes, so the weight's sign moves to the activation: |w| * (x
  * with the sign of w). Two products fit sixteen bits even for w = -128, whose magnitude 128 is an unsigned byte: 2 * 128 * 127
- * < 32768. Four do not, so every step widens to 32 bits: wide += the products of four values of eight rows. */
+ * < 32768. Four do not, so with AVX2 every step widens to 32 bits: wide += the products of four values of eight rows. */
 SL__INLINE __m256i sl__add_signed(__m256i wide, __m256i w, __m256i magnitude, const int8_t *q) {
-    __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(sl__four(q), w));
-    return _mm256_add_epi32(wide, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    __m256i signed_four = _mm256_sign_epi8(sl__four(q), w);
+    if (!SL__SIXTEEN_BITS) return sl__add_dot(wide, magnitude, signed_four);
+    return _mm256_add_epi32(wide, sl__ended(_mm256_maddubs_epi16(magnitude, signed_four)));
 }
 
 /* Sixteen rows of up to eight blocks of them, and the magnitudes, which every group of columns needs. */

@@ -7,7 +7,7 @@
 enum { BYTES = 18, BYTES_256 = 8 * BYTES };
 
 SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i narrow, float a, int16_t sum) {
-    __m256i isum = _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
+    __m256i isum = sl__ended(narrow);
     isum = _mm256_add_epi32(isum, _mm256_madd_epi16(_mm256_set1_epi16(sum), _mm256_set1_epi32(-8 & 0xffff)));
     return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
 }
@@ -26,8 +26,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             __m256i low = sl__low_nibbles(t[i]), high = sl__high_nibbles(t[i]);
             SL__UNROLL for (int c = 0; c < n; c++) {
                 const int8_t *q = x->q[c] + 32 * b + 4 * i;
-                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(low, sl__four(q)));
-                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(high, sl__four(q + 16)));
+                narrow[c] = sl__add_dot(narrow[c], low, sl__four(q));
+                narrow[c] = sl__add_dot(narrow[c], high, sl__four(q + 16));
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, narrow[c], x->a[c][b], x->sum[c][b]);
@@ -54,4 +54,4 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     sl__multiply_offset(w, 0, 8, x, at, values, n, tile, ahead);
 }
 
-SL__GEMM(q4_0, avx2)
+SL__GEMM(q4_0, SL__TIER)

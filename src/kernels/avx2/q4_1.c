@@ -23,12 +23,12 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             __m256i low = sl__low_nibbles(t[i]), high = sl__high_nibbles(t[i]);
             SL__UNROLL for (int c = 0; c < n; c++) {
                 const int8_t *q = x->q[c] + 32 * b + 4 * i;
-                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(low, sl__four(q)));
-                narrow[c] = _mm256_add_epi16(narrow[c], _mm256_maddubs_epi16(high, sl__four(q + 16)));
+                narrow[c] = sl__add_dot(narrow[c], low, sl__four(q));
+                narrow[c] = sl__add_dot(narrow[c], high, sl__four(q + 16));
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            acc[c] = sl__add_block(acc[c], d, m, _mm256_madd_epi16(narrow[c], _mm256_set1_epi16(1)), x->a[c][b], x->total[c][b]);
+            acc[c] = sl__add_block(acc[c], d, m, sl__ended(narrow[c]), x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
@@ -52,4 +52,4 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     sl__multiply_blocks(w, 0, x, at, values, n, tile, ahead);
 }
 
-SL__GEMM(q4_1, avx2)
+SL__GEMM(q4_1, SL__TIER)

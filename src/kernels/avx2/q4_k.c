@@ -2,4 +2,4 @@
 enum { BYTES = 144, FIVE = 0, NIBBLES = 16 };
 #include "kernels/avx2/k_blocks.h"
 
-SL__GEMM(q4_k, avx2)
+SL__GEMM(q4_k, SL__TIER)

@@ -29,4 +29,4 @@ SL__INLINE __m256i four_values(const block *b, int i) {
     return _mm256_or_si256(sl__four_nibbles(b->nibbles, i), sl__fifth_bits(b->fifths, i));
 }
 
-SL__GEMM(q5_0, avx2)
+SL__GEMM(q5_0, SL__TIER)

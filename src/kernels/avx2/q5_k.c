@@ -2,4 +2,4 @@
 enum { BYTES = 176, FIVE = 1, NIBBLES = 48 };
 #include "kernels/avx2/k_blocks.h"
 
-SL__GEMM(q5_k, avx2)
+SL__GEMM(q5_k, SL__TIER)

@@ -53,4 +53,4 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     sl__multiply_signed(w, x, at, values, n, tile, ahead);
 }
 
-SL__GEMM(q8_0, avx2)
+SL__GEMM(q8_0, SL__TIER)

@@ -48,6 +48,8 @@ class Server:
     """A running `sluice serve`. Stopped by its process id. files: its limit of open files. sockets: listening ones by name, handed
     over as systemd does. log: what takes its standard error, instead of a file."""
 
+    started = []  # by the test that runs; those that it leaves behind are killed
+
     def __init__(self, model, *arguments, env=None, wait=True, files=None, sockets=None, log=None):
         self.log = log or tempfile.TemporaryFile("w+")
         command = [BINARY, "serve", *([model] if model else []), "--port", "0", "--log-format", "text", *map(str, arguments)]
@@ -63,8 +65,9 @@ class Server:
             for i, fd in enumerate(high):
                 os.dup2(fd, 3 + i)  # the first descriptor after the standard ones, as sd_listen_fds(3) has it
 
-        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL, env=env, close_fds=not sockets,
-                                        preexec_fn=prepare if files or sockets else None)
+        self.process = subprocess.Popen(command, stderr=self.log, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=env,
+                                        close_fds=not sockets, preexec_fn=prepare if files or sockets else None)
+        Server.started.append(self)
         self.port = self.admin = None
         if wait:
             self.wait_ready()
@@ -292,6 +295,8 @@ def _run_file(folder, file, quick, parts):
             which, result = 2, f"SKIP ({e})"
         except Exception:
             which, result = 1, "FAILED\n" + traceback.format_exc()
+        while Server.started:
+            Server.started.pop().kill()
         counts[which] += 1
         lines.append(f"{label}: {result} ({time.monotonic() - began:.1f} s)")
     return lines, counts

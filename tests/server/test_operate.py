@@ -294,10 +294,10 @@ def test_a_full_disk_for_logs():
         s.port = main.getsockname()[1]
         s.until(lambda: ready(s), what="ready")
         before = s.value("sluice_log_lines_dropped_total")
-        assert before > 0  # the start-up lines
+        assert before > 0  # the start-up lines, of which the last may still come
         for i in range(20):
             s.complete(prompt=[i + 1], max_tokens=2)
-        s.until(lambda: s.value("sluice_log_lines_dropped_total") == before + 20, what="a line a request")
+        s.until(lambda: s.value("sluice_log_lines_dropped_total") >= before + 20, what="a line a request")
         assert s.stop() == 0
 
 

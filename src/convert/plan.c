@@ -93,13 +93,13 @@ static void add_dense(sl__plan *p, int i, const sl_ffn_weights *f, const char *g
     add_matrix(p, SL__PART_DOWN, i, down, &f->down, 0);
 }
 
-/* They stay one tensor, as in the files of peers for such models. */
+/* They stay one tensor, as in the files of peers for such models, and its type is chosen as if it were v alone, as peers do. */
 static sl_status add_fused_qkv(sl__plan *p, int i, const sl_layer *l, int q, int kv, sl_error *e) {
     sl_matrix *m = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *m);
     if (!m) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
     *m = l->q;
     m->rows = q + 2 * kv;
-    add_matrix(p, SL__PART_Q, i, "attn_qkv", m, 0);
+    add_matrix(p, SL__PART_V, i, "attn_qkv", m, 0);
     p->out[p->count - 1].told = &l->q;
     return add_vector(p, i, "attn_qkv", "bias", l->q_bias, q + 2 * kv, 0, e);
 }

@@ -281,6 +281,9 @@ def test_mixes():
             assert found == (gate, down, v) and got.keys["general.file_type"] == number, (kind, found)
             with harness.Server(d + f"/{kind}.gguf") as s:
                 assert s.complete(prompt=[1, 2, 3], max_tokens=4, temperature=0, ignore_eos=True)["usage"]["completion_tokens"] == 4
+        # q, k and v in one tensor go by the rule for v: Q8_0 in a model of eight experts, where q's is Q4_K, or Q5_0 in rows of 32.
+        got = converted(checkpoint("ling-groups.gguf"), d + "/fused.gguf", "q4_k_m")
+        assert [got.tensors[f"blk.{i}.attn_qkv.weight"][0] for i in range(3)] == ["Q8_0"] * 3
         r = convert(model, d + "/c.gguf", "iq2_xs")
         assert r.returncode == 1 and "IQ2_XS" in r.stderr and "take q" in r.stderr, r.stderr
         r = convert(model, d + "/c.gguf", "q4_k_x")

@@ -34,6 +34,13 @@ typedef enum sl_wiring {
     SL_WIRING_PARALLEL, /* h = N x, one norm; x += f1(h) + f2(h) */
 } sl_wiring;
 
+/* How a layer's rows hear of those before them. */
+typedef enum sl_mixer {
+    SL_MIXER_ATTENTION,
+    SL_MIXER_DELTA, /* gated delta net: a short causal convolution, then the gated delta rule on a state of constant size */
+    SL_MIXER_COUNT
+} sl_mixer;
+
 /* Where the RMS norm of q and k stands. */
 typedef enum sl_qk_norm {
     SL_QK_NORM_NONE,
@@ -92,6 +99,7 @@ typedef struct sl_hparams {
     sl_wiring wiring;
     float embedding_scale, residual_scale, logit_scale; /* factors on a token's row, on what a part adds to the stream, on the
                                                          * logits: 1e-6 … 1e6; 0: none, which is 1 */
+    sl_mixer mixer[SL_MAX_LAYERS];
     float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
     int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */

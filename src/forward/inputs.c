@@ -7,13 +7,13 @@ static void tell(const sl_forward *f, const sl_matrix *w, const sl_planes *x, co
     f->c.multiplied(f->c.multiplied_arg, w, x->f, row, n);
 }
 
-void sl__tell_mixer_inputs(sl_forward *f, int layer, int self) {
+void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *result) {
     if (!f->c.multiplied) return;
     if (self == 0) {
         const sl_layer *l = &f->m->layer[layer];
         const sl_matrix *in[] = {&l->q, &l->k, &l->v, &l->gate};
         for (size_t i = 0; i < sizeof in / sizeof *in && in[i]->data; i++) tell(f, in[i], &f->h, NULL, f->step->rows);
-        tell(f, &l->o, &f->a, NULL, f->step->rows);
+        tell(f, &l->o, result, NULL, f->step->rows);
     }
     sl_workers_barrier(f->c.workers, self);
 }

@@ -1,16 +1,19 @@
 /* internal.h: what the files of forward/ share: the state of a forward pass, its phases, and each phase's functions.
  * Engine thread between steps; during a step all participants of the worker pool, who meet at the barriers of sl__phase.
  *
- * A block is a mixer (today attention) and a feed-forward part: six phases in all. A phase is a list of items that the
- * participants share, then something for every row, then something once:
+ * A block is a mixer and a feed-forward part. Both are lists of phases, those of the mixer by its kind. A phase is a list of
+ * items that the participants share, then something for every row, then something once:
  *
  *     phase    items                             every row, after them                     once, after that
+ *   attention
  *     q k v    ranges of the matrices            bias, norm, clip, rope; its keys and
  *                                                values into its page
  *     attend   (chunk of rows, KV head, spans)   times its gate, quantised for the output
  *                                                matrix
+ *   any mixer
  *     output   ranges of the matrix              x += y; norm, quantised for the router    dense layer: the one group and
  *                                                and the feed-forward networks             its items
+ *   feed-forward part
  *     router   (rows, experts), if it routes     experts and weights are picked            groups and their items
  *     up       (group, range of its ff)
  *     down     ranges of the result, each        x += y; norm, quantised for the next
@@ -133,6 +136,15 @@ void sl__attention_sizes(sl_forward *f); /* the max_… fields and queries, from
 void sl__attention_plan(sl_forward *f);  /* chunks and items of the step; engine thread */
 sl__item_fn sl__attend_item;
 
+/* A kind of mixer. input makes a row of h from the stream; mix runs its phases up to what the output matrix is multiplied by, which
+ * `result` has then, [rows][layer's o.cols], quantised where that matrix wants it. */
+typedef struct sl__mixer {
+    sl__row_fn *input;
+    void (*mix)(sl_forward *f, int layer, int self);
+    const sl_planes *(*result)(const sl_forward *f);
+} sl__mixer;
+extern const sl__mixer sl__mixer_attention; /* mixer_attention.c */
+
 /* mixer.c and feed_forward.c, the parts of a block. A part's input must stand in h for every row before its phases begin;
  * its result stands in y when the tail of its last phase runs, which is the caller's. */
 sl__row_fn sl__mixer_input;
@@ -145,7 +157,7 @@ void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
 
 /* inputs.c: between phases, where somebody wants to know what matrices are multiplied by (config.multiplied): before the output
  * phase of the mixer, and between up and down. Nothing otherwise. */
-void sl__tell_mixer_inputs(sl_forward *f, int layer, int self);
+void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *result); /* what `o` is multiplied by */
 void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self);
 
 /* block.c */

@@ -5,6 +5,8 @@
  *
  *     [layer][kv head][page][ keys | values ]      (the bytes inside a head of a page: sl_kv_type in kernels.h)
  *
+ * Layers that keep no keys and values have no bytes in it.
+ *
  * One attention item reads one KV head of one layer over all pages of a sequence. With this order pages whose numbers are
  * neighbours are one piece of memory to it, and that is read at twice the speed of pieces of some 16 KB that lie apart.
  * Memory is taken from the system only as pages are first written. */
@@ -16,10 +18,10 @@
 #include "kernels/kernels.h"
 
 typedef struct sl_kv {
-    uint8_t *data;      /* [layers][kv heads][pages][head_bytes] */
+    uint8_t *data;      /* [layers that have keys][kv heads][pages][head_bytes] */
+    size_t at[SL_MAX_LAYERS]; /* where a layer begins; of one without keys, where the next one does */
     size_t head_bytes;  /* keys and values of one KV head in one page */
     size_t plane_bytes; /* of one KV head in all pages */
-    size_t layer_bytes; /* of all KV heads in all pages */
     size_t mapped;      /* of all layers */
     sl_kv_type type;
 } sl_kv;
@@ -39,7 +41,7 @@ void sl_kv_close(sl_kv *kv); /* zero-initialised is fine */
 
 /* Keys and values of one KV head of a page: head_bytes, 64-byte aligned. */
 static inline uint8_t *sl_kv_head(const sl_kv *kv, int page, int layer, int kv_head) {
-    return kv->data + (size_t)layer * kv->layer_bytes + (size_t)kv_head * kv->plane_bytes + (size_t)page * kv->head_bytes;
+    return kv->data + kv->at[layer] + (size_t)kv_head * kv->plane_bytes + (size_t)page * kv->head_bytes;
 }
 
 #endif

@@ -1,100 +1,15 @@
-/* mixer.c: the first part of a block, in which a row hears of the rows before it: attention. Three of the six phases of
- * internal.h: q k v, attend (its arithmetic is attention.c's), output. */
-#include "base/fmath.h"
+/* mixer.c: the first part of a block, in which a row hears of the rows before it. How is the layer's kind of mixer's business,
+ * each in a file of its own; what comes out of it is multiplied by the layer's output matrix, whatever it was. */
 #include "forward/internal.h"
 
-enum { QKV = 4 };
+static const sl__mixer *const mixers[SL_MIXER_COUNT] = {[SL_MIXER_ATTENTION] = &sl__mixer_attention};
 
-/* The input's products with the matrices of q, k, v and, where there is one, of the gate; returns how many. */
-static int qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
-    const sl_layer *l = &f->m->layer[layer];
-    ret[0] = (sl__product){&l->q, &f->h, f->q};
-    ret[1] = (sl__product){&l->k, &f->h, f->kk};
-    ret[2] = (sl__product){&l->v, &f->h, f->v};
-    ret[3] = (sl__product){&l->gate, &f->h, f->gate};
-    return l->gate.data ? 4 : 3;
-}
+static const sl__mixer *mixer_of(const sl_forward *f, int layer) { return mixers[f->m->hp.mixer[layer]]; }
 
-static sl__product output_product(sl_forward *f, int layer) { return (sl__product){&f->m->layer[layer].o, &f->a, f->y}; }
+void sl__mixer_input(sl_forward *f, int layer, int row) { mixer_of(f, layer)->input(f, layer, row); }
 
-void sl__mixer_input(sl_forward *f, int layer, int row) {
-    const sl_layer *l = &f->m->layer[layer];
-    bool quantised = sl_matrix_quantised(&l->q) || sl_matrix_quantised(&l->k) || sl_matrix_quantised(&l->v) ||
-                     (l->gate.data && sl_matrix_quantised(&l->gate));
-    sl__stream_norm(f, row, l->attn_norm, l->attn_norm_bias, row, quantised);
-}
-
-/* --- q k v --- */
-
-static void qkv_item(sl_forward *f, int layer, int self, int item) {
-    sl__product p[QKV];
-    int count = qkv_products(f, layer, p);
-    sl__product_item(f, self, p, count, f->step->rows, item);
-}
-
-static void clip(float *x, int n, float most) {
-    for (int i = 0; i < n; i++) x[i] = x[i] < -most ? -most : x[i] > most ? most : x[i];
-}
-
-/* Each head by itself. */
-static void norm_heads(sl_forward *f, float *x, int heads, const float *norm) {
-    const sl_hparams *hp = &f->m->hp;
-    for (int h = 0; h < heads; h++) f->k->rmsnorm(x + h * hp->head_dim, norm, hp->head_dim, hp->norm_eps, x + h * hp->head_dim);
-}
-
-/* Bias, norm and clip of one projection of one row: x [heads][head_dim]; bias, norm NULL: none. */
-static void finish_projection(sl_forward *f, float *x, int heads, const float *bias, const float *norm) {
-    const sl_hparams *hp = &f->m->hp;
-    int n = heads * hp->head_dim;
-    if (bias) f->k->add(x, bias, n);
-    if (norm && hp->qk_norm == SL_QK_NORM_FULL) f->k->rmsnorm(x, norm, n, hp->norm_eps, x);
-    if (norm && hp->qk_norm == SL_QK_NORM_HEAD) norm_heads(f, x, heads, norm);
-    if (hp->qkv_clip > 0) clip(x, n, hp->qkv_clip);
-}
-
-static void rotate(sl_forward *f, float *x, int heads, int row) {
-    const sl_hparams *hp = &f->m->hp;
-    int half = hp->rope_dims / 2;
-    const float *c = f->cosines + (size_t)row * (size_t)half, *s = f->sines + (size_t)row * (size_t)half;
-    for (int h = 0; h < heads; h++) {
-        f->k->rope(x + h * hp->head_dim, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
-    }
-}
-
-/* Finishes a row's q, k and v, and writes its keys and values into its page. */
-static void qkv_row(sl_forward *f, int layer, int row) {
-    const sl_layer *l = &f->m->layer[layer];
-    const sl_hparams *hp = &f->m->hp;
-    size_t r = (size_t)row, d = (size_t)hp->head_dim, kv_width = (size_t)hp->kv_heads * d;
-    float *q = f->q + r * (size_t)hp->heads * d, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
-    finish_projection(f, q, hp->heads, l->q_bias, l->q_norm);
-    finish_projection(f, k, hp->kv_heads, l->k_bias, l->k_norm);
-    finish_projection(f, v, hp->kv_heads, l->v_bias, NULL);
-    if (!hp->unrotated[layer]) {
-        rotate(f, q, hp->heads, row);
-        rotate(f, k, hp->kv_heads, row);
-    }
-    if (l->q_norm && hp->qk_norm == SL_QK_NORM_HEAD_AFTER) {
-        norm_heads(f, q, hp->heads, l->q_norm);
-        norm_heads(f, k, hp->kv_heads, l->k_norm);
-    }
-
-    const sl_step_row *s = &f->step->row[row];
-    int page = f->step->sequence[s->sequence].page[s->position / SL_PAGE];
-    for (int h = 0; h < hp->kv_heads; h++) {
-        f->k->kv_store[f->kv.type](k + (size_t)h * d, v + (size_t)h * d, hp->head_dim, s->position % SL_PAGE,
-                                   sl_kv_head(&f->kv, page, layer, h));
-    }
-}
-
-/* --- attention's result times the output matrix --- */
-
-static void attended_row(sl_forward *f, int layer, int row) {
-    const sl_layer *l = &f->m->layer[layer];
-    float *a = sl_planes_row(&f->a, row);
-    const float *gate = f->gate + (size_t)row * (size_t)f->a.cols;
-    for (int i = 0; l->gate.data && i < f->a.cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
-    if (sl_matrix_quantised(&l->o)) sl_planes_quantize(&f->a, row, 0, f->a.cols);
+static sl__product output_product(sl_forward *f, int layer) {
+    return (sl__product){&f->m->layer[layer].o, mixer_of(f, layer)->result(f), f->y};
 }
 
 static void output_item(sl_forward *f, int layer, int self, int item) {
@@ -109,11 +24,8 @@ void sl__mixer_result(sl_forward *f, int layer, int row) {
 }
 
 void sl__mix(sl_forward *f, int layer, int self, sl__row_fn *tail, sl__once_fn *once) {
-    sl__product qkv[QKV], output = output_product(f, layer);
-    int count = qkv_products(f, layer, qkv);
-    bool finish = f->m->layer[layer].gate.data || sl_matrix_quantised(output.w);
-    sl__phase(f, layer, self, sl__product_items(f, qkv, count), qkv_item, qkv_row, NULL);
-    sl__phase(f, layer, self, f->attention.items, sl__attend_item, finish ? attended_row : NULL, NULL);
-    sl__tell_mixer_inputs(f, layer, self);
+    sl__product output = output_product(f, layer);
+    mixer_of(f, layer)->mix(f, layer, self);
+    sl__tell_mixer_inputs(f, layer, self, output.x);
     sl__phase(f, layer, self, sl__product_items(f, &output, 1), output_item, tail, once);
 }

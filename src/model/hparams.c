@@ -72,6 +72,9 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
     if (hp->rope_dims % 2) return sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", hp->rope_dims);
     if (hp->experts && hp->router_score == SL_ROUTER_SPARSEMIXER && hp->experts_used != 2)
         return sl_fail(e, SL_UNSUPPORTED, "%d experts a token are not supported by this router, only 2", hp->experts_used);
+    int attending = 0;
+    for (int i = 0; i < hp->layers; i++) attending += hp->mixer[i] == SL_MIXER_ATTENTION;
+    if (!attending) return sl_fail(e, SL_UNSUPPORTED, "no layer has attention, which is not supported");
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct { int layers, heads, kv_heads, head_dim; } shapes[] = {{1, 1, 1, 1}, {3, 4, 2, 33}, {2, 12, 3, 80}, {5, 8, 8, 128}};
+/* unkept: every second layer, the first among them, keeps no keys and values */
+static const struct { int layers, heads, kv_heads, head_dim, unkept; } shapes[] = {
+    {1, 1, 1, 1, 0}, {3, 4, 2, 33, 0}, {2, 12, 3, 80, 0}, {5, 8, 8, 128, 0}, {5, 4, 2, 64, 1}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0], PAGES = 7 };
 
 static sl_hparams hparams(int shape) {
-    return (sl_hparams){.layers = shapes[shape].layers, .heads = shapes[shape].heads, .kv_heads = shapes[shape].kv_heads,
-                        .head_dim = shapes[shape].head_dim};
+    sl_hparams hp = {.layers = shapes[shape].layers, .heads = shapes[shape].heads, .kv_heads = shapes[shape].kv_heads,
+                     .head_dim = shapes[shape].head_dim};
+    for (int i = 0; shapes[shape].unkept && i < hp.layers; i += 2) hp.mixer[i] = SL_MIXER_DELTA;
+    return hp;
 }
 
 static int by_address(const void *a, const void *b) {
@@ -27,7 +31,7 @@ START_TEST(heads_fill_the_mapping_without_gap_or_overlap) {
         int count = 0, most = hp.layers * hp.kv_heads * PAGES;
         uint8_t **head = calloc((size_t)most, sizeof *head);
         for (int layer = 0; layer < hp.layers; layer++)
-            for (int h = 0; h < hp.kv_heads; h++)
+            for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && h < hp.kv_heads; h++)
                 for (int page = 0; page < PAGES; page++) head[count++] = sl_kv_head(&kv, page, layer, h);
         qsort(head, (size_t)count, sizeof *head, by_address);
         for (int i = 0; i < count; i++) {

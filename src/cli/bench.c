@@ -230,12 +230,14 @@ static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e
                            .ctx = pages * SL_PAGE,
                            .kv_type = s->engine.kv_type,
                            .kv_pages = pages,
+                           .states = MOST_BATCH,
                            .stats = b->stats};
     if ((st = sl_forward_new(&c, &b->f, e))) return st;
     b->page = sl_calloc((size_t)pages, sizeof *b->page);
     if (!b->page) return sl_fail(e, SL_NOMEM, "out of memory");
     for (int i = 0; i < pages; i++) b->page[i] = i;
-    for (int i = 0; i < MOST_BATCH; i++) b->sequence[i].page = b->page + i * b->pages_each;
+    for (int i = 0; i < MOST_BATCH; i++)
+        b->sequence[i] = (sl_step_sequence){.page = b->page + i * b->pages_each, .state_before = i, .state_after = i};
     b->cost = sl_cost_of(b->m, s->engine.kv_type);
     for (int l = 0; l < b->m->hp.layers; l++) b->routed_layers += b->m->layer[l].experts != NULL;
     return SL_OK;

@@ -105,9 +105,13 @@ sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     int routed = 0;
     for (int i = 0; i < hp->layers; i++) {
         const sl_layer *l = &m->layer[i];
-        c.dense_bytes += (double)(bytes_of(&l->q) + bytes_of(&l->k) + bytes_of(&l->v) + bytes_of(&l->o));
+        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
+        for (size_t j = 0; j < sizeof mixing / sizeof *mixing; j++) {
+            c.dense_bytes += (double)bytes_of(mixing[j]);
+            c.row_multiplies += values(mixing[j]);
+        }
         c.dense_bytes += ffn_bytes(&l->dense) + ffn_bytes(&l->shared) + (double)bytes_of(&l->router);
-        c.row_multiplies += values(&l->q) + values(&l->k) + values(&l->v) + values(&l->o) + values(&l->router);
+        c.row_multiplies += values(&l->router);
         c.row_multiplies += ffn_values(&l->dense) + ffn_values(&l->shared);
         if (!l->experts) continue;
         double bytes = 0, all = 0;

@@ -6,6 +6,7 @@
 #include "cli/words.h"
 #include "forward/forward.h"
 #include "forward/kv.h"
+#include "forward/state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,7 @@ static sl_status plan_memory(pass *p, sl_census_config *c, sl_error *e) {
     size_t workspace = sl_forward_workspace_bytes(&p->config), ids = 0;
     for (int d = 0; d < v->corpus->domains; d++) ids += v->corpus->domain[d].ids.cap * sizeof(int32_t);
     uint64_t other = ids + workspace + sl_tokenizer_memory(v->tokenizer) +
-                     sl_kv_cost_of(p->hp, p->config.kv_type).page_bytes * (uint64_t)p->config.kv_pages;
+                     sl_kv_cost_of(p->hp, p->config.kv_type).page_bytes * (uint64_t)p->config.kv_pages + sl_state_bytes(p->hp);
     uint64_t left = machine.memory_limit > other ? (machine.memory_limit - other) / 4 : 0, tables = left < TABLE_BYTES ? left : TABLE_BYTES;
     size_t one = sl_census_table_bytes(c);
     if (one && (uint64_t)c->tokens > tables / one) c->tokens = (int)(tables / one);
@@ -126,6 +127,7 @@ static sl_status open_forward(pass *p, sl_error *e) {
                                     .ctx = window,
                                     .kv_type = !strcmp(s->kv_type, "f32") ? SL_KV_F32 : SL_KV_I16,
                                     .kv_pages = (window + SL_PAGE - 1) / SL_PAGE,
+                                    .states = 1,
                                     .routed = sl_census_routed};
     int32_t *ids;
     sl_census_config c = {.layers = p->hp->layers, .routed = p->hp->sparse, .experts = p->hp->experts, .used = p->hp->experts_used,
@@ -189,7 +191,7 @@ static void step(pass *p, int domain, size_t first, size_t end, int from, int to
         p->what[i] = (sl_census_row){.domain = counted ? domain : -1, .half = (int)(place / STRETCH % 2), .kind = p->kind[token],
                                      .id = {token, -1, counted && place + 1 < end ? id[place + 1] : -1}};
     }
-    sl_step_sequence sequence = {p->page};
+    sl_step_sequence sequence = {.page = p->page};
     sl_step s = {.row = p->row, .rows = rows, .sequence = &sequence, .sequences = 1};
     const float *logits = sl_forward_run(p->f, &s);
     for (int i = 0; i < rows; i++) {

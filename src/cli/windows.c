@@ -93,6 +93,7 @@ static sl_status make(sl_windows *w, const sl_settings *s,
                            .ctx = g->ctx,
                            .kv_type = g->kv_type,
                            .kv_pages = pages,
+                           .states = 1,
                            .multiplied = multiplied,
                            .multiplied_arg = arg};
     return sl_forward_new(&c, &w->f, e);
@@ -137,7 +138,7 @@ sl_windows *sl_windows_free(sl_windows *w) {
 static int step(sl_windows *w, int at, int count, int first, const float **ret_logits) {
     int n = count - at < w->rows ? count - at : w->rows;
     for (int i = 0; i < n; i++) w->row[i] = (sl_step_row){w->token[at + i], at + i, 0, at + i >= first};
-    sl_step_sequence sequence = {w->page};
+    sl_step_sequence sequence = {.page = w->page};
     *ret_logits = sl_forward_run(w->f, &(sl_step){w->row, n, &sequence, 1});
     return at + n;
 }

@@ -97,7 +97,7 @@ static void build(sl_engine *g) {
             g->row[g->rows++] = (sl_step_row){sl__sequence_token(s, p), p, g->sequences, score || draws};
             if (score || draws) g->draw[g->draws++] = (sl__draw){.sequence = s, .position = p, .logit = logit++, .score = score};
         }
-        g->pages_of[g->sequences] = (sl_step_sequence){s->page};
+        g->pages_of[g->sequences] = (sl_step_sequence){.page = s->page};
         g->in_step[g->sequences++] = s;
     }
     assert(g->rows <= g->max_rows && g->draws <= g->max_logit_rows);
@@ -232,7 +232,8 @@ static sl_forward_config forward_config(const sl_engine_config *c) {
                                .max_sequences = c->max_sequences,
                                .ctx = c->ctx,
                                .kv_type = c->kv_type,
-                               .kv_pages = c->kv_pages};
+                               .kv_pages = c->kv_pages,
+                               .states = c->states};
 }
 
 /* The most text that an event can show. */

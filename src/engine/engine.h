@@ -32,6 +32,7 @@ typedef struct sl_engine_config {
     int token_gap_ms;        /* target: longest wait between tokens because of others' prompts */
     sl_kv_type kv_type;
     int kv_pages;
+    int states;              /* slots of state, where the model keeps one; at least 1 */
     bool prefix_cache;       /* full pages are kept after their request; false: only the choices of one prompt have pages in common */
     int max_step_rows;       /* rows of a step; 0: chosen */
     uint64_t request_memory; /* bytes of all requests together: prompts, output rings, penalty counts; 0: 128 MiB */

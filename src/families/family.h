@@ -100,6 +100,11 @@ typedef struct sl_hparams {
     float embedding_scale, residual_scale, logit_scale; /* factors on a token's row, on what a part adds to the stream, on the
                                                          * logits: 1e-6 … 1e6; 0: none, which is 1 */
     sl_mixer mixer[SL_MAX_LAYERS];
+    bool query_gated;     /* q's matrix has two rows for each value, head by head: its queries, then gates of attention's result */
+    int delta_key_heads, delta_value_heads; /* of delta net layers, 1 … 65536; value heads a multiple of key heads */
+    int delta_key_dim, delta_value_dim;     /* values of such a head, 1 … 4096; times the heads at most 2^20 */
+    int delta_taps;       /* positions that its convolution sees, 2 … 16 */
+    bool delta_tiled;     /* value head j goes with key head j modulo their number; otherwise neighbours go with one key head */
     float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
     int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */

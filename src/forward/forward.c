@@ -54,7 +54,8 @@ static size_t gemm_scratch(const sl_model *m) {
     size_t most = larger(0, &m->output);
     for (int i = 0; i < m->hp.layers; i++) {
         const sl_layer *l = &m->layer[i];
-        most = larger(larger(larger(larger(larger(most, &l->q), &l->k), &l->v), &l->gate), &l->o);
+        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
+        for (size_t j = 0; j < sizeof mixing / sizeof *mixing; j++) most = larger(most, mixing[j]);
         most = larger_of_ffn(larger_of_ffn(most, &l->dense), &l->shared);
         for (int e = 0; l->experts && e < m->hp.experts; e++) most = larger_of_ffn(most, &l->experts[e]);
     }
@@ -86,6 +87,38 @@ static void place_attention(sl_forward *f, space *s) {
     a->partial_state = place(s, partials, sizeof *a->partial_state);
     a->partial_acc = floats(s, partials, (size_t)hp->head_dim);
     a->counter = place(s, (size_t)a->max_counters, sizeof *a->counter);
+}
+
+static void place_delta(sl_forward *f, space *s) {
+    const sl_hparams *hp = &f->m->hp;
+    sl__delta *d = &f->delta;
+    if (sl_state_bytes(hp) == 0) return;
+    size_t rows = (size_t)f->c.max_rows, channels = (size_t)sl_delta_channels(hp), heads = (size_t)hp->delta_value_heads;
+    size_t width = heads * (size_t)hp->delta_value_dim;
+    bool mixed = false;
+    d->taps = place(s, (size_t)hp->layers, sizeof *d->taps);
+    for (int i = 0; i < hp->layers; i++) {
+        if (hp->mixer[i] != SL_MIXER_DELTA) continue;
+        const float *taps = floats(s, (size_t)hp->delta_taps, channels);
+        if (d->taps) d->taps[i] = taps;
+        mixed = mixed || !f->m->layer[i].delta.gate.data;
+    }
+    d->zeros = floats(s, 1, channels);
+    d->run = place(s, (size_t)f->c.max_sequences, sizeof *d->run);
+    d->mixed = floats(s, mixed ? rows : 0, channels + width);
+    d->x = floats(s, rows, channels);
+    d->y = floats(s, rows, channels);
+    d->gate = floats(s, rows, width);
+    d->gates = floats(s, rows, 2 * heads);
+    d->strength = floats(s, rows, heads);
+    d->decay = floats(s, rows, heads);
+    d->out = planes(s, product_of(s, rows, width), (int)width);
+}
+
+static bool any_gate(const sl_model *m) {
+    bool any = m->hp.query_gated;
+    for (int i = 0; i < m->hp.layers; i++) any = any || m->layer[i].gate.data;
+    return any;
 }
 
 static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
@@ -124,7 +157,8 @@ static void place_all(sl_forward *f, space *s) {
     f->q = floats(s, rows, q_width);
     f->kk = floats(s, rows, kv_width);
     f->v = floats(s, rows, kv_width);
-    f->gate = floats(s, f->m->layer[0].gate.data ? rows : 0, q_width);
+    f->both = floats(s, hp->query_gated ? rows : 0, 2 * q_width);
+    f->gate = floats(s, any_gate(f->m) ? rows : 0, q_width);
     f->a = planes(s, product_of(s, rows, q_width), (int)q_width);
     f->cosines = floats(s, rows, half);
     f->sines = floats(s, rows, half);
@@ -134,6 +168,7 @@ static void place_all(sl_forward *f, space *s) {
     f->shared_weight = floats(s, 1, rows);
     place_groups(f, s);
     place_attention(f, s);
+    place_delta(f, s);
     f->logits = floats(s, (size_t)f->c.max_logit_rows, (size_t)hp->vocab);
     f->worker = place(s, (size_t)f->c.threads, sizeof *f->worker);
     size_t gemm = gemm_scratch(f->m);
@@ -166,10 +201,24 @@ static sl_status check(const sl_forward_config *c, sl_error *e) {
     return SL_OK;
 }
 
+/* The convolution's weights [channels][taps] as [taps][channels], so that channels stand next to each other. */
+static void turn_taps(sl_forward *f) {
+    const sl_hparams *hp = &f->m->hp;
+    int channels = sl_delta_channels(hp);
+    for (int i = 0; i < hp->layers; i++) {
+        if (hp->mixer[i] != SL_MIXER_DELTA) continue;
+        float *to = (float *)(uintptr_t)f->delta.taps[i]; /* our own memory until now */
+        const float *from = f->m->layer[i].delta.taps;
+        for (int c = 0; c < channels; c++)
+            for (int t = 0; t < hp->delta_taps; t++) to[t * channels + c] = from[c * hp->delta_taps + t];
+    }
+}
+
 /* What is computed once from the model: rope frequencies, routers in float, who reads quantised activations. */
 static void prepare(sl_forward *f) {
     const sl_model *m = f->m;
     sl__rope_frequencies(&m->hp, m->rope_divisors, f->frequency);
+    turn_taps(f);
     for (int i = 0; i < m->hp.layers; i++) {
         const sl_layer *l = &m->layer[i];
         f->ffn_quantised[i] = l->experts ? false : sl_ffn_quantised(&l->dense);
@@ -208,6 +257,7 @@ sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error 
     }
     place_all(f, &s);
     status = sl_kv_open(&c->model->hp, c->kv_type, c->kv_pages, &f->kv, e);
+    if (status == SL_OK) status = sl_state_open(&c->model->hp, c->states, &f->state, e);
     if (status != SL_OK) goto fail;
     prepare(f);
     *ret = f;
@@ -220,12 +270,15 @@ fail:
 sl_forward *sl_forward_free(sl_forward *f) {
     if (!f) return NULL;
     sl_kv_close(&f->kv);
+    sl_state_close(&f->state);
     sl_arena_free(f->arena);
     sl_free(f);
     return NULL;
 }
 
 /* --- a step --- */
+
+static __attribute__((unused)) bool a_slot(const sl_forward *f, int slot) { return !f->state.slot_bytes || (slot >= 0 && slot < f->c.states); }
 
 /* What the caller has to see to (forward.h): asserted only. */
 static __attribute__((unused)) bool fits(const sl_forward *f, const sl_step *s) {
@@ -237,6 +290,8 @@ static __attribute__((unused)) bool fits(const sl_forward *f, const sl_step *s) 
         if (r->sequence < 0 || r->sequence >= s->sequences) return false;
         int page = s->sequence[r->sequence].page[r->position / SL_PAGE];
         if (page < 0 || page >= f->c.kv_pages) return false;
+        const sl_step_sequence *q = &s->sequence[r->sequence];
+        if ((r->position && !a_slot(f, q->state_before)) || !a_slot(f, q->state_after)) return false;
         if (i && s->row[i - 1].sequence == r->sequence && s->row[i - 1].position + 1 != r->position) return false;
         logits += r->logits;
     }
@@ -259,6 +314,7 @@ float *sl_forward_run(sl_forward *f, const sl_step *s) {
         if (s->row[r].logits) f->logit_row[f->logit_rows++] = r;
     }
     sl__attention_plan(f);
+    if (f->state.slot_bytes) sl__delta_plan(f);
     sl_workers_run(f->c.workers, region, f);
     return f->logits;
 }

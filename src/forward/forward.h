@@ -7,6 +7,7 @@
  * Invariants
  *   1. A row's logits depend on its sequence's tokens up to it alone: not on the step's other rows, on how the prompt was
  *      cut into chunks, on the threads, nor on which pages hold its keys (Promise 1).
+ *      State is computed row by row, in one order, so that the same holds for it.
  *   2. Keys and values are read from pages only, after rounding to the KV type, also for rows of the same chunk.
  *   3. sl_forward_run allocates nothing. */
 #ifndef SL_FORWARD_FORWARD_H
@@ -34,6 +35,7 @@ typedef struct sl_forward_config {
     int ctx;                  /* positions of the longest sequence */
     sl_kv_type kv_type;
     int kv_pages;             /* pages in all, SL_PAGE positions each, all layers */
+    int states;               /* slots of state, where the model has layers that keep one (state.h) */
     sl_expert_stats *stats;   /* NULL: nothing is counted */
     /* Tests and traces: called on the engine thread after a layer was routed; NULL in service.
      *   expert [rows][experts_used] ascending, weight likewise */
@@ -49,10 +51,10 @@ typedef struct sl_forward_config {
 } sl_forward_config;
 
 /* For the memory plan, before anything is allocated: bytes of the workspace, SIZE_MAX: more than can be. What pages cost is
- * kv.h's to say. */
+ * kv.h's to say, and slots of state are state.h's. */
 size_t sl_forward_workspace_bytes(const sl_forward_config *c);
 
-/* Takes the workspace and the mapping for keys and values. The model and the pool must outlive it. */
+/* Takes the workspace, and the mappings for keys and values and for states. The model and the pool must outlive it. */
 sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error *e);
 sl_forward *sl_forward_free(sl_forward *f); /* NULL is fine; returns NULL */
 
@@ -63,8 +65,20 @@ typedef struct sl_step_row {
     bool logits;       /* wanted for this row */
 } sl_step_row;
 
+/* The state after a position is written to a slot. */
+typedef struct sl_step_save {
+    int32_t position, slot;
+} sl_step_save;
+
+/* What is said of slots counts only where the model has layers with a state. In a step a slot is written by one sequence at most,
+ * and then read by no other. */
 typedef struct sl_step_sequence {
     const int32_t *page; /* [i] holds positions SL_PAGE * i … SL_PAGE * i + 31; up to the last row's position */
+    int32_t state_before; /* slot with the state after the position before its first row; a first row at position 0 begins with
+                           * zeros, whatever stands in the slot */
+    int32_t state_after;  /* slot that gets the state after its last row; may be the same */
+    const sl_step_save *save; /* [saves] at positions of its rows, ascending, to other slots than these */
+    int saves;
 } sl_step_sequence;
 
 /* Rows of one sequence stand together, at positions that follow each other; a sequence's earlier positions are in its pages

@@ -11,8 +11,9 @@ void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *
     if (!f->c.multiplied) return;
     if (self == 0) {
         const sl_layer *l = &f->m->layer[layer];
-        const sl_matrix *in[] = {&l->q, &l->k, &l->v, &l->gate};
-        for (size_t i = 0; i < sizeof in / sizeof *in && in[i]->data; i++) tell(f, in[i], &f->h, NULL, f->step->rows);
+        const sl_matrix *in[] = {&l->q, &l->k, &l->v, &l->gate, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
+        for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+            if (in[i]->data) tell(f, in[i], &f->h, NULL, f->step->rows);
         tell(f, &l->o, result, NULL, f->step->rows);
     }
     sl_workers_barrier(f->c.workers, self);

@@ -10,6 +10,12 @@
  *                                                values into its page
  *     attend   (chunk of rows, KV head, spans)   times its gate, quantised for the output
  *                                                matrix
+ *   gated delta net
+ *     in       ranges of the matrices            sorted by kind of head; decay and
+ *                                                strength
+ *     convolve (row, some of its heads)
+ *     recur    (sequence, value head, columns)   norm, times its gate, quantised for
+ *                                                the output matrix
  *   any mixer
  *     output   ranges of the matrix              x += y; norm, quantised for the router    dense layer: the one group and
  *                                                and the feed-forward networks             its items
@@ -27,6 +33,7 @@
 #include "experts/router.h"
 #include "forward/forward.h"
 #include "forward/kv.h"
+#include "forward/state.h"
 
 #include <stdatomic.h>
 
@@ -51,6 +58,25 @@ typedef struct sl__attention {
     atomic_int *counter;      /* [max_counters] parts of a (chunk, KV head) that have ended */
 } sl__attention;
 
+/* Rows of one sequence, next to each other in the step. */
+typedef struct sl__run {
+    int sequence, row, rows;
+} sl__run;
+
+/* Of the layers that are gated delta nets. channels: sl_delta_channels. */
+typedef struct sl__delta {
+    const float **taps; /* [layers] to [delta_taps][channels] */
+    float *zeros;       /* [channels] */
+    sl__run *run;       /* [max_sequences] */
+    int runs;           /* of the step */
+    float *mixed;       /* [rows][channels + value_heads * value_dim] where the matrices give heads in another order; else NULL */
+    float *x, *y;       /* [rows][channels] before and after the convolution */
+    float *gate;        /* [rows][value_heads * value_dim] */
+    float *gates;       /* [rows][2 * value_heads] strengths and decays as the matrices give them */
+    float *strength, *decay; /* [rows][value_heads] */
+    sl_planes out;      /* [rows][value_heads * value_dim] */
+} sl__delta;
+
 /* What one participant needs for itself. */
 typedef struct sl__worker {
     void *gemm;        /* scratch of the kernels */
@@ -70,6 +96,7 @@ struct sl_forward {
     sl_arena *arena;
     int group;                /* query heads that share a KV head */
     sl_kv kv;
+    sl_state state;
 
     /* Constant after start. */
     float *frequency;     /* [rope_dims / 2] */
@@ -85,6 +112,7 @@ struct sl_forward {
     sl_planes h;            /* [rows][width] a part's input: normed x; at the end [logit rows][width] */
     float *q;               /* [rows][heads * head_dim] */
     float *kk, *v;          /* [rows][kv_heads * head_dim] keys, values */
+    float *both;            /* [rows][heads][2 * head_dim] q and gate, where one matrix gives both */
     float *gate;            /* [rows][heads * head_dim] of attention's result, where the family has one */
     sl_planes a;            /* [rows][heads * head_dim] attention's result */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
@@ -95,6 +123,7 @@ struct sl_forward {
     sl_groups groups;
     sl_ffn ffn;
     sl__attention attention;
+    sl__delta delta;
     float *logits;          /* [logit rows][vocab] */
     sl__worker *worker;     /* [threads] */
     atomic_int ended;       /* items of the current phase that have ended, where somebody wants to know (sl__phase) */
@@ -143,7 +172,8 @@ typedef struct sl__mixer {
     void (*mix)(sl_forward *f, int layer, int self);
     const sl_planes *(*result)(const sl_forward *f);
 } sl__mixer;
-extern const sl__mixer sl__mixer_attention; /* mixer_attention.c */
+extern const sl__mixer sl__mixer_attention, sl__mixer_delta; /* mixer_attention.c, mixer_delta.c */
+void sl__delta_plan(sl_forward *f); /* the step's runs; engine thread */
 
 /* mixer.c and feed_forward.c, the parts of a block. A part's input must stand in h for every row before its phases begin;
  * its result stands in y when the tail of its last phase runs, which is the caller's. */

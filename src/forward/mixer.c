@@ -2,7 +2,8 @@
  * each in a file of its own; what comes out of it is multiplied by the layer's output matrix, whatever it was. */
 #include "forward/internal.h"
 
-static const sl__mixer *const mixers[SL_MIXER_COUNT] = {[SL_MIXER_ATTENTION] = &sl__mixer_attention};
+static const sl__mixer *const mixers[SL_MIXER_COUNT] = {[SL_MIXER_ATTENTION] = &sl__mixer_attention,
+                                                         [SL_MIXER_DELTA] = &sl__mixer_delta};
 
 static const sl__mixer *mixer_of(const sl_forward *f, int layer) { return mixers[f->m->hp.mixer[layer]]; }
 

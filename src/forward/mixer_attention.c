@@ -3,12 +3,14 @@
 #include "base/fmath.h"
 #include "forward/internal.h"
 
+#include <string.h>
+
 enum { QKV = 4 };
 
 /* The input's products with the matrices of q, k, v and, where there is one, of the gate; returns how many. */
 static int qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
     const sl_layer *l = &f->m->layer[layer];
-    ret[0] = (sl__product){&l->q, &f->h, f->q};
+    ret[0] = (sl__product){&l->q, &f->h, f->m->hp.query_gated ? f->both : f->q};
     ret[1] = (sl__product){&l->k, &f->h, f->kk};
     ret[2] = (sl__product){&l->v, &f->h, f->v};
     ret[3] = (sl__product){&l->gate, &f->h, f->gate};
@@ -50,6 +52,18 @@ static void finish_projection(sl_forward *f, float *x, int heads, const float *b
     if (hp->qkv_clip > 0) clip(x, n, hp->qkv_clip);
 }
 
+/* Queries and gates from one projection of a row, head by head: [heads][q | gate]. */
+static void part_gates(sl_forward *f, int row, const float *bias) {
+    const sl_hparams *hp = &f->m->hp;
+    size_t width = (size_t)hp->heads * (size_t)hp->head_dim, bytes = (size_t)hp->head_dim * sizeof(float);
+    float *both = f->both + (size_t)row * 2 * width, *q = f->q + (size_t)row * width, *gate = f->gate + (size_t)row * width;
+    if (bias) f->k->add(both, bias, (int)(2 * width));
+    for (int h = 0; h < hp->heads; h++, both += 2 * hp->head_dim) {
+        memcpy(q + h * hp->head_dim, both, bytes);
+        memcpy(gate + h * hp->head_dim, both + hp->head_dim, bytes);
+    }
+}
+
 static void rotate(sl_forward *f, float *x, int heads, int row) {
     const sl_hparams *hp = &f->m->hp;
     int half = hp->rope_dims / 2;
@@ -65,7 +79,8 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     const sl_hparams *hp = &f->m->hp;
     size_t r = (size_t)row, d = (size_t)hp->head_dim, kv_width = (size_t)hp->kv_heads * d;
     float *q = f->q + r * (size_t)hp->heads * d, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
-    finish_projection(f, q, hp->heads, l->q_bias, l->q_norm);
+    if (hp->query_gated) part_gates(f, row, l->q_bias);
+    finish_projection(f, q, hp->heads, hp->query_gated ? NULL : l->q_bias, l->q_norm);
     finish_projection(f, k, hp->kv_heads, l->k_bias, l->k_norm);
     finish_projection(f, v, hp->kv_heads, l->v_bias, NULL);
     if (!hp->unrotated[layer]) {
@@ -91,14 +106,15 @@ static void attended_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
     float *a = sl_planes_row(&f->a, row);
     const float *gate = f->gate + (size_t)row * (size_t)f->a.cols;
-    for (int i = 0; l->gate.data && i < f->a.cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
+    bool gated = l->gate.data || f->m->hp.query_gated;
+    for (int i = 0; gated && i < f->a.cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
     if (sl_matrix_quantised(&l->o)) sl_planes_quantize(&f->a, row, 0, f->a.cols);
 }
 
 static void mix(sl_forward *f, int layer, int self) {
     sl__product qkv[QKV];
     int count = qkv_products(f, layer, qkv);
-    bool finish = f->m->layer[layer].gate.data || sl_matrix_quantised(&f->m->layer[layer].o);
+    bool finish = f->m->layer[layer].gate.data || f->m->hp.query_gated || sl_matrix_quantised(&f->m->layer[layer].o);
     sl__phase(f, layer, self, sl__product_items(f, qkv, count), qkv_item, qkv_row, NULL);
     sl__phase(f, layer, self, f->attention.items, sl__attend_item, finish ? attended_row : NULL, NULL);
 }

@@ -42,10 +42,12 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     X(axpy, tier)                                                                                                      \
     X(axpby, tier)                                                                                                     \
     X(rope, tier)                                                                                                      \
+    X(conv, tier)                                                                                                      \
     X(logsumexp, tier)                                                                                                 \
     X(limit_read, tier)
 #define SL__WIDE_OPERATIONS(X, tier)                                                                                   \
     X(dots, tier)                                                                                                      \
+    X(delta, tier)                                                                                                     \
     X(limit_multiply, tier)
 #define SL__DECLARE(name, tier) sl_##name##_fn sl__##name##_##tier;
 

@@ -59,6 +59,8 @@ typedef struct sl_acts {
 #define SL_PANEL 64
 /* Positions in a KV page, a constant of the definition of attention. */
 #define SL_PAGE 32
+/* Columns of a delta rule's state that are computed together. */
+#define SL_DELTA_COLUMNS 32
 /* Pages in a span: each span of a row's positions has a softmax of its own, and they are merged in ascending order. */
 #define SL_SPAN_PAGES 8
 
@@ -169,6 +171,33 @@ typedef void sl_axpby_fn(float *y, float b, const float *x, float a, int n); /* 
  * cosine and sine are c = cosines[j], s = sines[j]: y0 = fma(x0, c, -(x1 * s)), y1 = fma(x1, c, x0 * s). */
 typedef void sl_rope_fn(float *x, const float *cosines, const float *sines, int half, int interleaved);
 
+/* A causal convolution of n channels by themselves, over `taps` positions, then silu: out_c = y_c / (1 + e^-y_c), where y_c begins
+ * as 0 and takes y_c = fma(weight[t * stride + c], x[t][c], y_c) for t = 0, 1, … taps - 1.
+ *   weight [taps][stride], of the first channel
+ *   x      [taps] pointers to n channels, oldest position first */
+typedef void sl_conv_fn(const float *weight, size_t stride, const float *const *x, int taps, int n, float *out);
+
+/* The gated delta rule for SL_DELTA_COLUMNS columns of one value head's state S, over `rows` rows of a sequence in their order.
+ * For each row, with its query q and key k of key_dim values, value v, decay a and strength b, in every column j by itself:
+ *     m_j = 0;  m_j = fma(S_ij, k_i, m_j)            for i = 0, 1, … key_dim - 1
+ *     d_j = (v_j - a * m_j) * b                      each step rounded
+ *     o_j = 0;  S_ij = fma(k_i, d_j, a * S_ij);  o_j = fma(S_ij, q_i, o_j)      for i ascending, a * S_ij rounded
+ * So S is what transformers calls the recurrent state, with the decay taken out of the sum of m. A tier may compute m of the next
+ * row while it writes S: the order in a column is the same. Whatever rows a call has, the state after a row has the same bits.
+ *   to, from  S [key_dim][SL_DELTA_COLUMNS] after and before; they may be the same; from NULL: zeros
+ *   columns   1 … SL_DELTA_COLUMNS: so many of v and out there are; the rest counts as zeros, and stays zero in S */
+typedef struct sl_delta_rows {
+    const float *q, *k; /* of the first row, [key_dim]; the next one stands `stride` floats further */
+    const float *v;     /* [columns], likewise */
+    size_t stride;
+    const float *decay, *strength; /* one number a row, `gate_stride` apart */
+    size_t gate_stride;
+    float *out;         /* [columns], out_stride apart */
+    size_t out_stride;
+    int rows, key_dim, columns;
+} sl_delta_rows;
+typedef void sl_delta_fn(const sl_delta_rows *x, const float *from, float *to);
+
 /* What a core can do at best in this tier, for `bench`: reads bytes in order; multiplies 4-bit by 8-bit numbers out of the
  * first-level cache, and returns how many products it added up. What they compute means nothing. */
 typedef uint64_t sl_limit_read_fn(const void *p, size_t bytes);
@@ -189,6 +218,8 @@ typedef struct sl_kernel_table {
     sl_axpy_fn *axpy;
     sl_axpby_fn *axpby;
     sl_rope_fn *rope;
+    sl_conv_fn *conv;
+    sl_delta_fn *delta;
     sl_kv_store_fn *kv_store[SL_KV_COUNT];
     sl_query_fn *query[SL_KV_COUNT];
     sl_attend_fn *attend[SL_KV_COUNT];

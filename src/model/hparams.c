@@ -33,6 +33,29 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
     };
 }
 
+static sl_status check_delta(const sl_hparams *hp, sl_error *e) {
+    const struct {
+        const char *what;
+        int64_t value, lo, hi;
+    } range[] = {
+        {"the number of linear attention's key heads", hp->delta_key_heads, 1, 65536},
+        {"the number of linear attention's value heads", hp->delta_value_heads, 1, 65536},
+        {"the size of linear attention's key heads", hp->delta_key_dim, 1, MAX_HEAD_DIM},
+        {"the size of linear attention's value heads", hp->delta_value_dim, 1, MAX_HEAD_DIM},
+        {"linear attention's key heads times their size", (int64_t)hp->delta_key_heads * hp->delta_key_dim, 1, MAX_WIDTH},
+        {"linear attention's value heads times their size", (int64_t)hp->delta_value_heads * hp->delta_value_dim, 1, MAX_WIDTH},
+        {"the positions of linear attention's convolution", hp->delta_taps, 2, 16},
+    };
+    for (size_t i = 0; i < sizeof range / sizeof *range; i++)
+        if (range[i].value < range[i].lo || range[i].value > range[i].hi)
+            return sl_fail(e, SL_FORMAT, "%s is %lld, not within %lld … %lld", range[i].what, (long long)range[i].value,
+                           (long long)range[i].lo, (long long)range[i].hi);
+    if (hp->delta_value_heads % hp->delta_key_heads)
+        return sl_fail(e, SL_FORMAT, "%d value heads of linear attention are not a multiple of %d key heads", hp->delta_value_heads,
+                       hp->delta_key_heads);
+    return SL_OK;
+}
+
 static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
     const struct {
         const char *what;
@@ -74,6 +97,7 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         return sl_fail(e, SL_UNSUPPORTED, "%d experts a token are not supported by this router, only 2", hp->experts_used);
     int attending = 0;
     for (int i = 0; i < hp->layers; i++) attending += hp->mixer[i] == SL_MIXER_ATTENTION;
+    if (attending < hp->layers && check_delta(hp, e) != SL_OK) return SL_FORMAT;
     if (!attending) return sl_fail(e, SL_UNSUPPORTED, "no layer has attention, which is not supported");
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);

@@ -2,8 +2,8 @@
  * Opened and closed by its owner; const in between, any thread.
  *
  * Invariants
- *   1. Weights are used where the mapping has them: nothing is copied but vectors (norms, biases) whose type is not F32
- *      or whose address is not aligned.
+ *   1. Weights are used where the mapping has them: nothing is copied but vectors (norms, biases) whose type is not F32,
+ *      whose address is not aligned, or whose file holds another number than what is computed with (a norm's weight less 1).
  *   2. Every size was checked against the file and against the hyperparameters: a kernel may trust them.
  *   3. Opening touches headers only; a page of weights is first read when a row needs it. */
 #ifndef SL_MODEL_MODEL_H
@@ -24,14 +24,30 @@ typedef struct sl_ffn_weights {
     sl_matrix down;     /* [width][ff] */
 } sl_ffn_weights;
 
+/* Of a gated delta net. Sizes are those of sl_hparams; channels are q of every key head, then k of every key head, then v of every
+ * value head. */
+typedef struct sl_delta_weights {
+    sl_matrix in;       /* [channels][width]. Where `gate` has no data: of each key head its q, its k, its value heads' v and their
+                         * gates, [channels + value_heads * value_dim][width] */
+    sl_matrix gate;     /* [value_heads * value_dim][width] */
+    sl_matrix strength; /* [value_heads][width]. Where `decay` has no data: of each key head its value heads' strengths, then their
+                         * decays, [2 * value_heads][width] */
+    sl_matrix decay;    /* [value_heads][width] */
+    const float *taps;  /* [channels][delta_taps], the newest position last */
+    const float *decay_bias, *decay_rate; /* [value_heads]; the rate is negative */
+    const float *norm;  /* [value_dim] */
+} sl_delta_weights;
+
 typedef struct sl_layer {
     const float *attn_norm, *attn_norm_bias; /* [width]; bias NULL: none */
-    sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice */
+    sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice; data NULL: no attention. With
+                             * hparams.query_gated q has twice the rows, and so has its bias */
     bool qkv_fused;         /* they are rows of one tensor, q first, v last; so are their biases */
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: none */
     const float *q_norm, *k_norm;                   /* NULL: none; length by hparams.qk_norm */
     sl_matrix gate;         /* [heads * head_dim][width], of attention's result; data NULL: none */
-    sl_matrix o;            /* [width][heads * head_dim] */
+    sl_matrix o;            /* [width][heads * head_dim], or [value_heads * value_dim] */
+    sl_delta_weights delta; /* data NULL: no delta net */
     const float *ffn_norm, *ffn_norm_bias; /* [width]; with parallel wiring the mixer's */
     const float *mixed_norm, *fed_norm; /* [width] of what the mixer and the feed-forward part give; NULL: none */
     sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */

@@ -177,7 +177,74 @@ static void check_halves(const sl_kernel_table *t) {
     free(wide);
 }
 
+static void check_conv(const sl_kernel_table *t, int n, int taps, int kd) {
+    int stride = n + 3;
+    float *w = values(taps * stride - 3, (kind)kd), *x = values(taps * n, (kind)kd), none[LONGEST] = {0};
+    const float *at[16];
+    for (int i = 0; i < taps; i++) at[i] = x + (size_t)i * (size_t)n;
+    COMPARE("conv", none, n, k->conv(w, (size_t)stride, at, taps, n, out));
+    free_values(w, taps * stride - 3);
+    free_values(x, taps * n);
+}
+
+/* The state and the results of `rows` rows: against scalar in bits, and against the formula in double. In one call and in two. */
+static void check_delta(const sl_kernel_table *t, int key_dim, int columns, int rows, int kd) {
+    size_t size = (size_t)key_dim * SL_DELTA_COLUMNS;
+    int stride = 2 * key_dim + columns;
+    float *x = values(rows * stride, (kind)kd), *decay = values(rows, NORMAL), *strength = values(rows, NORMAL);
+    for (int i = 0; i < rows; i++) decay[i] = 1 / (1 + fabsf(decay[i])), strength[i] = 1 / (1 + fabsf(strength[i]));
+    for (int i = 0; kd == NORMAL && i < rows; i++) /* keys of length 1, as they come */
+        for (int part = 0; part < 2; part++) {
+            float *v = x + (size_t)i * (size_t)stride + part * key_dim, by = 1 / sqrtf(t->dot(v, v, key_dim) + 1e-6f);
+            for (int j = 0; j < key_dim; j++) v[j] *= by;
+        }
+    guarded state[2], out[2];
+    double *s = calloc(size, sizeof *s);
+    for (int pass = 0; pass < 2; pass++) {
+        const sl_kernel_table *k = pass ? scalar_tier() : t;
+        int first = pass ? rows : rows / 3;
+        state[pass] = guarded_new(size * sizeof(float));
+        out[pass] = guarded_new((size_t)(rows * columns) * sizeof(float));
+        sl_delta_rows r = {.q = x, .k = x + key_dim, .v = x + 2 * key_dim, .stride = (size_t)stride, .decay = decay, .strength = strength,
+                           .gate_stride = 1, .out = out[pass].f, .out_stride = (size_t)columns, .rows = first, .key_dim = key_dim,
+                           .columns = columns};
+        k->delta(&r, NULL, state[pass].f);
+        size_t at = (size_t)first * (size_t)stride;
+        r.q += at, r.k += at, r.v += at, r.decay += first, r.strength += first, r.out += (size_t)(first * columns);
+        r.rows = rows - first;
+        if (r.rows) k->delta(&r, state[pass].f, state[pass].f);
+        guarded_check(&state[pass], "delta");
+        guarded_check(&out[pass], "delta");
+    }
+    same_floats(out[0].f, out[1].f, (size_t)(rows * columns), "%s delta: keys of %d, %d columns, %d rows, inputs %d", t->tier, key_dim,
+                columns, rows, kd);
+    for (int i = 0; i < key_dim; i++)
+        same_floats(state[0].f + i * SL_DELTA_COLUMNS, state[1].f + i * SL_DELTA_COLUMNS, (size_t)columns, "%s delta's state", t->tier);
+    for (int r = 0; kd == NORMAL && r < rows; r++)
+        for (int j = 0; j < columns; j++) {
+            const float *q = x + (size_t)r * (size_t)stride, *k = q + key_dim, *v = k + key_dim;
+            double m = 0, o = 0;
+            for (int i = 0; i < key_dim; i++) m += (double)decay[r] * s[i * SL_DELTA_COLUMNS + j] * (double)k[i];
+            for (int i = 0; i < key_dim; i++) {
+                double *at = &s[i * SL_DELTA_COLUMNS + j];
+                *at = (double)decay[r] * *at + (double)k[i] * ((double)v[j] - m) * (double)strength[r];
+                o += *at * (double)q[i];
+            }
+            near("delta", key_dim, (double)out[0].f[r * columns + j], o, 1e-5);
+        }
+    free(s);
+    for (int i = 0; i < 2; i++) guarded_free(&state[i]), guarded_free(&out[i]);
+    free_values(x, rows * stride);
+    free_values(decay, rows);
+    free_values(strength, rows);
+}
+
 void check_floats(const sl_kernel_table *t) {
+    for (int kd = 0; kd < KINDS; kd++) {
+        for (int n = 1; n < LONGEST; n += 1 + n / 20) check_conv(t, n, 1 + n % 5, kd);
+        for (int columns = 1; columns <= SL_DELTA_COLUMNS; columns++) check_delta(t, 1 + columns * 5, columns, 1 + columns % 7, kd);
+        check_delta(t, 128, SL_DELTA_COLUMNS, 40, kd);
+    }
     check_halves(t);
     for (int n = 1; n < LONGEST; n++) {
         against_double(t, n);

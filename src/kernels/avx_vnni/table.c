@@ -9,6 +9,7 @@ SL__DECLARE_PRODUCTS(avx_vnni);
 #define sl__q3_k_gemm_avx_vnni sl__q3_k_gemm_avx2
 #define sl__q6_k_gemm_avx_vnni sl__q6_k_gemm_avx2
 #define sl__dots_avx_vnni sl__dots_avx2
+#define sl__delta_avx_vnni sl__delta_avx2
 #define sl__attend_i16_avx_vnni sl__attend_i16_avx2
 
 const sl_kernel_table sl__kernels_avx_vnni = SL__TABLE(avx_vnni, avx2);

@@ -25,6 +25,24 @@ typedef struct driver {
     void *routed_arg;
 } driver;
 
+/* A sequence has three slots of state: where it was read, where it is written, and where it is saved at some row of the step.
+ * After the step it goes on from what was written, or from the save where that was after the last row. */
+typedef struct driven_state {
+    int slot[3]; /* before, after, saved */
+    sl_step_save save;
+} driven_state;
+
+static inline void drive_state(driven_state *t, sl_step_sequence *s, int at, int rows) {
+    t->save = (sl_step_save){at + at * 7 % rows, t->slot[2]};
+    s->state_before = t->slot[0];
+    s->state_after = t->slot[1];
+    s->save = &t->save;
+    s->saves = 1;
+    int next = t->save.position == at + rows - 1 ? 2 : 1, before = t->slot[0];
+    t->slot[0] = t->slot[next];
+    t->slot[next] = before;
+}
+
 /* All sequences at once, each `chunk` rows a step until it is through. */
 static inline void drive(const driver *d, driven *sequence, int count) {
     sl_error e = {0};
@@ -36,19 +54,25 @@ static inline void drive(const driver *d, driven *sequence, int count) {
     int rows = count * d->chunk, pages = count * most_pages;
     while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
     sl_forward_config c = {.model = d->model, .workers = w, .threads = d->threads, .max_rows = rows, .max_logit_rows = rows,
-                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .stats = d->stats,
+                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .states = 3 * count, .stats = d->stats,
                            .routed = d->routed, .routed_arg = d->routed_arg};
     sl_forward *f;
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
     int32_t *page = calloc((size_t)pages, sizeof *page);
     for (int i = 0; i < pages; i++) page[i] = (int32_t)((long)i * (d->page_stride ? d->page_stride : 1) % pages);
     sl_step_sequence *s = calloc((size_t)count, sizeof *s);
-    for (int i = 0; i < count; i++) s[i].page = page + i * most_pages;
+    driven_state *state = calloc((size_t)count, sizeof *state);
+    for (int i = 0; i < count; i++) {
+        s[i].page = page + i * most_pages;
+        state[i] = (driven_state){.slot = {3 * i, 3 * i + 1, 3 * i + 2}};
+    }
     sl_step_row *row = calloc((size_t)rows, sizeof *row);
     size_t vocab = (size_t)d->model->hp.vocab;
     for (int at = 0; at < longest; at += d->chunk) {
         int n = 0;
         for (int i = 0; i < count; i++) {
+            int left = sequence[i].length - at;
+            if (left > 0) drive_state(&state[i], &s[i], at, left < d->chunk ? left : d->chunk);
             for (int p = at; p < at + d->chunk && p < sequence[i].length; p++) {
                 row[n++] = (sl_step_row){sequence[i].token[p], p, i, true};
             }
@@ -62,6 +86,7 @@ static inline void drive(const driver *d, driven *sequence, int count) {
         }
     }
     free(row);
+    free(state);
     free(s);
     free(page);
     sl_forward_free(f);

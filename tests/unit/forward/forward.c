@@ -78,6 +78,14 @@ START_TEST(any_batch_chunk_thread_and_page) { /* Promise 1 */
 }
 END_TEST
 
+/* Two of three layers are gated delta nets. The size of all value heads must be whole blocks of weights. */
+static void random_delta(sl_hparams *hp, int key_dim, int value_dim, int key_heads, int value_heads) {
+    hp->mixer[0] = hp->mixer[2] = SL_MIXER_DELTA;
+    hp->delta_key_dim = key_dim, hp->delta_value_dim = value_dim;
+    hp->delta_key_heads = key_heads, hp->delta_value_heads = value_heads;
+    hp->delta_taps = 4;
+}
+
 START_TEST(any_structure) { /* Promise 1 */
     sl_hparams hp = random_hparams();
     switch (_i) {
@@ -87,9 +95,12 @@ START_TEST(any_structure) { /* Promise 1 */
     case 3: hp.experts_used = 8, hp.router_norm = SL_ROUTER_KEEP, hp.expert_ff = 96; break;
     case 4: hp.router_score = SL_ROUTER_SIGMOID, hp.router_scale = 2.5f, hp.router_groups = 4, hp.router_groups_used = 2,
             hp.shared_gate = SL_SHARED_PLAIN; break;
+    case 5: random_delta(&hp, 8, 20, 2, 4), hp.delta_tiled = true; break;
+    case 6: random_delta(&hp, 32, 96, 3, 6), hp.query_gated = true; break;
+    case 7: random_delta(&hp, 64, 64, 1, 2), hp.mixer[2] = SL_MIXER_ATTENTION, hp.delta_taps = 2; break;
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
-    one_answer(&r->m, 40);
+    one_answer(&r->m, _i < 5 ? 40 : 100);
     random_model_free(r);
 }
 END_TEST
@@ -132,6 +143,32 @@ START_TEST(any_tier) { /* Promise 1 */
         ck_assert_msg(sl_kernels_choose(name, &e) == SL_OK, "%s", e.message);
         for (int chunk = 1; chunk <= 20; chunk += 19) {
             batch other = batch_new(&r->m, 0, SEQUENCES, 20);
+            drive(&(driver){&r->m, 2, chunk, SL_KV_I16, 1, NULL, NULL, NULL}, other.sequence, SEQUENCES);
+            for (int i = 0; i < SEQUENCES; i++) same(&r->m, &scalar.sequence[i], &other.sequence[i], name);
+            batch_free(&other);
+        }
+    }
+    batch_free(&scalar);
+    random_model_free(r);
+}
+END_TEST
+
+/* A hybrid model's state too: the scalar kernels alone row by row, every tier in one piece and in pieces. */
+START_TEST(any_tier_with_state) { /* Promise 1 */
+    sl_hparams hp = random_hparams();
+    sl_error e;
+    random_delta(&hp, 40, 48, 2, 4);
+    random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 12);
+    ck_assert(sl_kernels_choose("scalar", &e) == SL_OK);
+    batch scalar = batch_new(&r->m, 0, SEQUENCES, 30);
+    drive(&(driver){&r->m, 1, 1, SL_KV_I16, 1, NULL, NULL, NULL}, scalar.sequence, SEQUENCES);
+    int runs;
+    for (int tier = 1; sl_kernels_tier(tier, &runs); tier++) {
+        if (!runs) continue; /* any_tier says so */
+        const char *name = sl_kernels_tier(tier, &runs)->tier;
+        ck_assert_msg(sl_kernels_choose(name, &e) == SL_OK, "%s", e.message);
+        for (int chunk = 3; chunk <= 30; chunk += 27) {
+            batch other = batch_new(&r->m, 0, SEQUENCES, 30);
             drive(&(driver){&r->m, 2, chunk, SL_KV_I16, 1, NULL, NULL, NULL}, other.sequence, SEQUENCES);
             for (int i = 0; i < SEQUENCES; i++) same(&r->m, &scalar.sequence[i], &other.sequence[i], name);
             batch_free(&other);
@@ -223,9 +260,10 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 5);
+    tcase_add_loop_test(t, any_structure, 0, 8);
     tcase_add_test(t, split_spans);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
+    tcase_add_test(t, any_tier_with_state);
     tcase_add_test(t, every_row_is_counted);
     tcase_add_test(t, out_of_memory);
     tcase_add_test(t, limits_are_checked);

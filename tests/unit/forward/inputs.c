@@ -66,7 +66,7 @@ static float *run(const sl_model *m, int threads, int chunk, teller *t) {
                            .multiplied = t ? hear : NULL,
                            .multiplied_arg = t};
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
-    sl_step_sequence sequence = {page};
+    sl_step_sequence sequence = {.page = page};
     for (int at = 0; at < LENGTH; at += chunk) {
         int n = LENGTH - at < chunk ? LENGTH - at : chunk;
         for (int i = 0; i < n; i++) row[i] = (sl_step_row){(at + i) * 7 % m->hp.vocab, at + i, 0, at + i == LENGTH - 1};

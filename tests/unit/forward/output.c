@@ -10,7 +10,7 @@ enum { ROWS = 12 };
 static float *step(const random_model *r, unsigned wanted, int max_logit_rows, int threads) {
     static const int32_t page[2] = {1, 0};
     sl_step_row row[ROWS];
-    sl_step_sequence sequence[2] = {{page}, {page + 1}};
+    sl_step_sequence sequence[2] = {{.page = page}, {.page = page + 1}};
     sl_workers *w;
     sl_forward *f;
     sl_error e;

@@ -91,24 +91,47 @@ static inline sl_hparams random_hparams(void) {
                         .sparse = {true, false, true}};
 }
 
-static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool sparse) {
+static inline void random_mixer_delta(random_model *r, sl_layer *l, sl_type type, bool apart) {
     const sl_hparams *hp = &r->m.hp;
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    int heads = hp->delta_value_heads, values = heads * hp->delta_value_dim, keys = hp->delta_key_heads * hp->delta_key_dim;
+    int channels = 2 * keys + values;
+    l->delta.in = random_matrix(r, type, apart ? channels : channels + values, hp->width);
+    if (apart) l->delta.gate = random_matrix(r, type, values, hp->width);
+    l->delta.strength = random_matrix(r, type, apart ? heads : 2 * heads, hp->width);
+    if (apart) l->delta.decay = random_matrix(r, type, heads, hp->width);
+    l->delta.taps = random_vector(r, channels * hp->delta_taps, 0, 0.5f);
+    l->delta.decay_bias = random_vector(r, heads, -1, 1);
+    float *rate = random_vector(r, heads, 0, 1);
+    for (int i = 0; i < heads; i++) rate[i] = -fabsf(rate[i]) - 0.01f;
+    l->delta.decay_rate = rate;
+    l->delta.norm = random_vector(r, hp->delta_value_dim, 1, 0.1f);
+    l->o = random_matrix(r, type, hp->width, values);
+}
+
+static inline void random_mixer_attention(random_model *r, sl_layer *l, sl_type type) {
+    const sl_hparams *hp = &r->m.hp;
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim, q_rows = hp->query_gated ? 2 * q : q;
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
-    l->attn_norm = random_vector(r, hp->width, 1, 0.1f);
-    l->ffn_norm = random_vector(r, hp->width, 1, 0.1f);
-    l->q = random_matrix(r, type, q, hp->width);
+    l->q = random_matrix(r, type, q_rows, hp->width);
     l->k = random_matrix(r, type, kv, hp->width);
     l->v = random_matrix(r, type, kv, hp->width);
     l->o = random_matrix(r, type, hp->width, q);
-    l->q_bias = random_vector(r, q, 0, 0.1f);
+    l->q_bias = random_vector(r, q_rows, 0, 0.1f);
     l->k_bias = random_vector(r, kv, 0, 0.1f);
     l->v_bias = random_vector(r, kv, 0, 0.1f);
     l->o_bias = random_vector(r, hp->width, 0, 0.1f);
-    if (hp->qk_norm != SL_QK_NORM_NONE) {
-        l->q_norm = random_vector(r, full ? q : hp->head_dim, 1, 0.1f);
-        l->k_norm = random_vector(r, full ? kv : hp->head_dim, 1, 0.1f);
-    }
+    if (hp->qk_norm == SL_QK_NORM_NONE) return;
+    l->q_norm = random_vector(r, full ? q : hp->head_dim, 1, 0.1f);
+    l->k_norm = random_vector(r, full ? kv : hp->head_dim, 1, 0.1f);
+}
+
+static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool sparse) {
+    const sl_hparams *hp = &r->m.hp;
+    int number = (int)(l - r->m.layer);
+    l->attn_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->ffn_norm = random_vector(r, hp->width, 1, 0.1f);
+    if (hp->mixer[number] == SL_MIXER_DELTA) random_mixer_delta(r, l, type, hp->delta_tiled);
+    else random_mixer_attention(r, l, type);
     if (!sparse) {
         l->dense = random_ffn(r, type, hp->width, hp->ff);
         return;
@@ -131,8 +154,8 @@ static inline random_model *random_model_new(const sl_hparams *hp, sl_type type,
     r->seed = seed;
     r->m.hp = *hp;
     sl_layer *layers = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)hp->layers, sizeof *layers);
-    for (int i = 0; i < hp->layers; i++) random_layer(r, &layers[i], type, hp->experts && hp->sparse[i]);
     r->m.layer = layers;
+    for (int i = 0; i < hp->layers; i++) random_layer(r, &layers[i], type, hp->experts && hp->sparse[i]);
     r->m.embedding = random_matrix(r, type, hp->vocab, hp->width);
     r->m.output = hp->tied ? r->m.embedding : random_matrix(r, type, hp->vocab, hp->width);
     r->m.output_norm = random_vector(r, hp->width, 1, 0.1f);

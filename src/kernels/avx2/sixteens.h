@@ -13,19 +13,33 @@
 
 #include "kernels/avx2/products.h"
 
-/* start[s], for the 16 values from 16 s on: two sixteen-bit sums in one 32-bit word, each -OFFSET times activations x:
+/* v: sixteen-bit numbers, a vector for each of four blocks of 32. In every half of the result (128 bits) the 32-bit word i is
+ * block i's sum of the four words of that half, sixteen bits and sixteen bits. */
+SL__INLINE __m256i sums_of_words(const __m256i v[4]) {
+    __m256i a = _mm256_add_epi16(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1]));
+    __m256i b = _mm256_add_epi16(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
+    return _mm256_add_epi16(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+}
+
+/* The same of `factor` times the activations' pairs of four blocks. */
+SL__INLINE __m256i pairs_of_words(const int8_t *q, int factor) {
+    __m256i v[4];
+    SL__UNROLL for (int i = 0; i < 4; i++)
+        v[i] = _mm256_maddubs_epi16(_mm256_set1_epi8((char)factor), _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i)));
+    return sums_of_words(v);
+}
+
+/* Where a super-block's sub-block k (0 … 15) stands in what follows: first the even ones of blocks 0-3, then the odd ones. */
+SL__INLINE int place_of(int k) { return 8 * (k / 8) + 4 * (k % 2) + k / 2 % 4; }
+
+/* start[place_of(k)], for the 16 values from 16 k on: two sixteen-bit sums in one 32-bit word, each -OFFSET times activations x:
  *     bits 0-15   -OFFSET * (x0 + x1 + x4 + x5 + x8 + x9 + x12 + x13)     the first two of every four
  *     bits 16-31  -OFFSET * (x2 + x3 + x6 + x7 + x10 + x11 + x14 + x15)   the last two
  * which are the activations that the instruction adds to these halves of a lane (four values of a row are a lane). */
 SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
-    SL__UNROLL for (int i = 0; i < 8; i++) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i));
-        v = _mm256_maddubs_epi16(_mm256_set1_epi8(OFFSET), v);
-        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0x4e));
-        v = _mm256_add_epi16(v, _mm256_shuffle_epi32(v, 0xb1));
-        v = _mm256_sub_epi16(_mm256_setzero_si256(), v);
-        start[2 * i] = _mm256_cvtsi256_si32(v);
-        start[2 * i + 1] = _mm256_extract_epi32(v, 4);
+    SL__UNROLL for (int i = 0; i < 2; i++) {
+        __m256i v = _mm256_sub_epi16(_mm256_setzero_si256(), pairs_of_words(q + 128 * i, OFFSET));
+        _mm256_storeu_si256((__m256i *)(void *)(start + 8 * i), v);
     }
 }
 
@@ -49,13 +63,10 @@ SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q
 /* both[j], for the 32 values from 32 j on: the sums of the first and of the last 16 activations, in the low and in the high
  * sixteen bits. */
 SL__INLINE void sums_of_sixteen(const int8_t *q, int32_t both[8]) {
-    SL__UNROLL for (int j = 0; j < 8; j++) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * j));
-        v = _mm256_maddubs_epi16(_mm256_set1_epi8(1), v);
-        v = _mm256_madd_epi16(v, _mm256_set1_epi16(1));
-        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0x4e));
-        v = _mm256_add_epi32(v, _mm256_shuffle_epi32(v, 0xb1));
-        both[j] = (_mm256_cvtsi256_si32(v) & 0xffff) | (int32_t)((uint32_t)_mm256_extract_epi32(v, 4) << 16);
+    SL__UNROLL for (int i = 0; i < 2; i++) {
+        __m256i v = _mm256_madd_epi16(pairs_of_words(q + 128 * i, 1), _mm256_set1_epi16(1));
+        __m128i first = _mm256_castsi256_si128(v), last = _mm_slli_epi32(_mm256_extracti128_si256(v, 1), 16);
+        _mm_storeu_si128((__m128i *)(void *)(both + 4 * i), _mm_blend_epi16(first, last, 0xaa));
     }
 }
 
@@ -70,38 +81,34 @@ typedef struct panel {
 #endif
 } panel;
 
-/* For blocks j = 0 … 7: tile [n][16] takes the two steps of the float order of a type with minima. */
-SL__INLINE void add_sums(const panel *w, sl__sums *isum, const sl__columns *x, int at, int n, float *tile) {
-#if MINIMA
-    __m256 acc[SL__GROUP][2];
-    int32_t both[SL__GROUP][8];
-    SL__UNROLL for (int c = 0; c < n; c++) sums_of_sixteen(x->q[c] + at, both[c]);
-    sl__load_tile(tile, n, acc);
-    for (int j = 0; j < 8; j++)
-        SL__UNROLL for (int c = 0; c < n; c++) {
-            __m256 a = _mm256_set1_ps(x->a[c][at / 32 + j]);
-            SL__UNROLL for (int h = 0; h < 2; h++) {
-                __m256i msum = _mm256_madd_epi16(w->min[j][h], _mm256_set1_epi32(both[c][j]));
-                acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(w->d[h], a), _mm256_cvtepi32_ps(isum[j][c][h]), acc[c][h]);
-                acc[c][h] = _mm256_fmadd_ps(_mm256_mul_ps(w->m[h], a), _mm256_cvtepi32_ps(msum), acc[c][h]);
-            }
+/* tile [n][16] = fma(d * a, (float)isum, tile), where a is the scale of the columns' activations in that block. */
+SL__INLINE void add_to_tile(const __m256 d[2], sl__sums isum, const sl__columns *x, int block, int n, float *tile) {
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        __m256 a = _mm256_set1_ps(x->a[c][block]);
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            float *to = tile + 16 * c + 8 * h;
+            _mm256_store_ps(to, _mm256_fmadd_ps(_mm256_mul_ps(d[h], a), _mm256_cvtepi32_ps(isum[c][h]), _mm256_load_ps(to)));
         }
-    sl__store_tile(tile, n, acc);
-#else
-    sl__add_sums(&w->d, 0, isum, 0, x, at / 32, 8, n, tile);
-#endif
+    }
 }
 
+/* A block's floats follow its integers at once, in the tile: kept for all eight blocks, as the other types do it, the sums
+ * are slower here (docs/learned.md). */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    int32_t start[SL__GROUP][16];
-    sl__sums isum[8];
-    SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + at, start[c]);
+    int32_t start[SL__GROUP][16], both[SL__GROUP][8];
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        starts(x->q[c] + at, start[c]);
+        if (MINIMA) sums_of_sixteen(x->q[c] + at, both[c]);
+    }
+    SL__IN_MEMORY(start);
+    SL__IN_MEMORY(both);
     for (int j = 0; j < 8; j++) {
         sl__sums narrow, wide;
         sl__prefetch(ahead);
         SL__UNROLL for (int s = 0; s < 2; s++) {
-            SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
+            SL__UNROLL for (int c = 0; c < n; c++)
+                narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][place_of(2 * j + s)]);
             sl__add_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, narrow);
             SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int h = 0; h < 2; h++) {
@@ -109,10 +116,14 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
                     wide[c][h] = s ? _mm256_add_epi32(wide[c][h], scaled) : scaled;
                 }
         }
+        add_to_tile(w->d, wide, x, at / 32 + j, n, tile);
+#if MINIMA
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                wide[c][h] = _mm256_madd_epi16(w->min[j][h], _mm256_set1_epi32(both[c][j]));
+        add_to_tile(w->m, wide, x, at / 32 + j, n, tile);
+#endif
     }
-    add_sums(w, isum, x, at, n, tile);
 }
 
 #endif

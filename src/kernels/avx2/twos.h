@@ -70,7 +70,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     SL__UNROLL for (int i = 0; i < 4; i++) v[i] = four_values(twos[i], &third, 4 * g + p, s, i);
                     SL__UNROLL for (int c = 0; c < n; c++)
                         isum[p][c] = add_sixteen(s ? isum[p][c] : _mm256_setzero_si256(), v, x->q[c] + 256 * b + 16 * k,
-                                                 start[c][k], scale_pairs(h.scale[k / 4], k % 4));
+                                                 start[c][place_of(k)], scale_pairs(h.scale[k / 4], k % 4));
                 }
             }
             SL__UNROLL for (int p = 0; p < 4; p++)

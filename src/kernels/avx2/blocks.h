@@ -23,16 +23,19 @@ SL__INLINE block read_block(const uint8_t *w, size_t stride, int j);
 SL__INLINE __m256i four_values(const block *b, int i);
 
 /* isum [n] = the sums of products of a block that stands at value `at`. How many products fit sixteen bits is said at
- * sl__block_sums and sl__add_signed. */
+ * sl__block_sums and sl__unsigned. */
 SL__INLINE void block_products(const block *b, const sl__columns *x, int at, int n, __m256i *isum) {
     __m256i narrow[SL__FEW_ROWS];
-    SL__UNROLL for (int c = 0; c < n; c++) isum[c] = narrow[c] = _mm256_setzero_si256();
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        narrow[c] = _mm256_setzero_si256();
+        isum[c] = SIGNED ? sl__signed_start(x->sum[c][at / 32]) : narrow[c];
+    }
     SL__UNROLL for (int i = 0; i < 8; i++) {
-        __m256i v = four_values(b, i), magnitude = _mm256_abs_epi8(v);
+        __m256i v = four_values(b, i), u = sl__unsigned(v);
         SL__UNROLL for (int c = 0; c < n; c++) {
             const int8_t *q = x->q[c] + at + 4 * i;
             if (SIGNED) {
-                isum[c] = sl__add_signed(isum[c], v, magnitude, q);
+                isum[c] = sl__add_signed(isum[c], v, u, q);
                 continue;
             }
             narrow[c] = sl__add_dot(narrow[c], v, sl__four(q));
@@ -87,12 +90,12 @@ SL__INLINE void put_block(panel *to, int j, int half, const block *b, __m256 d, 
 #else
     (void)m;
 #endif
-    SL__UNROLL for (int i = 0; i < 8; i++) {
-        to->q[8 * j + i][half] = four_values(b, i);
+    SL__UNROLL for (int i = 0; i < 8; i++)
 #if SIGNED
-        to->magnitude[8 * j + i][half] = _mm256_abs_epi8(to->q[8 * j + i][half]);
+        sl__put_signed(to, 8 * j + i, half, four_values(b, i));
+#else
+        to->q[8 * j + i][half] = four_values(b, i);
 #endif
-    }
 }
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {

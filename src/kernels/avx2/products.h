@@ -168,20 +168,38 @@ SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int five, int off
     sl__add_sums(w->d, 1, isum, -offset, x, at / 32, values / 32, n, tile);
 }
 
-/* Signed weights. The instructions multiply unsigned by signed bytes, so the weight's sign moves to the activation: |w| * (x
- * with the sign of w). Two products fit sixteen bits even for w = -128, whose magnitude 128 is an unsigned byte: 2 * 128 * 127
- * < 32768. Four do not, so with AVX2 every step widens to 32 bits: wide += the products of four values of eight rows. */
-SL__INLINE __m256i sl__add_signed(__m256i wide, __m256i w, __m256i magnitude, const int8_t *q) {
-    __m256i signed_four = _mm256_sign_epi8(sl__four(q), w);
-    if (!SL__SIXTEEN_BITS) return sl__add_dot(wide, magnitude, signed_four);
-    return _mm256_add_epi32(wide, sl__ended(_mm256_maddubs_epi16(magnitude, signed_four)));
+/* Signed weights w, which the instructions want unsigned.
+ *   AVX2: the sign moves to the activation: |w| * (x with the sign of w). Two products fit sixteen bits even for w = -128, whose
+ *   magnitude 128 is an unsigned byte: 2 * 128 * 127 < 32768. Four do not, so every step widens to 32 bits.
+ *   AVX-VNNI: the instruction sums in 32 bits anyway, so w + 128 is multiplied, and a sum of a block starts with what that
+ *   adds too much, -128 times the sum of its activations. */
+SL__INLINE __m256i sl__unsigned(__m256i w) {
+    return SL__SIXTEEN_BITS ? _mm256_abs_epi8(w) : _mm256_xor_si256(w, _mm256_set1_epi8(-128));
 }
 
-/* Sixteen rows of up to eight blocks of them, and the magnitudes, which every group of columns needs. */
+SL__INLINE __m256i sl__signed_start(int16_t sum) { return _mm256_set1_epi32(SL__SIXTEEN_BITS ? 0 : -128 * sum); }
+
+/* wide += the products of four values of eight rows, u = sl__unsigned(w). */
+SL__INLINE __m256i sl__add_signed(__m256i wide, __m256i w, __m256i u, const int8_t *q) {
+    if (!SL__SIXTEEN_BITS) return sl__add_dot(wide, u, sl__four(q));
+    return _mm256_add_epi32(wide, sl__ended(_mm256_maddubs_epi16(u, _mm256_sign_epi8(sl__four(q), w))));
+}
+
+/* Sixteen rows of up to eight blocks of them. */
 typedef struct sl__signed_panel {
-    __m256i q[64][2], magnitude[64][2]; /* [four values][half]: bytes */
-    __m256 d[8][2];                     /* [block][half] */
+#if SL__SIXTEEN_BITS
+    __m256i q[64][2]; /* [four values][half]: bytes */
+#endif
+    __m256i u[64][2]; /* the same, unsigned */
+    __m256 d[8][2];   /* [block][half] */
 } sl__signed_panel;
+
+SL__INLINE void sl__put_signed(sl__signed_panel *to, int four, int half, __m256i w) {
+#if SL__SIXTEEN_BITS
+    to->q[four][half] = w;
+#endif
+    to->u[four][half] = sl__unsigned(w);
+}
 
 SL__INLINE void sl__multiply_signed(const sl__signed_panel *w, const sl__columns *x, int at, int values, int n, float *tile,
                                     sl__ahead *ahead) {
@@ -189,12 +207,15 @@ SL__INLINE void sl__multiply_signed(const sl__signed_panel *w, const sl__columns
     for (int j = 0; j < values / 32; j++) {
         sl__sums wide; /* not isum[j] itself: sums in an array that is indexed at run time would stay in memory */
         sl__prefetch(ahead);
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm256_setzero_si256();
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = sl__signed_start(x->sum[c][at / 32 + j]);
         SL__UNROLL for (int i = 0; i < 8; i++)
             SL__UNROLL for (int h = 0; h < 2; h++) {
-                __m256i v = w->q[8 * j + i][h], magnitude = w->magnitude[8 * j + i][h];
+                __m256i u = w->u[8 * j + i][h], v = u;
+#if SL__SIXTEEN_BITS
+                v = w->q[8 * j + i][h];
+#endif
                 SL__UNROLL for (int c = 0; c < n; c++)
-                    wide[c][h] = sl__add_signed(wide[c][h], v, magnitude, x->q[c] + at + 32 * j + 4 * i);
+                    wide[c][h] = sl__add_signed(wide[c][h], v, u, x->q[c] + at + 32 * j + 4 * i);
             }
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++) isum[j][c][h] = wide[c][h];

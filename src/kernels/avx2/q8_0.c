@@ -1,4 +1,4 @@
-/* Q8_0: the block's bytes are in scalar/q8_0.c. How signed weights are multiplied is said at sl__add_signed. */
+/* Q8_0: the block's bytes are in scalar/q8_0.c. How signed weights are multiplied is said at sl__unsigned. */
 #define SL__FEW_ROWS 4 /* eight bits need no unpacking, so that a panel gains little */
 #define SL__EACH_FEW(X) X(1) X(2) X(3) X(4)
 #include "kernels/avx2/products.h"
@@ -17,14 +17,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         __m256 d = sl__halves8(w, stride);
         __m256i wide[4];
         SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 64 * i);
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm256_setzero_si256();
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c] = sl__signed_start(x->sum[c][b]);
         SL__UNROLL for (int s = 0; s < 2; s++) {
             __m256i t[4];
             sl__transpose8(w + 2 + 16 * s, stride, t);
             SL__UNROLL for (int i = 0; i < 4; i++) {
-                __m256i magnitude = _mm256_abs_epi8(t[i]);
+                __m256i u = sl__unsigned(t[i]);
                 SL__UNROLL for (int c = 0; c < n; c++)
-                    wide[c] = sl__add_signed(wide[c], t[i], magnitude, x->q[c] + 32 * b + 16 * s + 4 * i);
+                    wide[c] = sl__add_signed(wide[c], t[i], u, x->q[c] + 32 * b + 16 * s + 4 * i);
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++) acc[c] = add_block(acc[c], d, wide[c], x->a[c][b]);
@@ -41,10 +41,7 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__transpose8(w + b * BYTES + 2 + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) {
-                    to->q[8 * b + 4 * s + i][half] = t[i];
-                    to->magnitude[8 * b + 4 * s + i][half] = _mm256_abs_epi8(t[i]);
-                }
+                SL__UNROLL for (int i = 0; i < 4; i++) sl__put_signed(to, 8 * b + 4 * s + i, half, t[i]);
             }
         }
 }

@@ -15,7 +15,6 @@ typedef struct reading {
     atomic_uint_fast64_t sum; /* keeps the reads from being left out */
 } reading;
 
-static size_t bytes_of(const sl_matrix *w) { return w->data ? (size_t)w->rows * w->stride : 0; }
 
 static const sl_matrix *matrix_at(const sl_model *m, int layer, int i) {
     const sl_layer *l = &m->layer[layer];
@@ -37,7 +36,8 @@ static void read_region(void *ctx, int self) {
     for (int layer = 0; layer < r->m->hp.layers; layer++) {
         const sl_matrix *w;
         for (int i = 0; (w = matrix_at(r->m, layer, i)); i++) {
-            size_t size = bytes_of(w);
+            const sl_type_info *t = &sl_types[w->type];
+            size_t size = sl_matrix_bytes(w) / (size_t)(t->block_bytes + t->apart) * (size_t)t->block_bytes; /* of what stands at data */
             for (size_t at = 0; at < size && (at == 0 || at + PIECE / 2 < size); at += PIECE, piece++) {
                 if (piece != mine) continue;
                 size_t n = size - at < PIECE ? size - at : PIECE;
@@ -90,7 +90,7 @@ double sl_limit_multiply(sl_workers *w) {
 static double values(const sl_matrix *w) { return w->data ? (double)w->rows * w->cols : 0; }
 
 static double ffn_bytes(const sl_ffn_weights *w) {
-    return (double)bytes_of(&w->gate) + (double)bytes_of(&w->up) + (double)bytes_of(&w->down);
+    return (double)sl_matrix_bytes(&w->gate) + (double)sl_matrix_bytes(&w->up) + (double)sl_matrix_bytes(&w->down);
 }
 
 static double ffn_values(const sl_ffn_weights *w) { return values(&w->gate) + values(&w->up) + values(&w->down); }
@@ -98,7 +98,7 @@ static double ffn_values(const sl_ffn_weights *w) { return values(&w->gate) + va
 sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     const sl_hparams *hp = &m->hp;
     sl_kv_cost kv = sl_kv_cost_of(hp, t);
-    sl_cost c = {.dense_bytes = (double)bytes_of(&m->output),
+    sl_cost c = {.dense_bytes = (double)sl_matrix_bytes(&m->output),
                  .output_multiplies = values(&m->output),
                  .kv_bytes = kv.position_bytes,
                  .kv_multiplies = kv.row_multiplies};
@@ -107,10 +107,10 @@ sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
         const sl_layer *l = &m->layer[i];
         const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
         for (size_t j = 0; j < sizeof mixing / sizeof *mixing; j++) {
-            c.dense_bytes += (double)bytes_of(mixing[j]);
+            c.dense_bytes += (double)sl_matrix_bytes(mixing[j]);
             c.row_multiplies += values(mixing[j]);
         }
-        c.dense_bytes += ffn_bytes(&l->dense) + ffn_bytes(&l->shared) + (double)bytes_of(&l->router);
+        c.dense_bytes += ffn_bytes(&l->dense) + ffn_bytes(&l->shared) + (double)sl_matrix_bytes(&l->router);
         c.row_multiplies += values(&l->router);
         c.row_multiplies += ffn_values(&l->dense) + ffn_values(&l->shared);
         if (!l->experts) continue;

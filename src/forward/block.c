@@ -34,7 +34,7 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     const sl_step_row *s = &f->step->row[row];
     size_t half = (size_t)(hp->rope_dims / 2);
     float *x = f->x + (size_t)row * (size_t)hp->width;
-    f->k->widen[e->type](e->data + (size_t)s->token * e->stride, hp->width, x);
+    sl_matrix_widen(e, s->token, x);
     for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
     sl__rope_angles(hp, f->frequency, s->position, f->cosines + (size_t)row * half, f->sines + (size_t)row * half);
     sl__mixer_input(f, layer, row);

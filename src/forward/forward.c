@@ -231,9 +231,7 @@ static void prepare(sl_forward *f) {
             continue;
         }
         float *wide = (float *)(uintptr_t)f->router[i]; /* our own memory until now */
-        for (int r = 0; r < w->rows; r++) {
-            f->k->widen[w->type](w->data + (size_t)r * w->stride, w->cols, wide + (size_t)r * (size_t)w->cols);
-        }
+        for (int r = 0; r < w->rows; r++) sl_matrix_widen(w, r, wide + (size_t)r * (size_t)w->cols);
     }
     size_t slots = (size_t)f->c.max_rows * (size_t)m->hp.experts_used;
     for (int r = 0; r < f->c.max_rows; r++) f->groups.row[slots + (size_t)r] = r;

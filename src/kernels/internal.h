@@ -38,6 +38,8 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     X(rmsnorm, tier)                                                                                                   \
     X(softmax, tier)                                                                                                   \
     X(swiglu, tier)                                                                                                    \
+    X(clamped, tier)                                                                                                   \
+    X(geglu, tier)                                                                                                     \
     X(add, tier)                                                                                                       \
     X(axpy, tier)                                                                                                      \
     X(axpby, tier)                                                                                                     \
@@ -54,7 +56,9 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
 /* All that a tier with a table of its own declares; and what one declares that takes the rest from a narrower tier: products
  * alone, or what gains from wider vectors too. */
 #define SL__DECLARE_TIER(tier)                                                                                         \
-    SL_TYPE_MAP(SL__DECLARE_TYPE, tier)                                                                                \
+    SL_FLOAT_TYPES(SL__DECLARE_TYPE, tier)                                                                             \
+    SL_QUANTISED_TYPES(SL__DECLARE_TYPE, tier)                                                                         \
+    SL_PLANE_TYPES(SL__DECLARE_GEMM, tier)                                                                             \
     SL__OPERATIONS(SL__DECLARE, tier)                                                                                  \
     SL__WIDE_OPERATIONS(SL__DECLARE, tier)                                                                             \
     sl_kv_store_fn sl__kv_store_i16_##tier, sl__kv_store_f32_##tier;                                                   \
@@ -63,9 +67,11 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
 #define SL__DECLARE_PRODUCTS(tier) SL__DECLARE_PRODUCTS_OF(tier) /* the tier may be a macro */
 #define SL__DECLARE_PRODUCTS_OF(tier)                                                                                  \
     SL_QUANTISED_TYPES(SL__DECLARE_GEMM, tier)                                                                         \
+    SL_PLANE_TYPES(SL__DECLARE_GEMM, tier)                                                                             \
     sl_limit_multiply_fn sl__limit_multiply_##tier
 #define SL__DECLARE_WIDE_TIER(tier)                                                                                    \
     SL_QUANTISED_TYPES(SL__DECLARE_GEMM, tier)                                                                         \
+    SL_PLANE_TYPES(SL__DECLARE_GEMM, tier)                                                                             \
     SL__WIDE_OPERATIONS(SL__DECLARE, tier)                                                                             \
     sl_attend_fn sl__attend_i16_##tier
 
@@ -76,8 +82,9 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
 #define SL__TABLE(tier_, base)                                                                                         \
     {                                                                                                                  \
         .tier = #tier_,                                                                                                \
-        .gemm = {SL_FLOAT_TYPES(SL__GEMM_ENTRY, base) SL_QUANTISED_TYPES(SL__GEMM_ENTRY, tier_)},                      \
-        .widen = {SL_TYPE_MAP(SL__WIDEN_ENTRY, base)},                                                                 \
+        .gemm = {SL_FLOAT_TYPES(SL__GEMM_ENTRY, base) SL_QUANTISED_TYPES(SL__GEMM_ENTRY, tier_)                        \
+                 SL_PLANE_TYPES(SL__GEMM_ENTRY, tier_)},                                                               \
+        .widen = {SL_FLOAT_TYPES(SL__WIDEN_ENTRY, base) SL_QUANTISED_TYPES(SL__WIDEN_ENTRY, base)},                    \
         SL__OPERATIONS(SL__ENTRY, base) SL__WIDE_OPERATIONS(SL__ENTRY, tier_)                                          \
         .kv_store = {[SL_KV_I16] = sl__kv_store_i16_##base, [SL_KV_F32] = sl__kv_store_f32_##base},                    \
         .query = {[SL_KV_I16] = sl__query_i16_##base, [SL_KV_F32] = sl__query_f32_##base},                             \
@@ -117,6 +124,11 @@ static inline float sl__load_half(const uint8_t *p) { return sl__half_float(sl__
 static inline float sl__e8m0_half(uint8_t e) {
     return sl_bits_float(e < 2 ? UINT32_C(0x00200000) << e : (uint32_t)(e - 1) << 23);
 }
+
+/* Gelu by its tanh formula: (1 + tanh(v)) / 2 is 1 / (1 + e^-2v), and 2 v = x * (SLOPE + CUBE * x^2): twice the root of 2 / pi,
+ * and 0.044715 times that. */
+#define SL__GELU_SLOPE 1.5957691216057308f
+#define SL__GELU_CUBE 0.0713548162726009f
 
 /* Q4_K and Q5_K: six-bit scale and minimum of sub-block j (0 … 7) from its twelve bytes: 0-3 scales 0-3, 4-7 minima 0-3, each
  * with two top bits of number 4-7 above; 8-11 the low nibbles of scales (low) and minima (high) 4-7. */

@@ -26,7 +26,7 @@
  *     IQ4_NL      acc = fma(d*a_j, (float)isum_j, acc), q_w being the number, -127 … 113, that the nibble stands for
  *     IQ4_XS      acc = fma((d*s_j)*a_j, (float)isum_j, acc), q_w the same, s_j the six bits - 32
  *     MXFP4       acc = fma(d*a_j, (float)isum_j, acc), q_w being twice the number that the nibble stands for, an integer from
- *                 -12 to 12, and d half the block's power of two (sl__e8m0_half): exact
+ *                 -12 to 12, and d half the block's power of two (sl__e8m0_half): exact; MXFP4_PLANES likewise
  *   Activations: a_j = amax/127, q_x = round-to-nearest-even(x * (1/a_j)), so |q_x| <= 127. a_j zero or subnormal (its inverse
  *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q_x zero, so that every product is NaN.
  *   With activations of 1e37 and more t_j may be infinite; what it enters is then infinite or NaN.
@@ -163,6 +163,13 @@ typedef float sl_logsumexp_fn(const float *x, int n, float *ret_max);
 /* out = gate / (1 + e^-gate) * up. out may be gate or up. */
 typedef void sl_swiglu_fn(const float *gate, const float *up, int n, float *out);
 
+/* out = g / (1 + e^-(alpha * g)) * (u + 1), g being the gate but at most limit, u up but within ±limit. out may be gate or up. */
+typedef void sl_clamped_fn(const float *gate, const float *up, int n, float alpha, float limit, float *out);
+
+/* out = gelu(gate) * up by the tanh formula: gate / (1 + e^-(gate * fma(0.0713548, gate * gate, 1.5957691))) * up. out may be
+ * gate or up. */
+typedef void sl_geglu_fn(const float *gate, const float *up, int n, float *out);
+
 typedef void sl_add_fn(float *y, const float *x, int n);                     /* y += x */
 typedef void sl_axpy_fn(float *y, float a, const float *x, int n);           /* y = fma(a, x, y) */
 typedef void sl_axpby_fn(float *y, float b, const float *x, float a, int n); /* y = fma(a, x, y * b) */
@@ -214,6 +221,8 @@ typedef struct sl_kernel_table {
     sl_softmax_fn *softmax;
     sl_logsumexp_fn *logsumexp;
     sl_swiglu_fn *swiglu;
+    sl_clamped_fn *clamped;
+    sl_geglu_fn *geglu;
     sl_add_fn *add;
     sl_axpy_fn *axpy;
     sl_axpby_fn *axpby;
@@ -235,6 +244,9 @@ const sl_kernel_table *sl_kernels(void);
 
 /* For tests and benchmarks: tier i of those built in, NULL past the last; *ret_runs tells whether this CPU can run it. */
 const sl_kernel_table *sl_kernels_tier(int i, int *ret_runs);
+
+/* Row `row` of a matrix as floats [w->cols], however the file has it. */
+void sl_matrix_widen(const sl_matrix *w, int row, float *out);
 
 /* Bytes of scratch that a worker needs to multiply by w (0 for quantised types). */
 size_t sl_kernels_scratch(const sl_matrix *w);

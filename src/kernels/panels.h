@@ -62,10 +62,22 @@ SL__INLINE void sl__pass(sl__lines *l, int bytes) {
     l->again += bytes;
 }
 
+/* A type whose scales stand in a plane of their own defines SL__APART before. Its functions have one more argument, where the
+ * scales of the first row begin; row r's begin r * (stride / 16) bytes further. */
+#ifdef SL__APART
+#define SL__SCALES , const uint8_t *scales
+#define SL__SCALES_AT(offset) , scales + (offset)
+#define SL__SCALES_OF(w, row) , (w)->apart + (size_t)(row) * ((w)->stride / 16)
+#else
+#define SL__SCALES
+#define SL__SCALES_AT(offset)
+#define SL__SCALES_OF(w, row)
+#endif
+
 /* acc [n] = SL__LANES weight rows, row r at w + r * stride, times n <= SL__FEW_ROWS columns of `cols` values; meanwhile as
  * many bytes as these rows have are asked for. */
 typedef void sl__few_fn(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__lines ask,
-                        sl__floats *acc);
+                        sl__floats *acc SL__SCALES);
 
 enum { SL__TALL = 2 * SL__LANES, SL__MANY = 128, SL__GROUPS = (SL__MANY + SL__GROUP - 1) / SL__GROUP };
 
@@ -90,7 +102,7 @@ SL__INLINE int sl__groups_of(const sl_acts *x, const int32_t *row, int first, in
 /* tile [n][SL__TALL] = SL__TALL weight rows times n columns of `cols` values, which stand in `groups` groups. Meanwhile as many
  * bytes as these rows have are asked for, from `ahead` on. */
 typedef void sl__many_fn(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,
-                         const uint8_t *ahead, float *tile);
+                         const uint8_t *ahead, float *tile SL__SCALES);
 
 /* Lines that lie ahead, to be prefetched `lines` at a time between other work: all at once would stall it. */
 typedef struct sl__ahead {
@@ -155,7 +167,7 @@ SL__INLINE void sl__few_panels(const sl_matrix *w, int first, int last, const sl
             int start = o + lanes <= last ? o : last - lanes, skip = o - start;
             sl__floats acc[SL__FEW_ROWS];
             few[many - 1](w->data + (size_t)start * w->stride, stride, x->cols, &c,
-                          sl__lines_of(&range, w->data + (size_t)o * w->stride + distance), acc);
+                          sl__lines_of(&range, w->data + (size_t)o * w->stride + distance), acc SL__SCALES_OF(w, start));
             for (int j = 0; j < many; j++) {
                 float *to = out + (size_t)(i + j) * out_stride + (o - first);
                 if (lanes == SL__LANES && skip == 0) {
@@ -188,7 +200,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         for (int o = first; o < last; o += SL__TALL) {
             int start = o + SL__TALL <= last ? o : last - SL__TALL, skip = o - start;
             many(w->data + (size_t)start * w->stride, w->stride, x->cols, group, groups, columns,
-                 sl__behind(&range, w->data + (size_t)o * w->stride + distance), tile);
+                 sl__behind(&range, w->data + (size_t)o * w->stride + distance), tile SL__SCALES_OF(w, start));
             for (int j = 0; j < columns; j++)
                 memcpy(out + (size_t)(i + j) * out_stride + (o - first), tile + SL__TALL * j + skip,
                        (size_t)(SL__TALL - skip) * sizeof *out);
@@ -207,8 +219,8 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
  * For each number of columns there is a function of its own, in which the number is a constant. */
 #define SL__FEW(n)                                                                                                     \
     static void few##n(const uint8_t *w, size_t stride, int cols, const sl__columns *x, sl__lines ask,                 \
-                       sl__floats *acc) {                                                                              \
-        few(w, stride, cols, x, n, ask, acc);                                                                          \
+                       sl__floats *acc SL__SCALES) {                                                                   \
+        few(w, stride, cols, x, n, ask, acc SL__SCALES_AT(0));                                                         \
     }
 #define SL__MULTIPLY(n)                                                                                                \
     static void multiply##n(const panel *w, const sl__columns *x, int at, int values, float *tile, sl__ahead *ahead) { \
@@ -221,7 +233,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
     SL__EACH_FEW(SL__FEW)                                                                                              \
     SL__EACH_GROUP(SL__MULTIPLY)                                                                                       \
     static void many(const uint8_t *w, size_t stride, int cols, const sl__group *group, int groups, int n,             \
-                     const uint8_t *next, float *tile) {                                                               \
+                     const uint8_t *next, float *tile SL__SCALES) {                                                    \
         static void (*const each[SL__GROUP])(const panel *, const sl__columns *, int, int, float *, sl__ahead *) = {   \
             SL__EACH_GROUP(SL__NAME)};                                                                                 \
         panel p;                                                                                                       \
@@ -230,7 +242,7 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         for (int at = 0; at < cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                         \
             int values = cols - at < 256 ? cols - at : 256;                                                            \
             sl__ahead ahead = {next, next + SL__TALL * BYTES_256, lines};                                              \
-            unpack(w, stride, values, &p);                                                                             \
+            unpack(w, stride, values, &p SL__SCALES_AT(at / 32));                                                      \
             for (int g = 0; g < groups; g++) {                                                                         \
                 const sl__group *c = group + g;                                                                        \
                 each[c->n - 1](&p, &c->x, at, values, tile + SL__TALL * c->from, &ahead);                              \

@@ -10,6 +10,8 @@
  *   4. Give the tests what they cannot know: values of the reference's own dequantisation (tests/kernels/vectors.c), which
  *      bytes of a block are half floats and what its extreme values are (tests/kernels/products.c), scales that make
  *      ordinary weights of random bytes (tests/unit/forward/random_model.h, which does not compile without).
+ * A type with its scales in a plane of their own has its row in SL_PLANE_TYPES instead, no widening (sl_matrix_widen joins the
+ * planes), and cannot be written.
  * Declarations, the tiers' tables and the build's lists follow from the row. What is missing, meson or the linker names. */
 #ifndef SL_KERNELS_TYPES_H
 #define SL_KERNELS_TYPES_H
@@ -42,7 +44,12 @@
     X(IQ4_XS, iq4_xs, 23, 256, 136, with)                                                                     \
     X(MXFP4, mxfp4, 39, 32, 17, with)
 
-#define SL_TYPE_MAP(X, with) SL_FLOAT_TYPES(X, with) SL_QUANTISED_TYPES(X, with)
+/* The same in two planes, as Hugging Face folders have them: the blocks' bytes one after another, and apart from them the
+ * scales, one byte a block. */
+#define SL_PLANE_TYPES(X, with)                                                                               \
+    X(MXFP4_PLANES, mxfp4_planes, -1, 32, 16, with)
+
+#define SL_TYPE_MAP(X, with) SL_FLOAT_TYPES(X, with) SL_QUANTISED_TYPES(X, with) SL_PLANE_TYPES(X, with)
 
 /* What the sixteen nibbles of IQ4_NL and IQ4_XS stand for: kvalues_iq4nl of ggml's src/ggml-common.h. */
 #define SL_IQ4_VALUES -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113
@@ -60,9 +67,10 @@ typedef enum sl_type {
 
 typedef struct sl_type_info {
     const char *name;
-    int ggml_id;
+    int ggml_id; /* -1: GGUF has no such type */
     int block_values, block_bytes;
     int quantised;
+    int apart; /* bytes of a block that stand in a plane of their own; 0: all its bytes are together */
 } sl_type_info;
 
 extern const sl_type_info sl_types[SL_TYPE_COUNT];
@@ -73,14 +81,23 @@ int sl_type_from_ggml(uint32_t ggml_id);
 /* A weight matrix in the mapped file: `rows` output rows of `cols` values each, y = W x. Not aligned: any address. */
 typedef struct sl_matrix {
     const uint8_t *data; /* row o begins at data + o * stride; NULL: there is no such matrix */
-    size_t stride;       /* bytes from one row to the next */
+    size_t stride;       /* bytes from one row to the next: other rows may lie between, such as those of another matrix */
     int rows, cols;      /* output features, input features (K) */
     sl_type type;
+    const uint8_t *apart; /* of a type with two planes: row o's scales begin at apart + o * (stride / 16); NULL otherwise */
+    size_t across;       /* of a float type whose file has K outside: bytes from one value of a row to the next; 0: they are neighbours */
 } sl_matrix;
 
 /* Can its rows be read through float pointers? */
 static inline int sl_matrix_addressable(const sl_matrix *w) {
-    return w->type == SL_TYPE_F32 && (uintptr_t)w->data % sizeof(float) == 0 && w->stride % sizeof(float) == 0;
+    return w->type == SL_TYPE_F32 && !w->across && (uintptr_t)w->data % sizeof(float) == 0 && w->stride % sizeof(float) == 0;
+}
+
+/* Bytes that it takes in the file, both planes; 0: there is no such matrix. */
+static inline size_t sl_matrix_bytes(const sl_matrix *w) {
+    const sl_type_info *t = &sl_types[w->type];
+    size_t block = (size_t)(t->block_bytes + t->apart);
+    return w->data ? (size_t)w->rows * (size_t)(w->cols / t->block_values) * block : 0;
 }
 
 /* Does a product with it read quantised activations? */

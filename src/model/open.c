@@ -30,7 +30,6 @@ static const char *short_name(sl_arena *arena, const char *path) {
 }
 
 static uint64_t values_of(const sl_matrix *m) { return m->data ? (uint64_t)m->rows * (uint64_t)m->cols : 0; }
-static uint64_t bytes_of(const sl_matrix *m) { return m->data ? (uint64_t)m->rows * m->stride : 0; }
 
 static void count_weights(sl__open *o) {
     sl_model *m = &o->model;
@@ -45,7 +44,7 @@ static void count_weights(sl__open *o) {
     for (int i = 0; m->layer && i < m->hp.layers; i++) {
         for (int j = 0; m->layer[i].experts && j < m->hp.experts; j++) {
             const sl_ffn_weights *x = &m->layer[i].experts[j];
-            m->expert_bytes += bytes_of(&x->gate) + bytes_of(&x->up) + bytes_of(&x->down);
+            m->expert_bytes += sl_matrix_bytes(&x->gate) + sl_matrix_bytes(&x->up) + sl_matrix_bytes(&x->down);
             if (j >= m->hp.experts_used) idle += values_of(&x->gate) + values_of(&x->up) + values_of(&x->down);
         }
     }

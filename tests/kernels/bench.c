@@ -18,6 +18,7 @@ enum { ROUNDS = 5, MOST_ROWS = 256, THREADS = 64, PASSES = 2000 };
 typedef struct work {
     const sl_kernel_table *t;
     uint8_t *memory;
+    uint8_t *apart; /* scales of a type with two planes; NULL otherwise */
     size_t expert_bytes;
     sl_matrix shape; /* without data */
     sl_acts x;
@@ -45,6 +46,7 @@ static void *run_thread(void *arg) {
     for (int i; (i = atomic_fetch_add(&w->next, 1)) < w->experts;) {
         sl_matrix m = w->shape;
         m.data = w->memory + (size_t)w->order[i] * w->expert_bytes;
+        if (w->apart) m.apart = w->apart + (size_t)w->order[i] * w->expert_bytes / 16;
         if (w->n == 0) w->read += w->t->limit_read(m.data, w->expert_bytes);
         for (int first = 0; w->n && first < m.rows; first += 128) {
             int last = first + 128 < m.rows ? first + 128 : m.rows;
@@ -144,7 +146,8 @@ int bench(const sl_kernel_table *t, const char *only) {
     for (int type = 0; type < SL_TYPE_COUNT; type++) {
         if (!sl_types[type].quantised || (only && strcmp(only, sl_types[type].name) != 0)) continue;
         for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-            w.shape = (sl_matrix){NULL, 0, shapes[s][0], shapes[s][1], (sl_type)type};
+            w.shape = (sl_matrix){.rows = shapes[s][0], .cols = shapes[s][1], .type = (sl_type)type};
+            w.apart = sl_types[type].apart ? memset(malloc(size / 16), 120, size / 16) : NULL;
             w.x = (sl_acts){NULL, q, scale, sum, total, w.shape.cols};
             size_t row = row_bytes(w.shape.type, w.shape.cols), rows = size / row, k = (size_t)w.shape.cols;
             fill_rows(w.shape.type, w.memory, 2048, w.shape.cols, row, SCALES_SMALL, FILL_RANDOM);
@@ -157,6 +160,7 @@ int bench(const sl_kernel_table *t, const char *only) {
             }
             bench_type(&w, order, size, 1);
             if (threads > 1) bench_type(&w, order, size, threads);
+            free(w.apart);
         }
     }
     for (int i = 0; i < threads; i++) free(w.out[i]);

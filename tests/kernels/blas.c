@@ -17,12 +17,28 @@ static void fill_floats(sl_type type, uint8_t *data, size_t n) {
     }
 }
 
+/* The same matrix with K outside, every value of it followed by one of another matrix. Promise 1 */
+static void check_across(const sl_kernel_table *t, const sl_matrix *w, const sl_acts *a, int n, const float *want, void *scratch) {
+    size_t size = (size_t)sl_types[w->type].block_bytes, row = 2 * size * (size_t)w->rows;
+    uint8_t *data = calloc((size_t)w->cols, row);
+    for (int o = 0; o < w->rows; o++)
+        for (int k = 0; k < w->cols; k++)
+            memcpy(data + (size_t)k * row + 2 * size * (size_t)o, w->data + (size_t)o * w->stride + (size_t)k * size, size);
+    sl_matrix m = {.data = data, .stride = 2 * size, .across = row, .rows = w->rows, .cols = w->cols, .type = w->type};
+    guarded out = guarded_new((size_t)n * (size_t)w->rows * sizeof(float));
+    t->gemm[w->type](&m, 0, w->rows, a, NULL, n, out.f, (size_t)w->rows, scratch, NULL);
+    same_floats(out.f, want, (size_t)(n * w->rows), "%s %d x %d, K outside", sl_types[w->type].name, w->rows, w->cols);
+    guarded_check(&out, "float product");
+    guarded_free(&out);
+    free(data);
+}
+
 /* Row r alone, then among others, at every place, in pieces of the matrix: always the same bits. */
 static void check_matrix(const sl_kernel_table *t, sl_type type, int rows, int cols, size_t misaligned) {
     enum { N = 19 };
     size_t bytes = (size_t)sl_types[type].block_bytes * (size_t)cols, size = bytes * (size_t)rows + misaligned;
     uint8_t *data = edge(size);
-    sl_matrix w = {data + (misaligned ? 1 : 0), bytes, rows, cols, type};
+    sl_matrix w = {.data = data + (misaligned ? 1 : 0), .stride = bytes, .rows = rows, .cols = cols, .type = type};
     float *x = edge((size_t)(N * cols) * sizeof *x), *row = malloc((size_t)cols * sizeof *row);
     float *alone = malloc((size_t)(N * rows) * sizeof *alone);
     void *scratch = aligned_alloc(64, (sl_kernels_scratch(&w) + 63) / 64 * 64);
@@ -55,6 +71,7 @@ static void check_matrix(const sl_kernel_table *t, sl_type type, int rows, int c
         guarded_check(&out, "float product");
         guarded_free(&out);
     }
+    check_across(t, &w, &a, N, alone, scratch);
     free(row), free(alone), free(scratch);
     edge_free(x, (size_t)(N * cols) * sizeof *x);
     edge_free(data, size);

@@ -54,6 +54,8 @@ static void against_scalar(const sl_kernel_table *t, int n, int kd) {
     COMPARE("rmsnorm in place", b, n, k->rmsnorm(out, a, n, 1e-5f, out));
     COMPARE("softmax", a, n, k->softmax(out, n));
     COMPARE("swiglu", a, n, k->swiglu(a, b, n, out));
+    COMPARE("clamped", a, n, k->clamped(a, b, n, 1.702f, 7, out));
+    COMPARE("geglu", a, n, k->geglu(a, b, n, out));
     COMPARE("add", a, n, k->add(out, b, n));
     COMPARE("axpy", a, n, k->axpy(out, b[0], b, n));
     COMPARE("rope", c, 2 * n, k->rope(out, a, b, n, 0));
@@ -133,6 +135,17 @@ static void against_double(const sl_kernel_table *t, int n) {
     for (int i = 0; i < n; i++) {
         double want = (double)a[i] / (1 + exp(-(double)a[i])) * (double)b[i];
         near("swiglu", n, (double)out[i], want, 1e-6 * fabs(want));
+    }
+    t->clamped(a, b, n, 1.702f, 0.75f, out);
+    for (int i = 0; i < n; i++) {
+        double g = fmin((double)a[i], 0.75), u = fmax(-0.75, fmin((double)b[i], 0.75));
+        double want = g / (1 + exp(-1.702 * g)) * (u + 1);
+        near("clamped", n, (double)out[i], want, 1e-6 * fabs(want));
+    }
+    t->geglu(a, b, n, out);
+    for (int i = 0; i < n; i++) {
+        double g = (double)a[i], want = 0.5 * g * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (g + 0.044715 * g * g * g))) * (double)b[i];
+        near("geglu", n, (double)out[i], want, 1e-6 * fabs(g * (double)b[i]));
     }
     for (int interleaved = 0; interleaved < 2; interleaved++) {
         float x[2 * LONGEST];

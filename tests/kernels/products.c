@@ -9,6 +9,7 @@ size_t row_bytes(sl_type type, int cols) {
 const half_places half_of[SL_TYPE_COUNT] = {
     [SL_TYPE_Q4_1] = {0, 2},   [SL_TYPE_Q5_1] = {0, 2},   [SL_TYPE_Q4_K] = {0, 2},    [SL_TYPE_Q5_K] = {0, 2},
     [SL_TYPE_Q2_K] = {80, 82}, [SL_TYPE_Q3_K] = {108, 0}, [SL_TYPE_Q6_K] = {208, 0},  [SL_TYPE_MXFP4] = {-1, 0},
+    [SL_TYPE_MXFP4_PLANES] = {-1, 0},
 };
 
 static void put_half(uint8_t *p, scale_kind kind) {
@@ -44,7 +45,7 @@ static uint8_t fill_byte(sl_type type, fill_kind fill, int at) {
     if (type == SL_TYPE_Q6_K && at >= 192) return random64() & 1 ? 0x80 : 0x7f;
     if (type == SL_TYPE_Q3_K && at >= 96) return random64() & 1 ? 0x00 : 0xff;   /* mostly scales of -32 and 31 */
     if (type == SL_TYPE_IQ4_XS && at < 8) return random64() & 1 ? 0x00 : 0xff;
-    if (type == SL_TYPE_MXFP4) return low ? 0xff : 0x77; /* -6, 6 */
+    if (type == SL_TYPE_MXFP4 || type == SL_TYPE_MXFP4_PLANES) return low ? 0xff : 0x77; /* -6, 6 */
     return low ? 0x00 : 0xff;
 }
 
@@ -55,7 +56,7 @@ void fill_rows(sl_type type, uint8_t *data, int rows, int cols, size_t stride, s
             uint8_t *p = data + (size_t)r * stride + (size_t)b * (size_t)bytes;
             for (int i = 0; i < bytes; i++) p[i] = fill_byte(type, fill, i);
             if (half_of[type].d >= 0) put_half(p + half_of[type].d, scales);
-            else *p = exponent(scales);
+            else if (!sl_types[type].apart) *p = exponent(scales);
             if (half_of[type].m) put_half(p + half_of[type].m, scales);
         }
 }
@@ -130,15 +131,21 @@ static void compare(const sl_kernel_table *t, const sl_matrix *w, int first, int
 }
 
 static sl_matrix matrix_new(sl_type type, int rows, int cols, size_t extra, scale_kind scales, fill_kind fill) {
-    sl_matrix w = {NULL, row_bytes(type, cols) + extra, rows, cols, type};
-    uint8_t *data = edge((size_t)rows * w.stride - extra);
+    if (sl_types[type].apart) extra *= row_bytes(type, cols); /* other rows lie between */
+    sl_matrix w = {.stride = row_bytes(type, cols) + extra, .rows = rows, .cols = cols, .type = type};
+    size_t bytes = (size_t)rows * w.stride - extra;
+    uint8_t *data = edge(bytes), *apart = sl_types[type].apart ? edge(bytes / 16) : NULL;
     fill_rows(type, data, rows, cols, w.stride, scales, fill);
+    for (size_t i = 0; apart && i < bytes / 16; i++) apart[i] = exponent(scales);
     w.data = data;
+    w.apart = apart;
     return w;
 }
 
 static void matrix_free(sl_matrix *w) {
-    edge_free((void *)(uintptr_t)w->data, (size_t)w->rows * w->stride - (w->stride - row_bytes(w->type, w->cols)));
+    size_t bytes = (size_t)w->rows * w->stride - (w->stride - row_bytes(w->type, w->cols));
+    edge_free((void *)(uintptr_t)w->data, bytes);
+    if (w->apart) edge_free((void *)(uintptr_t)w->apart, bytes / 16);
 }
 
 /* Every number of rows up to 70, with row lists that repeat and go back. */
@@ -204,7 +211,7 @@ static void check_reference(const sl_kernel_table *t, sl_type type, int cols) {
     double worst = 0;
     t->gemm[type](&w, 0, ROWS, &a.x, NULL, N, out, ROWS, NULL, NULL);
     for (int o = 0; o < ROWS; o++) {
-        t->widen[type](w.data + (size_t)o * w.stride, cols, row);
+        sl_matrix_widen(&w, o, row);
         for (int i = 0; i < N; i++) {
             double sum = 0, magnitude = 0;
             for (int k = 0; k < cols; k++) {
@@ -220,6 +227,38 @@ static void check_reference(const sl_kernel_table *t, sl_type type, int cols) {
     if (!(worst < 1e-6)) fail("%s %s: error %g of the terms' sum", t->tier, sl_types[type].name, worst);
     free(row);
     matrix_free(&w);
+    acts_free(&a);
+}
+
+/* Planes against the same blocks together: the same numbers, and the same bits of their products. */
+static void check_planes_as_blocks(const sl_kernel_table *t, int cols) {
+    enum { ROWS = 45, N = 9 };
+    acts a = acts_new(N, cols, ACT_QUANTIZED);
+    sl_matrix planes = matrix_new(SL_TYPE_MXFP4_PLANES, ROWS, cols, 1, SCALES_SMALL, FILL_RANDOM);
+    sl_matrix blocks = matrix_new(SL_TYPE_MXFP4, ROWS, cols, 0, SCALES_SMALL, FILL_RANDOM);
+    float got[N * ROWS], want[N * ROWS], *x = malloc((size_t)cols * 2 * sizeof *x);
+    for (int o = 0; o < ROWS; o++) {
+        const uint8_t *pairs = planes.data + (size_t)o * planes.stride, *scale = planes.apart + (size_t)o * planes.stride / 16;
+        uint8_t *to = (uint8_t *)(uintptr_t)blocks.data + (size_t)o * blocks.stride;
+        for (int b = 0; b < cols / 32; b++, pairs += 16, to += 17) {
+            to[0] = scale[b];
+            for (int v = 0; v < 32; v++) {
+                int nibble = pairs[v / 2] >> (v % 2 ? 4 : 0) & 15;
+                to[1 + v % 16] = (uint8_t)(v < 16 ? nibble : to[1 + v % 16] | nibble << 4);
+            }
+        }
+        sl_matrix_widen(&planes, o, x);
+        sl_matrix_widen(&blocks, o, x + cols);
+        same_floats(x, x + cols, (size_t)cols, "%s: planes widened", t->tier);
+    }
+    for (int n = 1; n <= N; n += 4) {
+        t->gemm[SL_TYPE_MXFP4_PLANES](&planes, 0, ROWS, &a.x, NULL, n, got, ROWS, NULL, NULL);
+        t->gemm[SL_TYPE_MXFP4](&blocks, 0, ROWS, &a.x, NULL, n, want, ROWS, NULL, NULL);
+        same_floats(got, want, (size_t)(n * ROWS), "%s: planes' products, n %d", t->tier, n);
+    }
+    free(x);
+    matrix_free(&planes);
+    matrix_free(&blocks);
     acts_free(&a);
 }
 
@@ -245,7 +284,8 @@ void check_products(const sl_kernel_table *t) {
             check_widen(t, (sl_type)type, 65536);
             continue;
         }
-        check_widen(t, (sl_type)type, 3 * unit);
+        if (sl_types[type].apart) check_planes_as_blocks(t, 512);
+        else check_widen(t, (sl_type)type, 3 * unit);
         check_reference(t, (sl_type)type, 2048);
         if (t == scalar_tier()) continue;
         check_counts(t, (sl_type)type, 512);

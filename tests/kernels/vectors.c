@@ -130,7 +130,7 @@ static void check_quants(sl_type type) {
 
 void check_vectors(void) {
     for (int type = 0; type < SL_TYPE_COUNT; type++)
-        if (type != SL_TYPE_F32) check_quants((sl_type)type);
+        if (type != SL_TYPE_F32 && !sl_types[type].apart) check_quants((sl_type)type);
     for (size_t v = 0; v < sizeof vectors / sizeof vectors[0]; v++) {
         const vector *want = vectors + v;
         const sl_type_info *info = sl_types + want->type;

@@ -5,6 +5,7 @@
  *   SIGNED          1: values are signed bytes; 0: they were made unsigned, at most 31
  *   OFFSET          what is taken off unsigned ones
  *   MINIMA          1: a block has a number by which the activations' total is multiplied; unsigned ones without offset only
+ *   SL__APART       if the scales have a plane of their own (panels.h)
  *   block           a struct: a block of eight rows as the file has it, a lane each
  * and after it the functions that are declared here, and SL__GEMM.
  * Pure; workers. */
@@ -16,7 +17,7 @@
 enum { BYTES_256 = BYTES * 8 / BLOCKS };
 
 /* Of a unit of eight rows: d [BLOCKS], and m [BLOCKS] where there are minima. */
-SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *d, __m256 *m);
+SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m256 *d, __m256 *m SL__SCALES);
 /* Its block j. */
 SL__INLINE block read_block(const uint8_t *w, size_t stride, int j);
 /* Values 4 i … 4 i + 3 of a block, i = 0 … 7. */
@@ -55,13 +56,13 @@ SL__INLINE __m256 add_to(__m256 acc, __m256 d, __m256 m, __m256i isum, const sl_
 }
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
-                    __m256 *ret) {
+                    __m256 *ret SL__SCALES) {
     enum { READ = 8 * BYTES / BLOCKS }; /* bytes for each block */
     __m256 acc[SL__FEW_ROWS];
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int at = 0; at < cols; at += 32 * BLOCKS, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         __m256 d[BLOCKS], m[BLOCKS];
-        read_scales(w, stride, d, m);
+        read_scales(w, stride, d, m SL__SCALES_AT(at / 32));
         for (int j = 0; j < BLOCKS; j++) {
             block b = read_block(w, stride, j);
             __m256i isum[SL__FEW_ROWS];
@@ -98,11 +99,11 @@ SL__INLINE void put_block(panel *to, int j, int half, const block *b, __m256 d, 
 #endif
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to SL__SCALES) {
     for (int half = 0; half < 2; half++, w += 8 * stride)
         for (int u = 0; u < values / (32 * BLOCKS); u++) {
             __m256 d[BLOCKS], m[BLOCKS];
-            read_scales(w + u * BYTES, stride, d, m);
+            read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT((size_t)(8 * half) * (stride / 16) + (size_t)u));
             for (int j = 0; j < BLOCKS; j++) {
                 block b = read_block(w + u * BYTES, stride, j);
                 put_block(to, BLOCKS * u + j, half, &b, d[j], MINIMA ? m[j] : d[j]);

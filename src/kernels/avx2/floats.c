@@ -134,6 +134,35 @@ void sl__swiglu_avx2(const float *gate, const float *up, int n, float *out) {
         _mm256_maskstore_ps(out + i, sl__first_lanes(n - i), swiglu8(load_first(gate + i, n - i), load_first(up + i, n - i)));
 }
 
+SL__INLINE __m256 clamped8(__m256 gate, __m256 up, __m256 alpha, __m256 limit) {
+    /* min and max give their second argument if one is NaN. */
+    __m256 g = _mm256_min_ps(limit, gate), least = _mm256_sub_ps(_mm256_setzero_ps(), limit);
+    __m256 u = _mm256_max_ps(least, _mm256_min_ps(limit, up)), one = _mm256_set1_ps(1.0f);
+    __m256 e = sl__exp8(_mm256_xor_ps(_mm256_mul_ps(alpha, g), _mm256_set1_ps(-0.0f)));
+    return _mm256_mul_ps(_mm256_div_ps(g, _mm256_add_ps(one, e)), _mm256_add_ps(u, one));
+}
+
+void sl__clamped_avx2(const float *gate, const float *up, int n, float alpha, float limit, float *out) {
+    __m256 a = _mm256_set1_ps(alpha), l = _mm256_set1_ps(limit);
+    int i = 0;
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(out + i, clamped8(_mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i), a, l));
+    if (i < n)
+        _mm256_maskstore_ps(out + i, sl__first_lanes(n - i), clamped8(load_first(gate + i, n - i), load_first(up + i, n - i), a, l));
+}
+
+SL__INLINE __m256 geglu8(__m256 gate, __m256 up) {
+    __m256 slope = _mm256_fmadd_ps(_mm256_set1_ps(SL__GELU_CUBE), _mm256_mul_ps(gate, gate), _mm256_set1_ps(SL__GELU_SLOPE));
+    __m256 e = sl__exp8(_mm256_xor_ps(_mm256_mul_ps(gate, slope), _mm256_set1_ps(-0.0f)));
+    return _mm256_mul_ps(_mm256_div_ps(gate, _mm256_add_ps(_mm256_set1_ps(1.0f), e)), up);
+}
+
+void sl__geglu_avx2(const float *gate, const float *up, int n, float *out) {
+    int i = 0;
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(out + i, geglu8(_mm256_loadu_ps(gate + i), _mm256_loadu_ps(up + i)));
+    if (i < n)
+        _mm256_maskstore_ps(out + i, sl__first_lanes(n - i), geglu8(load_first(gate + i, n - i), load_first(up + i, n - i)));
+}
+
 void sl__add_avx2(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

@@ -4,6 +4,7 @@
  *   BYTES, BLOCKS   bytes of a unit of the file, and how many blocks it has (1 or 8)
  *   OFFSET          what is taken off the values, which are unsigned bytes
  *   MINIMA          1: a block has a number by which the activations' total is multiplied; OFFSET is 0 then
+ *   SL__APART       if the scales have a plane of their own (panels.h)
  *   block           a struct: a block of sixteen rows as the file has it, a lane each
  * and after it the functions that are declared here, and SL__GEMM.
  * Pure; workers. */
@@ -15,20 +16,20 @@
 enum { BYTES_256 = BYTES * 8 / BLOCKS };
 
 /* Of a unit of sixteen rows: d [BLOCKS], and m [BLOCKS] where there are minima. */
-SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m512 *d, __m512 *m);
+SL__INLINE void read_scales(const uint8_t *w, size_t stride, __m512 *d, __m512 *m SL__SCALES);
 /* Its block j. */
 SL__INLINE block read_block(const uint8_t *w, size_t stride, int j);
 /* Values 4 i … 4 i + 3 of a block, i = 0 … 7, with OFFSET added. */
 SL__INLINE __m512i four_values(const block *b, int i);
 
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
-                    __m512 *ret) {
+                    __m512 *ret SL__SCALES) {
     enum { READ = 16 * BYTES / BLOCKS }; /* bytes for each block */
     __m512 acc[SL__FEW_ROWS];
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int at = 0; at < cols; at += 32 * BLOCKS, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         __m512 d[BLOCKS], m[BLOCKS];
-        read_scales(w, stride, d, m);
+        read_scales(w, stride, d, m SL__SCALES_AT(at / 32));
         for (int j = 0; j < BLOCKS; j++) {
             block b = read_block(w, stride, j);
             __m512i wide[SL__FEW_ROWS];
@@ -54,11 +55,11 @@ typedef sl__block_panel panel;
 typedef sl__offset_panel panel;
 #endif
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to SL__SCALES) {
     for (int half = 0; half < 2; half++, w += 16 * stride)
         for (int u = 0; u < values / (32 * BLOCKS); u++) {
             __m512 d[BLOCKS], m[BLOCKS];
-            read_scales(w + u * BYTES, stride, d, m);
+            read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT((size_t)(16 * half) * (stride / 16) + (size_t)u));
             for (int j = 0; j < BLOCKS; j++) {
                 block b = read_block(w + u * BYTES, stride, j);
                 int k = BLOCKS * u + j;

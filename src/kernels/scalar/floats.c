@@ -49,6 +49,21 @@ void sl__swiglu_scalar(const float *gate, const float *up, int n, float *out) {
     for (int i = 0; i < n; i++) out[i] = gate[i] / (1.0f + sl_expf(-gate[i])) * up[i];
 }
 
+void sl__clamped_scalar(const float *gate, const float *up, int n, float alpha, float limit, float *out) {
+    for (int i = 0; i < n; i++) {
+        float g = gate[i] > limit ? limit : gate[i], u = up[i] > limit ? limit : up[i];
+        u = u < -limit ? -limit : u;
+        out[i] = g / (1.0f + sl_expf(-(alpha * g))) * (u + 1.0f);
+    }
+}
+
+void sl__geglu_scalar(const float *gate, const float *up, int n, float *out) {
+    for (int i = 0; i < n; i++) {
+        float g = gate[i];
+        out[i] = g / (1.0f + sl_expf(-(g * fmaf(SL__GELU_CUBE, g * g, SL__GELU_SLOPE)))) * up[i];
+    }
+}
+
 void sl__add_scalar(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

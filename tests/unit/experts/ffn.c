@@ -84,21 +84,22 @@ static void add_exactly(const sl_ffn_weights *w, const float *x, double weight, 
         double part[2] = {0, 0};
         for (int k = 0; k < 2; k++) {
             const sl_matrix *m = k ? &w->up : &w->gate;
-            sl_kernels()->widen[m->type](m->data + (size_t)i * m->stride, WIDTH, values);
+            sl_matrix_widen(m, i, values);
             for (int j = 0; j < WIDTH; j++) part[k] += (double)values[j] * (double)x[j];
         }
         h[i] = part[0] / (1 + exp(-part[0])) * part[1];
     }
     for (int i = 0; i < WIDTH; i++) {
         double y = 0;
-        sl_kernels()->widen[w->down.type](w->down.data + (size_t)i * w->down.stride, w->down.cols, values);
+        sl_matrix_widen(&w->down, i, values);
         for (int j = 0; j < w->down.cols; j++) y += (double)values[j] * h[j];
         sum[i] += weight * y;
     }
 }
 
 static const struct { sl_type type; double error; } types[] = {
-    {SL_TYPE_F32, 1e-6}, {SL_TYPE_BF16, 1e-6}, {SL_TYPE_Q8_0, 0.02}, {SL_TYPE_Q4_K, 0.02}}; /* of rounding activations */
+    {SL_TYPE_F32, 1e-6}, {SL_TYPE_BF16, 1e-6}, {SL_TYPE_Q8_0, 0.02}, {SL_TYPE_Q4_K, 0.02},
+    {SL_TYPE_MXFP4_PLANES, 0.02}}; /* of rounding activations */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 START_TEST(is_what_double_precision_says) {

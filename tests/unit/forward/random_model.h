@@ -62,6 +62,7 @@ static inline void random_block(random_model *r, sl_type type, uint8_t *b, float
     case SL_TYPE_IQ4_NL: put_half(b, deviation / 71); break;
     case SL_TYPE_IQ4_XS: put_half(b, deviation / (71 * 18.5f)); break;
     case SL_TYPE_MXFP4: b[0] = (uint8_t)(127 + lrintf(log2f(deviation / 3))); break;
+    case SL_TYPE_MXFP4_PLANES:
     case SL_TYPE_COUNT: break;
     }
 }
@@ -73,7 +74,9 @@ static inline sl_matrix random_matrix(random_model *r, sl_type type, int rows, i
     for (size_t at = 0; at < (size_t)rows * stride; at += (size_t)t->block_bytes) {
         random_block(r, type, data + at, 1 / sqrtf((float)cols));
     }
-    return (sl_matrix){data, stride, rows, cols, type};
+    uint8_t *apart = t->apart ? sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)rows, stride / 16) : NULL;
+    if (apart) memset(apart, 127 + (int)lrintf(log2f(1 / sqrtf((float)cols) / 3)), (size_t)rows * stride / 16);
+    return (sl_matrix){.data = data, .stride = stride, .rows = rows, .cols = cols, .type = type, .apart = apart};
 }
 
 static inline sl_ffn_weights random_ffn(random_model *r, sl_type type, int width, int ff) {

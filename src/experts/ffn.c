@@ -71,6 +71,27 @@ static const uint8_t *gate_of(const sl_ffn *f, int item) {
     return row_of(&f->groups->group[i].w->gate, up_range_of(f, i, item).first);
 }
 
+/* Longest range of output rows (sl_range_length). */
+enum { MOST_RANGE = 16 * SL_PANEL };
+
+/* Numbers [first, first + n) of a bias: where they are, or widened into `room`; NULL: there is none. */
+static const float *bias_of(const sl_vector *v, int first, int n, float room[MOST_RANGE]) {
+    const uint8_t *from = v->data + (size_t)first * v->step;
+    if (!v->data) return NULL;
+    if (v->type == SL_TYPE_F32 && v->step == sizeof(float) && (uintptr_t)from % _Alignof(float) == 0)
+        return (const float *)(const void *)from;
+    for (int i = 0; i < n; i++) sl_kernels()->widen[v->type](from + (size_t)i * v->step, 1, room + i);
+    return room;
+}
+
+static void activate(const sl_ffn *f, const float *gate, const float *up, int n, float *out) {
+    const sl_kernel_table *k = sl_kernels();
+    switch (f->activation) {
+    case SL_ACTIVATION_SILU: k->swiglu(gate, up, n, out); break;
+    case SL_ACTIVATION_CLAMPED: k->clamped(gate, up, n, f->alpha, f->limit, out); break;
+    }
+}
+
 void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch) {
     const sl_kernel_table *k = sl_kernels();
     int number = group_of(f, item);
@@ -82,6 +103,8 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
     bool quantised = sl_matrix_quantised(&w->down);
     sl_acts x = sl_planes_acts(f->x, 0);
     float *gate = scratch, *up = scratch + SL_FFN_SCRATCH / 2; /* [block][range] */
+    float room[2][MOST_RANGE];
+    const float *gate_bias = bias_of(&w->gate_bias, first, range, room[0]), *up_bias = bias_of(&w->up_bias, first, range, room[1]);
     const uint8_t *likely = gate_of(f, item + f->threads); /* where this thread probably goes on */
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
@@ -91,7 +114,9 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
                             r + n < g->n ? row_of(&w->gate, first) : likely);
         for (int i = 0; i < n; i++) {
             size_t at = (size_t)i * (size_t)range;
-            k->swiglu(gate + at, up + at, range, sl_planes_row(&g->h, r + i) + first);
+            if (gate_bias) k->add(gate + at, gate_bias, range);
+            if (up_bias) k->add(up + at, up_bias, range);
+            activate(f, gate + at, up + at, range, sl_planes_row(&g->h, r + i) + first);
             if (quantised) sl_planes_quantize(&g->h, r + i, first, range);
         }
     }
@@ -104,6 +129,8 @@ static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, f
     const sl_kernel_table *k = sl_kernels();
     const sl_matrix *down = &g->w->down;
     int range = last - first, block = rows_at_once(range);
+    float room[MOST_RANGE];
+    const float *bias = bias_of(&g->w->down_bias, first, range, room);
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
         sl_acts h = sl_planes_acts(&g->h, r);
@@ -111,6 +138,7 @@ static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, f
                              r + n < g->n ? row_of(down, first) : next);
         for (int i = 0; i < n; i++) {
             float *y = f->y + (size_t)g->row[r + i] * (size_t)f->width + first;
+            if (bias) k->add(scratch + (size_t)i * (size_t)range, bias, range);
             k->axpy(y, g->weight ? g->weight[r + i] : 1, scratch + (size_t)i * (size_t)range, range);
         }
     }

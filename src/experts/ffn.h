@@ -2,9 +2,10 @@
  * Workers: one participant plans; then any of them does any item, and writes h, the result, its own scratch and counters.
  *
  * Two phases with a barrier between them:
- *   up    an item is (group, range of its ff): h = silu(gate x) * (up x), quantised where down wants it
+ *   up    an item is (group, range of its ff): h = the activation of gate x and up x, each with its bias if there is one:
+ *         silu(gate x) * (up x); quantised where down wants it
  *   down  an item is a range of output values, over all groups in ascending expert number:
- *         y = 0; y = fma(weight, down h, y) for each group. So a row's sum never depends on who else is in the step.
+ *         y = 0; y = fma(weight, down h (+ bias), y) for each group. So a row's sum never depends on who else is in the step.
  *
  * Rows of a group are taken in blocks that fit the scratch. Neither blocks nor ranges change a bit. */
 #ifndef SL_EXPERTS_FFN_H
@@ -26,6 +27,8 @@ typedef struct sl_ffn {
     const sl_planes *x; /* [rows][width], normed; quantised where gate or up wants it */
     float *y;           /* [rows][width] */
     int width, threads;
+    sl_activation activation;
+    float alpha, limit; /* of SL_ACTIVATION_CLAMPED */
     sl_expert_stats *stats; /* NULL: nothing is counted */
     /* For a layer of a step, by the caller. */
     int layer, rows;

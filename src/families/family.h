@@ -78,6 +78,12 @@ typedef enum sl_router_norm {
     SL_ROUTER_SHARE, /* the softmax over the chosen scores */
 } sl_router_norm;
 
+/* What becomes of a feed-forward network's gate and up. */
+typedef enum sl_activation {
+    SL_ACTIVATION_SILU,    /* silu(gate) * up */
+    SL_ACTIVATION_CLAMPED, /* g * sigmoid(alpha g) * (u + 1), g being the gate but at most a limit, u up but within ± that limit */
+} sl_activation;
+
 typedef enum sl_shared_gate {
     SL_SHARED_NONE,    /* no shared expert */
     SL_SHARED_SIGMOID, /* sigmoid(g . h) times the shared expert's output */
@@ -134,6 +140,8 @@ typedef struct sl_hparams {
     float router_scale; /* what every weight is multiplied by at the end, 1e-6 … 1e6 */
     int router_groups, router_groups_used; /* experts are chosen in the best groups only (router.h); 1 and 1: in all. Groups
                                             * divide the experts, two or more a group, and those used hold experts_used */
+    sl_activation activation;
+    float activation_alpha, activation_limit; /* of clamped: 1e-6 … 1e6 */
     sl_shared_gate shared_gate;
     int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
     float routed_scale; /* factor on what experts and shared expert give together, 1e-6 … 1e6; 0: none, which is 1 */
@@ -177,6 +185,7 @@ typedef struct sl_family {
     bool bias_on_output;          /* that key gives a bias on o as well */
     bool default_bias;            /* the key's default */
     bool clip_qkv;                /* config.json's clip_qkv applies */
+    bool sinks;                   /* every head has a number that takes part in its softmax as one more score, without a value */
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
     int default_window;           /* sliding_window where the key is absent; 0: none */
     int default_window_layers;    /* max_window_layers where that key is absent: layers before it see everything; 0: no such key */
@@ -188,6 +197,7 @@ typedef struct sl_family {
     bool rope_in_windows;         /* only layers with a window rotate */
     bool rope_in_prefix;          /* with rope_in_windows: so do those at the beginning that do not route */
     int default_unrotated_interval; /* every so many layers, counted from 1, one does not rotate, where no_rope_layers is absent; 0: no such keys */
+    bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
 
@@ -204,6 +214,10 @@ typedef struct sl_family {
     const char *hf_router_eps_key;  /* NULL: router_eps holds */
     const char *hf_shared_mean_key; /* if it says "average", so the class's default, what experts and the shared expert give is
                                      * averaged, not added; NULL: no such key */
+    bool router_biased;             /* the router's product has a bias, which is part of the logits */
+    sl_activation activation;
+    float default_activation_alpha, default_activation_limit; /* where swiglu_alpha and swiglu_limit are absent, and in GGUF files */
+    bool expert_biases;             /* gate, up and down of every expert have a bias */
     sl_shared_gate shared_gate;
     const char *hf_experts_key;     /* how many experts there are */
     const char *hf_experts_used_key; /* NULL: num_experts_per_tok */
@@ -228,6 +242,8 @@ typedef struct sl_family {
     const char *hf_moe_fused;   /* the same as hf_moe in checkpoints with experts.gate_up_proj [experts][2 ff][width] */
     const char *hf_experts_fused[2]; /* below hf_moe: one tensor for the experts' gates and ups, and one for their downs, where those are
                                       * other names than hf_moe_fused + ".experts.gate_up_proj" and "down_proj" */
+    bool hf_experts_across;     /* those tensors are [experts][in][out] where they are of a float type */
+    bool hf_experts_interleaved; /* gate's and up's rows alternate in them; otherwise gate's come first */
     const char *hf_shared_fused[2];  /* whole names in the layer: the shared expert's gate and up in one, and its down; NULL: by hf_shared */
     const char *hf_attention_names[4]; /* q's and k's norms, o, and q, k and v in one matrix (NULL: three of them), whole names in the
                                         * layer without ".weight"; NULL: self_attn.q_norm, self_attn.k_norm, self_attn.o_proj */

@@ -23,4 +23,5 @@
     X(exaone_moe)                                                                                                      \
     X(afmoe)                                                                                                           \
     X(cohere2_moe)                                                                                                     \
-    X(bailing_moe_v2)
+    X(bailing_moe_v2)                                                                                                  \
+    X(gpt_oss)

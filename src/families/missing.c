@@ -8,7 +8,6 @@ static const struct {
     const char *hf_type, *gguf_arch; /* NULL: none that is known */
     const char *what;
 } missing[] = {
-    {"gpt_oss", "gpt-oss", "attention sinks, and biases and a clamp in the experts"},
     {"llama4", "llama4", "attention in chunks, and experts weighed at their input"},
     {"llama4_text", NULL, "attention in chunks, and experts weighed at their input"},
     {"qwen3_next", "qwen3next", "gated delta net layers"},

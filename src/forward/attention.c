@@ -10,6 +10,9 @@
  *     T = max(M, m);  S = fma(s, exp2(m - T), S * exp2(M - T));  A = fma(exp2(m - T), a, A * exp2(M - T));  M = T
  *     result = A * (1 / S)
  *
+ * A head with a sink, a score z (to the base 2) that has no value, takes it in at the end: T = max(M, z); result = A * (exp2(M - T)
+ * / fma(S, exp2(M - T), exp2(z - T))).
+ *
  * Rows of a sequence that stand next to each other are cut into chunks, so that a page is read once for all their queries.
  * An item is a chunk, a KV head, and all spans or a part of them. An item that has all spans merges as it goes. When a chunk
  * is a large share of the step (a long context, few rows), its spans are cut into parts, an item each. These leave each
@@ -134,9 +137,16 @@ static void merge(const sl_forward *f, sl_attend *total, float *sum, const sl_at
     f->k->axpby(sum, keep, acc, add, d);
 }
 
-static void divide(float *sum, float by, int d) {
-    float inverse = 1 / by;
-    for (int j = 0; j < d; j++) sum[j] *= inverse;
+/* The end of query i of a KV head: the sum of its values by that of their weights, the layer's sink among these. */
+static void divide(const sl_forward *f, int layer, int kv_head, int i, const sl_attend *total, float *sum) {
+    const float *sinks = f->m->layer[layer].sinks;
+    float inverse = 1 / total->sum;
+    if (sinks) {
+        float sink = sinks[kv_head * f->group + i % f->group] * LOG2_E, top = sink > total->max ? sink : total->max;
+        float keep = sl_exp2f(total->max - top);
+        inverse = keep / fmaf(total->sum, keep, sl_exp2f(sink - top));
+    }
+    for (int j = 0; j < f->m->hp.head_dim; j++) sum[j] *= inverse;
 }
 
 static bool sees(const sl_forward *f, int row, int span) {
@@ -168,7 +178,7 @@ static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_he
             memcpy(result(f, c, kv_head, i), w->acc_row[i], (size_t)d * sizeof(float));
         }
     }
-    for (int i = 0; i < n; i++) divide(result(f, c, kv_head, i), w->total[i].sum, d);
+    for (int i = 0; i < n; i++) divide(f, layer, kv_head, i, &w->total[i], result(f, c, kv_head, i));
 }
 
 /* Place of (span, row of the chunk, first head of the KV head) in the partial results, in heads. */
@@ -189,7 +199,7 @@ static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
             at = partial_at(f, c, kv_head, span, row) + head;
             merge(f, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
         }
-        divide(sum, total.sum, (int)d);
+        divide(f, layer, kv_head, i, &total, sum);
     }
 }
 

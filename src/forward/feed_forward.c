@@ -45,6 +45,7 @@ static void router_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
     sl_router_rule rule = sl_router_rule_of(hp, l->router_bias);
     size_t at = (size_t)row * (size_t)hp->experts_used;
+    if (l->router_offset) f->k->add(f->scores + (size_t)row * (size_t)hp->experts, l->router_offset, hp->experts);
     sl_router_pick(&rule, f->scores + (size_t)row * (size_t)hp->experts, f->expert + at, f->weight + at);
     if (l->shared_gate) {
         float z = f->k->dot(l->shared_gate, sl_planes_row(&f->h, row), hp->width);

@@ -236,6 +236,7 @@ static void prepare(sl_forward *f) {
     size_t slots = (size_t)f->c.max_rows * (size_t)m->hp.experts_used;
     for (int r = 0; r < f->c.max_rows; r++) f->groups.row[slots + (size_t)r] = r;
     f->ffn = (sl_ffn){.groups = &f->groups, .x = &f->h, .y = f->y, .width = m->hp.width, .threads = f->c.threads,
+                      .activation = m->hp.activation, .alpha = m->hp.activation_alpha, .limit = m->hp.activation_limit,
                       .stats = f->c.stats, .first_item = f->ffn.first_item};
 }
 

@@ -22,6 +22,7 @@ typedef struct names {
     const char *attn_norm, *q, *k, *v, *o, *q_norm, *k_norm, *ffn_norm;
     const char *qkv, *gate, *mixed_norm, *fed_norm; /* q, k and v in one; of attention's result; after the parts */
     const char *output_bias, *output_norm_bias;
+    const char *sinks;  /* whole name in the layer */
     const char *ffn[3]; /* dense: gate, up, down */
 } names;
 
@@ -31,6 +32,7 @@ static const names gguf_names = {
     .o = "attn_output", .q_norm = "attn_q_norm", .k_norm = "attn_k_norm", .ffn_norm = "ffn_norm",
     .ffn = {"ffn_gate", "ffn_up", "ffn_down"}, .qkv = "attn_qkv", .gate = "attn_gate", .mixed_norm = "post_attention_norm",
     .fed_norm = "post_ffw_norm", .output_bias = "output.bias", .output_norm_bias = "output_norm.bias",
+    .sinks = "attn_sinks.weight",
 };
 
 static const names hf_names = {
@@ -38,7 +40,7 @@ static const names hf_names = {
     .output_norm = "model.norm.weight", .attn_norm = "input_layernorm", .q = "self_attn.q_proj", .k = "self_attn.k_proj",
     .v = "self_attn.v_proj", .o = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
     .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, .gate = "self_attn.gate_proj",
-    .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias",
+    .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias", .sinks = "self_attn.sinks",
 };
 
 /* Names as the family's class has them. */
@@ -212,6 +214,10 @@ static sl_status attention(const binder *b, sl_layer *l) {
     if (s == SL_OK && b->family->attention_gate) s = matrix(b, n->gate, q, hp->width, &l->gate);
     if (s == SL_OK) s = matrix(b, n->o, hp->width, q, &l->o);
     if (s == SL_OK) s = bias(b, n->o, b->o->declared.o_bias, hp->width, &l->o_bias);
+    if (s == SL_OK && b->family->sinks) {
+        sl__tensor *t = find(b, full, "%s", n->sinks);
+        s = t ? vector_of(b, t, hp->heads, &l->sinks) : missing(b, full);
+    }
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
     s = vector(b, n->q_norm, whole ? q : hp->head_dim, &l->q_norm);
@@ -226,37 +232,109 @@ static sl_status ffn(const binder *b, const char *const name[3], int ff, sl_ffn_
     return s;
 }
 
-/* One tensor for all experts: [experts][rows][cols], of which each expert gets rows [first, first + want). */
-static sl_status stacked(const binder *b, sl__tensor *t, int rows, int cols, int first, int want, sl_ffn_weights *experts,
-                         size_t member) {
-    sl_status s = take(b, t, (uint64_t)b->hp->experts, (uint64_t)rows, (uint64_t)cols);
+/* Rows first, first + step … of every expert's slice of a tensor. */
+typedef struct rows_of {
+    int all, first, step, count; /* rows of a slice; the matrix's */
+} rows_of;
+
+static void put_matrix(sl_ffn_weights *expert, size_t member, const sl_matrix *m) { memcpy((char *)expert + member, m, sizeof *m); }
+
+/* One tensor for all experts: [experts][rows][cols], or [experts][cols][rows]. */
+static sl_status stacked(const binder *b, sl__tensor *t, bool across, rows_of r, int cols, sl_ffn_weights *experts, size_t member) {
+    sl_status s = take(b, t, (uint64_t)b->hp->experts, (uint64_t)(across ? cols : r.all), (uint64_t)(across ? r.all : cols));
     if (s != SL_OK) return s;
     for (int i = 0; i < b->hp->experts; i++) {
-        sl_matrix m = part(t, i, rows, first, want, cols);
-        memcpy((char *)&experts[i] + member, &m, sizeof m);
+        sl_matrix m = part(t, i, r.all, r.first, r.count, cols);
+        if (across) {
+            size_t size = (size_t)sl_types[t->type].block_bytes;
+            m.data = t->data + ((size_t)i * (size_t)cols * (size_t)r.all + (size_t)r.first) * size;
+            m.stride = (size_t)r.step * size;
+            m.across = (size_t)r.all * size;
+        } else {
+            m.stride *= (size_t)r.step;
+        }
+        put_matrix(&experts[i], member, &m);
     }
     return SL_OK;
 }
 
-/* Gate and up in one tensor [experts][2 ff][width], gate's rows first; down [experts][width][ff]. */
-static sl_status fused_experts(const binder *b, sl__tensor *gate_up, const char *down_name, sl_ffn_weights *experts) {
-    int ff = b->hp->expert_ff, width = b->hp->width;
+/* Is it bytes, a number of them for every row of every expert? */
+static bool is_plane(const binder *b, const sl__tensor *t, int rows, int row_bytes) {
+    return (strcmp(t->type_name, "U8") == 0 || strcmp(t->type_name, "F8_E8M0") == 0) && t->dims >= 2 &&
+           t->shape[0] == (uint64_t)b->hp->experts && t->shape[1] == (uint64_t)rows &&
+           t->values == (uint64_t)b->hp->experts * (uint64_t)rows * (uint64_t)row_bytes;
+}
+
+/* MXFP4 in two tensors: [experts][rows][cols / 32][16] bytes, and a scale for each sixteen of them. */
+static sl_status two_planes(const binder *b, const char *name, rows_of r, int cols, sl_ffn_weights *experts, size_t member) {
     char full[NAME_SIZE];
-    sl__tensor *down = find(b, full, "%s", down_name);
-    if (!down) return missing(b, full);
-    if (2 * ff != width && sl__tensor_is(gate_up, (uint64_t)b->hp->experts, (uint64_t)width, 2 * (uint64_t)ff))
-        return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is transposed ([experts][in][out]), which is not supported", gate_up->name);
-    sl_status s = stacked(b, gate_up, 2 * ff, width, 0, ff, experts, offsetof(sl_ffn_weights, gate));
-    if (s == SL_OK) s = stacked(b, gate_up, 2 * ff, width, ff, ff, experts, offsetof(sl_ffn_weights, up));
-    if (s == SL_OK) s = stacked(b, down, width, ff, 0, width, experts, offsetof(sl_ffn_weights, down));
-    return s;
+    sl__tensor *scales = find(b, full, "%s_scales", name);
+    if (!scales) return missing(b, full);
+    sl__tensor *blocks = find(b, full, "%s_blocks", name);
+    if (cols % 32 || !is_plane(b, blocks, r.all, cols / 2) || !is_plane(b, scales, r.all, cols / 32))
+        return sl_fail(b->e, SL_FORMAT, "tensors \"%s\" and \"%s\" are no MXFP4 of %d experts of %d rows of %d values", blocks->name,
+                       scales->name, b->hp->experts, r.all, cols);
+    size_t row = (size_t)cols / 2;
+    for (int i = 0; i < b->hp->experts; i++) {
+        size_t at = ((size_t)i * (size_t)r.all + (size_t)r.first) * row;
+        put_matrix(&experts[i], member,
+                   &(sl_matrix){.data = blocks->data + at, .stride = (size_t)r.step * row, .rows = r.count, .cols = cols,
+                                .type = SL_TYPE_MXFP4_PLANES, .apart = scales->data + at / 16});
+    }
+    if (blocks->used) return SL_OK;
+    blocks->used = scales->used = true;
+    blocks->type = scales->type = SL_TYPE_MXFP4_PLANES;
+    blocks->values *= 2; /* counted are weights */
+    scales->values = 0;
+    return SL_OK;
+}
+
+/* A tensor of all experts by its name without ".weight": of any of the forms above. */
+static sl_status stack(const binder *b, const char *name, rows_of r, int cols, sl_ffn_weights *experts, size_t member) {
+    char full[NAME_SIZE];
+    if (!b->gguf && find(b, full, "%s_blocks", name)) return two_planes(b, name, r, cols, experts, member);
+    sl__tensor *t = find(b, full, "%s%s", name, b->gguf ? ".weight" : "");
+    bool across = !b->gguf && b->family->hf_experts_across;
+    if (!t) return missing(b, full);
+    if (!across && r.all != cols && sl__tensor_is(t, (uint64_t)b->hp->experts, (uint64_t)cols, (uint64_t)r.all))
+        return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is transposed ([experts][in][out]), which is not supported", t->name);
+    return stacked(b, t, across, r, cols, experts, member);
+}
+
+/* A bias of every expert, [experts][rows], by its name without ".bias" or "_bias". */
+static sl_status stacked_bias(const binder *b, const char *name, rows_of r, sl_ffn_weights *experts, size_t member) {
+    char full[NAME_SIZE];
+    sl__tensor *t = find(b, full, "%s%s", name, b->gguf ? ".bias" : "_bias");
+    if (!t) return missing(b, full);
+    sl_status s = take(b, t, 1, (uint64_t)b->hp->experts, (uint64_t)r.all);
+    if (s != SL_OK) return s;
+    if (sl_types[t->type].quantised) return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is a bias of type %s, which is not supported", t->name, t->type_name);
+    size_t size = (size_t)sl_types[t->type].block_bytes;
+    for (int i = 0; i < b->hp->experts; i++) {
+        sl_vector v = {t->data + ((size_t)i * (size_t)r.all + (size_t)r.first) * size, (size_t)r.step * size, (sl_type)t->type};
+        memcpy((char *)&experts[i] + member, &v, sizeof v);
+    }
+    return SL_OK;
+}
+
+/* Gate and up of all experts in one tensor, down in another. */
+static sl_status fused_experts(const binder *b, const char *gate_up, const char *down, sl_ffn_weights *experts) {
+    int ff = b->hp->expert_ff, width = b->hp->width;
+    bool alternate = !b->gguf && b->family->hf_experts_interleaved;
+    rows_of gate = {2 * ff, 0, alternate ? 2 : 1, ff}, up = {2 * ff, alternate ? 1 : ff, alternate ? 2 : 1, ff}, all = {width, 0, 1, width};
+    sl_status s = stack(b, gate_up, gate, width, experts, offsetof(sl_ffn_weights, gate));
+    if (s == SL_OK) s = stack(b, gate_up, up, width, experts, offsetof(sl_ffn_weights, up));
+    if (s == SL_OK) s = stack(b, down, all, ff, experts, offsetof(sl_ffn_weights, down));
+    if (s != SL_OK || !b->family->expert_biases) return s;
+    s = stacked_bias(b, gate_up, gate, experts, offsetof(sl_ffn_weights, gate_bias));
+    if (s == SL_OK) s = stacked_bias(b, gate_up, up, experts, offsetof(sl_ffn_weights, up_bias));
+    return s == SL_OK ? stacked_bias(b, down, all, experts, offsetof(sl_ffn_weights, down_bias)) : s;
 }
 
 static sl_status gguf_experts(const binder *b, sl_ffn_weights *experts) {
     int ff = b->hp->expert_ff, width = b->hp->width;
     char full[NAME_SIZE];
-    sl__tensor *gate_up = find(b, full, "ffn_gate_up_exps.weight");
-    if (gate_up) return fused_experts(b, gate_up, "ffn_down_exps.weight", experts);
+    if (find(b, full, "ffn_gate_up_exps.weight")) return fused_experts(b, "ffn_gate_up_exps", "ffn_down_exps", experts);
     if (find(b, full, "ffn_gate.0.weight")) { /* files of early 2024: a tensor an expert */
         sl_status s = SL_OK;
         for (int i = 0; i < b->hp->experts && s == SL_OK; i++) {
@@ -269,32 +347,36 @@ static sl_status gguf_experts(const binder *b, sl_ffn_weights *experts) {
     const struct {
         const char *name;
         int rows, cols;
-        size_t member;
+        size_t member, bias;
     } stacks[] = {
-        {"ffn_gate_exps.weight", ff, width, offsetof(sl_ffn_weights, gate)},
-        {"ffn_up_exps.weight", ff, width, offsetof(sl_ffn_weights, up)},
-        {"ffn_down_exps.weight", width, ff, offsetof(sl_ffn_weights, down)},
+        {"ffn_gate_exps", ff, width, offsetof(sl_ffn_weights, gate), offsetof(sl_ffn_weights, gate_bias)},
+        {"ffn_up_exps", ff, width, offsetof(sl_ffn_weights, up), offsetof(sl_ffn_weights, up_bias)},
+        {"ffn_down_exps", width, ff, offsetof(sl_ffn_weights, down), offsetof(sl_ffn_weights, down_bias)},
     };
     for (int i = 0; i < 3; i++) {
-        sl__tensor *t = find(b, full, "%s", stacks[i].name);
-        if (!t) return missing(b, full);
-        sl_status s = stacked(b, t, stacks[i].rows, stacks[i].cols, 0, stacks[i].rows, experts, stacks[i].member);
+        rows_of r = {stacks[i].rows, 0, 1, stacks[i].rows};
+        sl_status s = stack(b, stacks[i].name, r, stacks[i].cols, experts, stacks[i].member);
+        if (s == SL_OK && b->family->expert_biases) s = stacked_bias(b, stacks[i].name, r, experts, stacks[i].bias);
         if (s != SL_OK) return s;
     }
     return SL_OK;
 }
 
+/* Are experts' gates and ups in one tensor of that name, in one plane or two? */
+static bool has_stack(const binder *b, const char *name) {
+    char full[NAME_SIZE];
+    return find(b, full, "%s", name) || find(b, full, "%s_blocks", name);
+}
+
 static sl_status hf_experts(const binder *b, sl_ffn_weights *experts) {
     const sl_family *f = b->family;
-    char full[NAME_SIZE], down[64];
-    sl__tensor *gate_up = find(b, full, "%s.experts.gate_up_proj", f->hf_moe_fused);
-    if (!gate_up && f->hf_experts_fused[0]) {
-        gate_up = find(b, full, "%s.%s", f->hf_moe, f->hf_experts_fused[0]);
-        snprintf(down, sizeof down, "%s.%s", f->hf_moe, f->hf_experts_fused[1]);
-        if (gate_up) return fused_experts(b, gate_up, down, experts);
-    }
+    char gate_up[64], down[64];
+    snprintf(gate_up, sizeof gate_up, "%s.experts.gate_up_proj", f->hf_moe_fused);
     snprintf(down, sizeof down, "%s.experts.down_proj", f->hf_moe_fused);
-    if (gate_up) return fused_experts(b, gate_up, down, experts);
+    if (has_stack(b, gate_up)) return fused_experts(b, gate_up, down, experts);
+    snprintf(gate_up, sizeof gate_up, "%s.%s", f->hf_moe, f->hf_experts_fused[0] ? f->hf_experts_fused[0] : "");
+    snprintf(down, sizeof down, "%s.%s", f->hf_moe, f->hf_experts_fused[1] ? f->hf_experts_fused[1] : "");
+    if (f->hf_experts_fused[0] && has_stack(b, gate_up)) return fused_experts(b, gate_up, down, experts);
     sl_status s = SL_OK;
     for (int i = 0; i < b->hp->experts && s == SL_OK; i++) {
         char name[3][96];
@@ -341,7 +423,8 @@ static sl_status routed(const binder *b, sl_layer *l) {
         snprintf(shared_gate, sizeof shared_gate, "ffn_gate_inp_shexp");
         for (int i = 0; i < 3; i++) snprintf(shared[i], sizeof shared[i], "%s_shexp", b->n->ffn[i]);
     } else {
-        bool fused = find(b, full, "%s.experts.gate_up_proj", f->hf_moe_fused) != NULL;
+        snprintf(full, sizeof full, "%s.experts.gate_up_proj", f->hf_moe_fused);
+        bool fused = has_stack(b, full);
         const char *moe = fused ? f->hf_moe_fused : f->hf_moe;
         snprintf(router, sizeof router, "%s.%s", moe, f->hf_router);
         snprintf(shared_gate, sizeof shared_gate, "%s.%s", moe, f->hf_shared_gate ? f->hf_shared_gate : "");
@@ -349,6 +432,7 @@ static sl_status routed(const binder *b, sl_layer *l) {
             snprintf(shared[i], sizeof shared[i], "%s.%s.%s", moe, f->hf_shared ? f->hf_shared : "", f->hf_proj[i]);
     }
     sl_status s = matrix(b, router, hp->experts, hp->width, &l->router);
+    if (s == SL_OK) s = bias(b, router, f->router_biased, hp->experts, &l->router_offset);
     if (s == SL_OK && f->hf_router_bias) s = router_bias(b, &l->router_bias);
     if (s == SL_OK) s = b->gguf ? gguf_experts(b, experts) : hf_experts(b, experts);
     if (s == SL_OK && hp->shared_ff) {

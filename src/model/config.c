@@ -63,7 +63,7 @@ static const struct neutral {
     {"shared_intermediate_size", 0, false, NULL},
     {"use_cla", 0, false, NULL},
     {"prefix_dense_sliding_window_pattern", 1, false, NULL},
-    {"quantization_config", 0, false, NULL},
+    {"quantization_config", 0, false, "mxfp4"},
     {"compression_config", 0, false, NULL},
 };
 
@@ -79,7 +79,7 @@ static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_erro
     if (json_is_object(at.v)) {
         const char *method = "";
         sl_status s = sl_json_opt_string(&at, "quant_method", &method, NULL, e);
-        if (s != SL_OK) return s;
+        if (s != SL_OK || (n->text && strcmp(method, n->text) == 0)) return s;
         return sl_json_fail(&at, e, "quantised checkpoints%s%.40s%s are not supported", *method ? " (" : "", method, *method ? ")" : "");
     }
     char *text = json_dumps(at.v, JSON_ENCODE_ANY | JSON_COMPACT);
@@ -91,7 +91,8 @@ static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_erro
 /* Does the family read this one of them? */
 static bool is_read(const sl_family *f, const char *key) {
     static const char *const multipliers[] = {"embedding_multiplier", "residual_multiplier", "logits_scaling"};
-    bool read = (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
+    bool clamped = f->activation == SL_ACTIVATION_CLAMPED && strcmp(key, "swiglu_limit") == 0;
+    bool read = clamped || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
                 (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0);
     for (size_t i = 0; f->multipliers && i < sizeof multipliers / sizeof *multipliers; i++) read = read || strcmp(key, multipliers[i]) == 0;
     return read;
@@ -216,6 +217,10 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     if (s == SL_OK && f->shared_as_expert) hp->shared_ff = hp->expert_ff;
     if (s == SL_OK) s = read_router(top, f, hp, e);
     if (s == SL_OK && f->hf_shared_mean_key) s = read_shared_mean(top, f->hf_shared_mean_key, hp, e);
+    if (s == SL_OK && hp->activation == SL_ACTIVATION_CLAMPED) {
+        s = sl__config_float(top, "swiglu_alpha", SL__SCALE, &hp->activation_alpha, e);
+        if (s == SL_OK) s = sl__config_float(top, "swiglu_limit", SL__SCALE, &hp->activation_limit, e);
+    }
     if (s == SL_OK && f->hf_dense_ff_key) s = sl__config_int(top, f->hf_dense_ff_key, 1, &hp->ff, e);
     if (s == SL_OK) s = sl__config_sparse(top, f, hp, e);
     return s;

@@ -162,7 +162,7 @@ static sl_status read_attention_factor(keys *k, sl_hparams *hp, sl_error *e) {
     return s;
 }
 
-static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
+static sl_status read_yarn(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
     float ext = 1;
     hp->rope_low = 1;
     hp->rope_high = 32;
@@ -174,6 +174,7 @@ static sl_status read_yarn(keys *k, sl_hparams *hp, sl_error *e) {
     if (s != SL_OK) return s;
     if (ext != 1) return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)ext);
     hp->rope_scaling = SL_ROPE_YARN;
+    hp->rope_truncate = !f->gguf_yarn_unrounded;
     double log_factor = hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0;
     hp->rope_attention = (float)((double)hp->rope_attention * (1 + 0.1 * log_factor));
     return SL_OK;
@@ -226,7 +227,7 @@ static sl_status read_rope(keys *k, sl__open *o, sl_error *e) {
     if (s == SL_OK) s = read_attention_factor(k, hp, e);
     if (s != SL_OK || strcmp(type, "none") == 0) return s;
     hp->rope_factor = factor == 0 ? 1 : factor;
-    if (strcmp(type, "yarn") == 0) return read_yarn(k, hp, e);
+    if (strcmp(type, "yarn") == 0) return read_yarn(k, o->model.family, hp, e);
     /* Peers write the tensors of long rope, and no type. */
     bool divided = !sl__gguf_find(k->g, name_of(k, "rope.scaling.type")) && sl__tensors_find(&o->tensors, "rope_factors_short.weight");
     if (divided || strcmp(type, "longrope") == 0) return read_divided(k, o, e);

@@ -29,6 +29,9 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
         .router_scale = f->hf_router_scale_key ? f->default_router_scale : 1,
         .router_groups = 1,
         .router_groups_used = 1,
+        .activation = f->activation,
+        .activation_alpha = f->default_activation_alpha,
+        .activation_limit = f->default_activation_limit,
         .shared_gate = f->shared_gate,
     };
 }
@@ -121,6 +124,8 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
         {"the factor on logits", hp->logit_scale != 0, hp->logit_scale, SL__SCALE},
         {"the factor on attention scores", hp->attention_scale != 0, hp->attention_scale, SL__SCALE},
         {"the factor on experts and shared expert", hp->routed_scale != 0, hp->routed_scale, SL__SCALE},
+        {"the factor in the experts' gate", hp->activation == SL_ACTIVATION_CLAMPED, hp->activation_alpha, SL__SCALE},
+        {"the bound on the experts' gate", hp->activation == SL_ACTIVATION_CLAMPED, hp->activation_limit, SL__SCALE},
         {"the rope base", true, hp->rope_theta, SL__ROPE_THETA},
         {"the factor on experts' weights", true, hp->router_scale, SL__ROUTER_SCALE},
         {"the rope factor", true, hp->rope_factor, SL__ROPE_FACTOR},

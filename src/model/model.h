@@ -18,10 +18,18 @@
 
 #include <stdint.h>
 
+/* Numbers of a float type where the file has them, at any address: number i at data + i * step. */
+typedef struct sl_vector {
+    const uint8_t *data; /* NULL: there is no such vector */
+    size_t step;
+    sl_type type;
+} sl_vector;
+
 /* The weights of one feed-forward network: dense, shared, or one expert. */
 typedef struct sl_ffn_weights {
     sl_matrix gate, up; /* [ff][width] */
     sl_matrix down;     /* [width][ff] */
+    sl_vector gate_bias, up_bias, down_bias; /* [ff], [ff], [width] */
 } sl_ffn_weights;
 
 /* Of a gated delta net. Sizes are those of sl_hparams; channels are q of every key head, then k of every key head, then v of every
@@ -45,6 +53,7 @@ typedef struct sl_layer {
     bool qkv_fused;         /* they are rows of one tensor, q first, v last; so are their biases */
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: none */
     const float *q_norm, *k_norm;                   /* NULL: none; length by hparams.qk_norm */
+    const float *sinks;     /* [heads], a score for each head that has no value; NULL: none */
     sl_matrix gate;         /* [heads * head_dim][width], of attention's result; data NULL: none */
     sl_matrix o;            /* [width][heads * head_dim], or [value_heads * value_dim] */
     sl_delta_weights delta; /* data NULL: no delta net */
@@ -52,6 +61,7 @@ typedef struct sl_layer {
     const float *mixed_norm, *fed_norm; /* [width] of what the mixer and the feed-forward part give; NULL: none */
     sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */
     sl_matrix router;       /* [experts][width] */
+    const float *router_offset; /* [experts], part of the logits; NULL: none */
     const float *router_bias; /* [experts], for the choice alone; NULL: none */
     const sl_ffn_weights *experts; /* [hparams.experts]; NULL in a dense layer */
     sl_ffn_weights shared;  /* data NULL: none */

@@ -212,8 +212,9 @@ static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_e
         sl__put_float(k, below(b, arch, "rope.scaling.factor"), hp->rope_factor);
     }
     if (hp->rope_scaling != SL_ROPE_YARN) return SL_OK; /* llama3 is in the tensor rope_freqs */
-    if (!hp->rope_truncate)
-        return sl_fail(e, SL_UNSUPPORTED, "%s: yarn without rounded corners (truncate: false) is nothing that GGUF can say", m->path);
+    if (hp->rope_truncate == m->family->gguf_yarn_unrounded)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: yarn %s rounded corners (truncate: %s) is nothing that GGUF can say of \"%s\"", m->path,
+                       hp->rope_truncate ? "with" : "without", hp->rope_truncate ? "true" : "false", arch);
     sl__put_u32(k, below(b, arch, "rope.scaling.original_context_length"), (uint32_t)hp->rope_original);
     if (hp->rope_high != 32) sl__put_float(k, below(b, arch, "rope.scaling.yarn_beta_fast"), hp->rope_high);
     if (hp->rope_low != 1) sl__put_float(k, below(b, arch, "rope.scaling.yarn_beta_slow"), hp->rope_low);
@@ -249,6 +250,8 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
     sl__put_string(k, "general.architecture", arch);
     sl__put_string(k, "general.type", "model");
     sl__put_string(k, "general.name", m->name);
+    if (m->hp.activation_alpha != m->family->default_activation_alpha || m->hp.activation_limit != m->family->default_activation_limit)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: a gate with other bounds than the usual (swiglu_limit, swiglu_alpha) is nothing that GGUF can say", m->path);
     sl_status s = put_sampling(sl_model_vocab(m), k, e);
     put_sizes(m, arch, k);
     if (m->hp.experts) put_experts(m, arch, k, notes);

@@ -71,6 +71,28 @@ static sl_status rope_divisors(sl__plan *p, const float **ret, sl_error *e) {
     return SL_OK;
 }
 
+/* A bias of every expert, [experts][n], as one matrix. */
+static sl_status add_expert_biases(sl__plan *p, int i, const char *name, const sl_vector *first, const sl_vector *second, int n, sl_error *e) {
+    if (!first->data) return SL_OK;
+    sl_matrix *m = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *m);
+    if (!m) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    int experts = p->model->hp.experts;
+    *m = (sl_matrix){.data = first->data, .stride = experts > 1 ? (size_t)(second->data - first->data) : 0, .rows = experts, .cols = n,
+                     .type = first->type, .across = first->step};
+    sl__out *o = add(p, SL__PART_VECTOR, i, name, "bias");
+    o->slice = m;
+    o->dims = 2;
+    return SL_OK;
+}
+
+static sl_status add_biases(sl__plan *p, int i, sl_error *e) {
+    const sl_ffn_weights *a = &p->model->layer[i].experts[0], *b = a + (p->model->hp.experts > 1);
+    const sl_hparams *hp = &p->model->hp;
+    sl_status s = add_expert_biases(p, i, "ffn_gate_exps", &a->gate_bias, &b->gate_bias, hp->expert_ff, e);
+    if (s == SL_OK) s = add_expert_biases(p, i, "ffn_up_exps", &a->up_bias, &b->up_bias, hp->expert_ff, e);
+    return s == SL_OK ? add_expert_biases(p, i, "ffn_down_exps", &a->down_bias, &b->down_bias, hp->width, e) : s;
+}
+
 static void add_experts(sl__plan *p, int i) {
     const sl_layer *l = &p->model->layer[i];
     const struct {
@@ -129,6 +151,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
     if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads, 0, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
@@ -138,8 +161,10 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
         return s;
     }
     add_matrix(p, SL__PART_ROUTER, i, "ffn_gate_inp", &l->router, 0);
-    s = add_vector(p, i, "exp_probs_b", "bias", l->router_bias, hp->experts, 0, e);
+    s = add_vector(p, i, "ffn_gate_inp", "bias", l->router_offset, hp->experts, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "exp_probs_b", "bias", l->router_bias, hp->experts, 0, e);
     add_experts(p, i);
+    if (s == SL_OK) s = add_biases(p, i, e);
     if (s == SL_OK && l->shared.gate.data) {
         add_dense(p, i, &l->shared, "ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp");
         s = add_vector(p, i, "ffn_gate_inp_shexp", "weight", l->shared_gate, hp->width, 0, e);
@@ -148,7 +173,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
 }
 
 sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
-    enum { MOST_IN_LAYER = 30, MOST_OUTSIDE = 7 };
+    enum { MOST_IN_LAYER = 40, MOST_OUTSIDE = 7 };
     sl__plan p = {.model = m, .arena = arena};
     const float *divisors = NULL;
     p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
@@ -191,7 +216,8 @@ static sl_status measure(sl__plan *p, sl__out *o, sl_error *e) {
     p->bytes += bytes;
     for (int i = 0; i < o->slices; i++) {
         sl_type from = sl__out_slice(o, i)->type;
-        if (sl_types[from].quantised && from != o->type) o->requantised = true;
+        bool joined = from == SL_TYPE_MXFP4_PLANES && o->type == SL_TYPE_MXFP4;
+        if (sl_types[from].quantised && from != o->type && !joined) o->requantised = true;
     }
     return SL_OK;
 }

@@ -44,12 +44,15 @@ static void convert_row(sl__rows *w, int64_t row, float *x, uint8_t *to) {
     int rows = o->slice->rows, slice = (int)(row / rows), in = (int)(row % rows);
     const sl_matrix *m = sl__out_slice(o, slice);
     if (o->heads) in = sl__permuted_row(in, rows / o->heads);
-    const uint8_t *from = m->data + (size_t)in * m->stride;
-    if (m->type == o->type) {
-        memcpy(to, from, w->stride);
+    if (m->type == o->type && !m->across) {
+        memcpy(to, m->data + (size_t)in * m->stride, w->stride);
         return;
     }
-    sl_kernels()->widen[m->type](from, m->cols, x);
+    if (m->apart && o->type == SL_TYPE_MXFP4) {
+        sl_planes_join(m, in, to);
+        return;
+    }
+    sl_matrix_widen(m, in, x);
     bool bad = sl_types[o->type].quantised ? sl_quantise_bad(x, (size_t)m->cols) >= 0 : o->type == SL_TYPE_F16 && too_large(x, m->cols);
     if (bad) found_bad(w, row);
     else sl_quantise_row(o->type, x, m->cols, w->importance ? w->importance + (size_t)slice * (size_t)m->cols : NULL, to);

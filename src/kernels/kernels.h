@@ -247,6 +247,8 @@ const sl_kernel_table *sl_kernels_tier(int i, int *ret_runs);
 
 /* Row `row` of a matrix as floats [w->cols], however the file has it. */
 void sl_matrix_widen(const sl_matrix *w, int row, float *out);
+/* Row `row` of a matrix of type MXFP4_PLANES as MXFP4: w->cols / 32 blocks of 17 bytes. */
+void sl_planes_join(const sl_matrix *w, int row, uint8_t *out);
 
 /* Bytes of scratch that a worker needs to multiply by w (0 for quantised types). */
 size_t sl_kernels_scratch(const sl_matrix *w);

@@ -262,7 +262,7 @@ static sl_status stacked(const binder *b, sl__tensor *t, bool across, rows_of r,
 static bool is_plane(const binder *b, const sl__tensor *t, int rows, int row_bytes) {
     return (strcmp(t->type_name, "U8") == 0 || strcmp(t->type_name, "F8_E8M0") == 0) && t->dims >= 2 &&
            t->shape[0] == (uint64_t)b->hp->experts && t->shape[1] == (uint64_t)rows &&
-           t->values == (uint64_t)b->hp->experts * (uint64_t)rows * (uint64_t)row_bytes;
+           t->bytes == (uint64_t)b->hp->experts * (uint64_t)rows * (uint64_t)row_bytes;
 }
 
 /* MXFP4 in two tensors: [experts][rows][cols / 32][16] bytes, and a scale for each sixteen of them. */

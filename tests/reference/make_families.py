@@ -12,10 +12,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import safetensors.torch
 import torch
 import transformers
 
+import make_quants as quants
 import reference as ref
 
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
@@ -31,6 +33,7 @@ ERNIE = dict(cls="Ernie4_5_Moe", family="ernie4_5_moe")
 GRANITE = dict(cls="GraniteMoe", family="granitemoe")
 HUNYUAN = dict(cls="HunYuanMoEV1", family="hunyuan_v1_moe")
 PHI = dict(cls="Phimoe", family="phimoe", architecture="PhiMoEForCausalLM")
+OSS = dict(cls="GptOss", family="gpt_oss")
 LING = dict(cls="Glm4Moe", family="bailing_moe_v2", ling=True)
 DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
 
@@ -170,6 +173,16 @@ MODELS = {
         vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=24,
         moe_intermediate_size=8, n_routed_experts=12, num_experts_per_tok=2, n_shared_experts=2, first_k_dense_replace=2, n_group=1,
         topk_group=1, routed_scaling_factor=1.25, use_qk_norm=True)),
+    "gptoss-yarn": dict(**OSS, type="F32", gguf=True, rope=dict(rope_theta=1.5e5, **YARN, beta_fast=32.0, beta_slow=1.0, truncate=False), config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=16,
+        num_local_experts=8, num_experts_per_tok=2, sliding_window=8)),
+    "gptoss-mixed": dict(**OSS, type="BF16", rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=24,
+        num_local_experts=6, num_experts_per_tok=3, sliding_window=33, swiglu_alpha=1.25, swiglu_limit=0.5,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention"], tie_word_embeddings=True)),
+    "gptoss-mxfp4": dict(**OSS, type="BF16", gguf=True, planes=True, rope=dict(rope_theta=1.5e5, **YARN, truncate=False), config=dict(
+        vocab_size=264, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=96,
+        num_local_experts=6, num_experts_per_tok=2, sliding_window=8)),
 }
 
 
@@ -201,7 +214,7 @@ def routed(model):
 
 # What is compared in the choice; elsewhere it is the logits' sigmoid.
 SCORES = {"ernie4_5_moe": lambda z: torch.softmax(z, -1), "hunyuan_v1_moe": lambda z: torch.softmax(z, -1), "granitemoe": lambda z: z,
-          "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "cohere2_moe": lambda z: z}
+          "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "gpt_oss": lambda z: z, "cohere2_moe": lambda z: z}
 
 
 def margins_of(cfg, logits, bias):
@@ -238,6 +251,11 @@ def forward(model, ids):
     return out.numpy(), [(seen[i]["e"], seen[i]["w"], seen[i]["m"]) for i, *_ in blocks]
 
 
+def clear(model, seed):
+    """Is routing such that rounding does not upset it, in the three shorter prompts?"""
+    return all(float(m.min()) >= 0.01 for ids in ref.prompts_of(seed, model.config.vocab_size)[:3] for _, _, m in forward(model, ids)[1])
+
+
 def as_released(folder):
     """config.json in the spelling of transformers 4: the base and the rotated part at the top."""
     path = folder / "config.json"
@@ -269,6 +287,77 @@ def as_ling(folder):
     config.write_text(json.dumps(data, indent=1) + "\n")
 
 
+# The magnitudes of MXFP4's numbers; nibbles with the highest bit are their negatives.
+FP4 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], np.float32)
+
+
+def is_planes(name):
+    return name.endswith(("experts.gate_up_proj", "experts.down_proj"))
+
+
+def planes_of(w):
+    """Experts' matrices [experts][in][out] as MXFP4: blocks [experts][out][in / 32][16], scales [experts][out][in / 32]."""
+    x = np.ascontiguousarray(w.swapaxes(1, 2)).reshape(w.shape[0], w.shape[2], -1, 32)
+    e = np.floor(np.log2(np.abs(x).max(-1))) - 2
+    y = x / np.exp2(e)[..., None]
+    q = np.abs(np.abs(y)[..., None] - FP4).argmin(-1).astype(np.uint8) | (y < 0).astype(np.uint8) << 3
+    return q[..., ::2] | q[..., 1::2] << 4, (e + 127).astype(np.uint8)
+
+
+def of_planes(blocks, scales):
+    q = np.stack([blocks & 15, blocks >> 4], -1).reshape(*blocks.shape[:-1], 32)
+    x = np.where(q & 8, -FP4[q & 7], FP4[q & 7]) * np.exp2(scales.astype(np.float32) - 127)[..., None]
+    return np.ascontiguousarray(x.reshape(*x.shape[:2], -1).swapaxes(1, 2), np.float32)
+
+
+def as_planes(folder, weights):
+    """The folder's experts in two planes, config.json in the spelling of the released models."""
+    path, config = folder / "model.safetensors", folder / "config.json"
+    out = {}
+    for name, x in safetensors.torch.load_file(path).items():
+        if not is_planes(name):
+            out[name] = x
+            continue
+        blocks, scales = planes_of(weights[name])
+        assert (of_planes(blocks, scales) == weights[name]).all()
+        out[name + "_blocks"], out[name + "_scales"] = torch.from_numpy(blocks), torch.from_numpy(scales)
+    safetensors.torch.save_file(out, path, metadata={"format": "pt"})
+    data = json.loads(config.read_text())
+    rope = data.pop("rope_parameters")
+    data.update(rope_theta=rope.pop("rope_theta"), rope_scaling=rope, quantization_config={
+        "quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]})
+    config.write_text(json.dumps(data, indent=1) + "\n")
+
+
+def record_rounded(name, model):
+    """NAME.rounded.f32: what the experts read rounded as the kernels do; other matrices are not quantised."""
+    path = ref.HERE / "expected" / (name + ".json")
+    data = json.loads(path.read_text())
+    exact = np.fromfile(path.with_name(name + ".logits.f32"), "<f4").reshape(-1, model.config.vocab_size)
+
+    def rounded(x):
+        return quants.round_activations(None, (x,))[0]
+
+    def experts_forward(self, hidden, chosen, weights):
+        out = torch.zeros_like(hidden)
+        for row in range(hidden.shape[0]):
+            for e, w in zip(chosen[row].tolist(), weights[row]):
+                h = self._apply_gate(rounded(hidden[row : row + 1]) @ self.gate_up_proj[e] + self.gate_up_proj_bias[e])
+                out[row] += w * (rounded(h) @ self.down_proj[e] + self.down_proj_bias[e])[0]
+        return out
+    for _, _, experts, _ in routed(model):
+        experts.forward = experts_forward.__get__(experts)
+    rows = []
+    for p in data["prompts"]:
+        rows += list(forward(model, p["ids"])[0][p["first_position"] :])
+        rows.append(ref.last_logits(model, p["ids"] + p["greedy"][:-1]))
+    rows = np.array(rows, "<f4")
+    rows.tofile(path.with_name(name + ".rounded.f32"))
+    data["rounding"] = quants.apart(rows, exact)
+    path.write_text(json.dumps(data, separators=(",", ":")) + "\n")
+    print(name, "rounding", data["rounding"])
+
+
 def as_gguf(converter, folder, path, type):
     """A peer's converter writes the folder as GGUF."""
     code = ("import runpy, sys\nsys.path[:0] = [%r, %r]\nimport conversion\nimport conversion.base as base\n"
@@ -280,7 +369,7 @@ def as_gguf(converter, folder, path, type):
                    check=True, stderr=subprocess.PIPE)
 
 
-def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, architecture=None):
+def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, architecture=None):
     cfg = config_of(cls, rope, config)
     model = model_of(cls, cfg)
     # The first seed whose choices are all clear: a test may then ask for every token and every expert.
@@ -289,9 +378,16 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
     greedy = route = 0
     while greedy < 1e-3 or route < 1e-4:
         seed += 1
-        weights = ref.rounded(ref.random_weights(model, seed), type)
+        weights = ref.random_weights(model, seed)
+        for n in weights:
+            if n.endswith("gate_up_proj_bias"):
+                weights[n] = weights[n] * 20  # so that the bounds on gate and up, which GGUF files do not say, are reached
+        weights = ref.rounded(weights, type)
+        if planes:
+            weights.update((n, of_planes(*planes_of(w))) for n, w in list(weights.items()) if is_planes(n))
         ref.load(model, weights)
-        greedy, route = ref.record(name, family, model, seed, [i for i, *_ in routed(model)], forward)
+        if not planes or clear(model, seed):
+            greedy, route = ref.record(name, family, model, seed, [i for i, *_ in routed(model)], forward)
     base = ref.HERE / "checkpoints"
     folder = base / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -305,6 +401,10 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
     assert abs(mine - theirs).max() < 1e-5 * abs(mine).max(), name
     if ling:
         as_ling(folder)
+    if planes:
+        as_planes(folder, weights)
+        record_rounded(name, model)
+        entries[0].update(type="MXFP4_PLANES", quantised=True)
     if architecture:
         data = json.loads((folder / "config.json").read_text()) | {"architectures": [architecture]}
         (folder / "config.json").write_text(json.dumps(data, indent=1) + "\n")
@@ -313,6 +413,8 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
         as_gguf(converter, folder, path, type)
     if gguf and path.exists():
         entries.append({"model": "checkpoints/" + path.name, "expected": name, "container": "gguf", "family": GGUF_FAMILY.get(family, family), "type": type})
+        if planes:
+            entries[-1].update(type="MXFP4", quantised=True)
     if old:
         as_released(folder)
     print("%-20s seed %d, least margins: greedy %.2g, routing %.2g" % (name, seed, greedy, route), flush=True)

@@ -98,6 +98,8 @@ START_TEST(any_structure) { /* Promise 1 */
     case 5: random_delta(&hp, 8, 20, 2, 4), hp.delta_tiled = true; break;
     case 6: random_delta(&hp, 32, 96, 3, 6), hp.query_gated = true; break;
     case 7: random_delta(&hp, 64, 64, 1, 2), hp.mixer[2] = SL_MIXER_ATTENTION, hp.delta_taps = 2; break;
+    case 8: hp.activation = SL_ACTIVATION_CLAMPED, hp.activation_alpha = 1.702f, hp.activation_limit = 0.5f,
+            hp.router_score = SL_ROUTER_LOGIT, hp.router_norm = SL_ROUTER_SHARE, hp.window[0] = hp.window[2] = 9; break;
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
     one_answer(&r->m, _i < 5 ? 40 : 100);
@@ -110,6 +112,7 @@ START_TEST(split_spans) { /* Promise 1 */
     sl_hparams hp = random_hparams();
     hp.layers = 1, hp.width = 64, hp.heads = 2, hp.kv_heads = 1, hp.head_dim = 32, hp.rope_dims = 32, hp.expert_ff = 32;
     hp.shared_ff = 32, hp.vocab = 40;
+    if (_i) hp.activation = SL_ACTIVATION_CLAMPED, hp.activation_alpha = 1, hp.activation_limit = 7; /* with sinks */
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 9);
     enum { LENGTH = 1500 };
     int32_t *t = tokens(1, LENGTH, hp.vocab);
@@ -260,8 +263,8 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 8);
-    tcase_add_test(t, split_spans);
+    tcase_add_loop_test(t, any_structure, 0, 9);
+    tcase_add_loop_test(t, split_spans, 0, 2);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
     tcase_add_test(t, any_tier_with_state);
     tcase_add_test(t, every_row_is_counted);

@@ -79,9 +79,18 @@ static inline sl_matrix random_matrix(random_model *r, sl_type type, int rows, i
     return (sl_matrix){.data = data, .stride = stride, .rows = rows, .cols = cols, .type = type, .apart = apart};
 }
 
+/* In bf16, with something between its numbers. */
+static inline sl_vector random_bias(random_model *r, int n) {
+    uint8_t *data = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)n, 6);
+    for (int i = 0; i < n; i++) random_block(r, SL_TYPE_BF16, data + 6 * i, 0.3f);
+    return (sl_vector){data, 6, SL_TYPE_BF16};
+}
+
 static inline sl_ffn_weights random_ffn(random_model *r, sl_type type, int width, int ff) {
-    return (sl_ffn_weights){random_matrix(r, type, ff, width), random_matrix(r, type, ff, width),
-                            random_matrix(r, type, width, ff)};
+    sl_ffn_weights w = {.gate = random_matrix(r, type, ff, width)};
+    w.up = random_matrix(r, type, ff, width);
+    w.down = random_matrix(r, type, width, ff);
+    return w;
 }
 
 /* A small sparse model that has a bit of everything: biases, norms, a dense layer, a shared expert. */
@@ -135,6 +144,8 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
     l->ffn_norm = random_vector(r, hp->width, 1, 0.1f);
     if (hp->mixer[number] == SL_MIXER_DELTA) random_mixer_delta(r, l, type, hp->delta_tiled);
     else random_mixer_attention(r, l, type);
+    bool everything = hp->activation == SL_ACTIVATION_CLAMPED; /* with that gate come sinks, and biases of router and experts */
+    if (everything) l->sinks = random_vector(r, hp->heads, 0, 1);
     if (!sparse) {
         l->dense = random_ffn(r, type, hp->width, hp->ff);
         return;
@@ -144,7 +155,14 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
     l->router = random_matrix(r, router, hp->experts, hp->width);
     if (hp->router_score == SL_ROUTER_SIGMOID) l->router_bias = random_vector(r, hp->experts, 0, 0.2f);
     sl_ffn_weights *experts = sl_arena_array(r->arena, SL_MEM_OTHER, (size_t)hp->experts, sizeof *experts);
-    for (int i = 0; i < hp->experts; i++) experts[i] = random_ffn(r, type, hp->width, hp->expert_ff);
+    for (int i = 0; i < hp->experts; i++) {
+        experts[i] = random_ffn(r, type, hp->width, hp->expert_ff);
+        if (!everything) continue;
+        experts[i].gate_bias = random_bias(r, hp->expert_ff);
+        experts[i].up_bias = random_bias(r, hp->expert_ff);
+        experts[i].down_bias = random_bias(r, hp->width);
+    }
+    if (everything) l->router_offset = random_vector(r, hp->experts, 0, 0.2f);
     l->experts = experts;
     if (!hp->shared_ff) return;
     l->shared = random_ffn(r, type, hp->width, hp->shared_ff);

@@ -293,6 +293,30 @@ START_TEST(checkpoint) { /* Promise 2 */
 }
 END_TEST
 
+/* The same weights in two planes and in GGUF's blocks. Promise 1 */
+START_TEST(planes_as_blocks) {
+    static const char *const model[] = {"checkpoints/gptoss-mxfp4", "checkpoints/gptoss-mxfp4.gguf"};
+    enum { LENGTH = 60 };
+    int32_t token[LENGTH];
+    float *logits[2];
+    size_t size = 0;
+    for (int i = 0; i < LENGTH; i++) token[i] = i * 37 % 250;
+    for (int i = 0; i < 2; i++) {
+        sl_error e;
+        sl_model *m;
+        ck_assert_msg(sl_model_open(path_of(model[i], ""), &m, &e) == SL_OK, "%s", e.message);
+        size = (size_t)LENGTH * (size_t)m->hp.vocab * sizeof(float);
+        logits[i] = malloc(size);
+        driver d = {m, 2, 7 + 16 * i, SL_KV_I16, 1, NULL, NULL, NULL};
+        drive(&d, &(driven){token, LENGTH, logits[i]}, 1);
+        sl_model_close(m);
+    }
+    ck_assert_int_eq(memcmp(logits[0], logits[1], size), 0);
+    free(logits[0]);
+    free(logits[1]);
+}
+END_TEST
+
 int main(void) {
     sl_error e;
     if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
@@ -301,6 +325,7 @@ int main(void) {
     TCase *t = tcase_create("reference");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, checkpoint, 0, (int)sl_json_size(&list));
+    tcase_add_test(t, planes_as_blocks);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -48,7 +48,7 @@ static void q2_k_plain(const float *x, uint8_t *code, uint8_t *out) {
     }
     for (int j = 0; j < 16; j++) {
         int s = largest > 0 ? sl__nearest(15 / largest * scale[j]) : 0, m = largest_min > 0 ? sl__nearest(15 / largest_min * min[j]) : 0;
-        out[j] = (uint8_t)((uint8_t)s | m << 4);
+        out[j] = (uint8_t)((uint8_t)s | (uint8_t)m << 4);
     }
     sl__put_half(out + 80, largest / 15);
     sl__put_half(out + 82, largest_min / 15);

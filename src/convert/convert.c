@@ -165,7 +165,8 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     DIFFERS(attention_scale) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
     DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
     DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
-    DIFFERS(routed_scale) DIFFERS(tied)
+    DIFFERS(routed_scale) DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
+    DIFFERS(window_rope_theta)
 #undef DIFFERS
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (memcmp(a->window, b->window, sizeof a->window) != 0) return "windows";

@@ -96,6 +96,7 @@ static void put_scales(const sl_model *m, const char *arch, sl__keys *k) {
     const sl_hparams *hp = &m->hp;
     char b[128];
     float logits = hp->logit_scale != 0 ? hp->logit_scale : 1;
+    if (hp->logit_cap != 0) sl__put_float(k, below(b, arch, "final_logit_softcapping"), hp->logit_cap);
     if (m->family->hf_logit_scale_key) sl__put_float(k, below(b, arch, "logit_scale"), logits);
     if (!m->family->multipliers) return;
     sl__put_float(k, below(b, arch, "logit_scale"), 1 / logits);
@@ -200,6 +201,7 @@ static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_e
     char b[128];
     sl__put_u32(k, below(b, arch, "rope.dimension_count"), (uint32_t)hp->rope_dims);
     sl__put_float(k, below(b, arch, "rope.freq_base"), hp->rope_theta);
+    if (hp->window_rope_theta != 0) sl__put_float(k, below(b, arch, "rope.freq_base_swa"), hp->window_rope_theta);
     put_attention_factor(hp, arch, k);
     if (hp->rope_scaling == SL_ROPE_PROPORTIONAL)
         return sl_fail(e, SL_UNSUPPORTED, "%s: rope of which a part of the pairs stands still is nothing that is written as GGUF", m->path);

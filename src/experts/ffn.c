@@ -88,6 +88,7 @@ static void activate(const sl_ffn *f, const float *gate, const float *up, int n,
     const sl_kernel_table *k = sl_kernels();
     switch (f->activation) {
     case SL_ACTIVATION_SILU: k->swiglu(gate, up, n, out); break;
+    case SL_ACTIVATION_GELU: k->geglu(gate, up, n, out); break;
     case SL_ACTIVATION_CLAMPED: k->clamped(gate, up, n, f->alpha, f->limit, out); break;
     }
 }

@@ -81,6 +81,7 @@ typedef enum sl_router_norm {
 /* What becomes of a feed-forward network's gate and up. */
 typedef enum sl_activation {
     SL_ACTIVATION_SILU,    /* silu(gate) * up */
+    SL_ACTIVATION_GELU,    /* gelu(gate) * up, by the tanh formula */
     SL_ACTIVATION_CLAMPED, /* g * sigmoid(alpha g) * (u + 1), g being the gate but at most a limit, u up but within ± that limit */
 } sl_activation;
 
@@ -111,6 +112,7 @@ typedef struct sl_hparams {
     int delta_key_dim, delta_value_dim;     /* values of such a head, 1 … 4096; times the heads at most 2^20 */
     int delta_taps;       /* positions that its convolution sees, 2 … 16 */
     bool delta_tiled;     /* value head j goes with key head j modulo their number; otherwise neighbours go with one key head */
+    float logit_cap;      /* logits z become cap * tanh(z / cap) at the end, 1e-6 … 1e6; 0: they stay */
     float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
     int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */
@@ -129,6 +131,7 @@ typedef struct sl_hparams {
     float rope_divisor[SL_MAX_ROPE_PAIRS]; /* divided: [rope_dims / 2], 1e-6 … 1e6. They hold for sequences of at most
                                             * rope_original positions; longer ones would have others, which are not supported */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
+    float window_rope_theta;    /* layers with a window rotate by this base, 2 … 1e12, unscaled; 0: as the others do */
     bool rope_truncate;         /* yarn: the pairs between which it blends are rounded to whole ones (low down, high up) */
 
     int experts;      /* 1 … SL_MAX_EXPERTS; 0: a dense model */
@@ -166,9 +169,15 @@ typedef struct sl_family {
                                    * key, norms are as the row says, and rms_norm_eps is for them */
     bool multipliers;             /* embedding_multiplier, residual_multiplier, logits_scaling, attention_multiplier apply */
     const char *hf_embedding_root_key; /* if it is true, embeddings are multiplied by the root of the hidden size; NULL: no such key */
+    bool hf_embedding_root;       /* they always are in the class */
     bool gguf_embedding_root;     /* they always are in GGUF files, which do not say it */
     const char *hf_logit_scale_key; /* a factor on the logits; NULL: no such key */
     float default_logit_scale;
+    bool logit_cap;               /* final_logit_softcapping applies */
+    const char *hf_score_width_key; /* scores are divided by the root of this number; NULL: no such key */
+    float default_score_width;
+    int gguf_width_scored_layers; /* in GGUF files, which do not say it, models of so many layers divide scores by the root of width / heads */
+    bool hf_norms_less_one;       /* safetensors hold the weights of the stream's norms, and of q's and k's, less 1; GGUF as they are */
     bool output_bias;             /* lm_head may have a bias, if lm_head_bias is true */
 
     /* Attention. */
@@ -197,6 +206,8 @@ typedef struct sl_family {
     bool rope_in_windows;         /* only layers with a window rotate */
     bool rope_in_prefix;          /* with rope_in_windows: so do those at the beginning that do not route */
     int default_unrotated_interval; /* every so many layers, counted from 1, one does not rotate, where no_rope_layers is absent; 0: no such keys */
+    float default_window_rope_theta; /* window_rope_theta where it is absent (rope_local_base_freq, or rope_parameters by kind of layer,
+                                   * rope.freq_base_swa); 0: no such keys */
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
@@ -255,6 +266,7 @@ typedef struct sl_family {
     /* The Hugging Face class's defaults for keys that may be absent. */
     float default_norm_eps, default_rope_theta;
     int default_context;
+    int default_vocab, default_heads; /* 0: these keys must be there */
     int default_kv_heads; /* 0: as many as heads */
     int default_head_dim; /* 0: width / heads */
     int default_experts, default_experts_used, default_expert_ff, default_shared_ff, default_shared_count, default_dense_first;

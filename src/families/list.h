@@ -24,4 +24,5 @@
     X(afmoe)                                                                                                           \
     X(cohere2_moe)                                                                                                     \
     X(bailing_moe_v2)                                                                                                  \
-    X(gpt_oss)
+    X(gpt_oss)                                                                                                         \
+    X(gemma3)

@@ -16,8 +16,6 @@ static const struct {
     {"qwen3_5", "qwen35", "gated delta net layers"},
     {"qwen3_5_text", NULL, "gated delta net layers"},
     {"gemma2", "gemma2", "caps on scores and logits"},
-    {"gemma3", NULL, "rope that differs by layer"},
-    {"gemma3_text", "gemma3", "rope that differs by layer"},
     {"gemma4", NULL, "heads and rope that differ by layer"},
     {"gemma4_text", "gemma4", "heads and rope that differ by layer"},
     {"deepseek_v2", "deepseek2", "latent attention"},

@@ -36,7 +36,9 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     float *x = f->x + (size_t)row * (size_t)hp->width;
     sl_matrix_widen(e, s->token, x);
     for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
-    sl__rope_angles(hp, f->frequency, s->position, f->cosines + (size_t)row * half, f->sines + (size_t)row * half);
+    size_t at = (size_t)row * half;
+    sl__rope_angles(hp, f->frequency, hp->rope_attention, s->position, f->cosines + at, f->sines + at);
+    if (hp->window_rope_theta != 0) sl__rope_angles(hp, f->window_frequency, 1, s->position, f->window_cosines + at, f->window_sines + at);
     sl__mixer_input(f, layer, row);
 }
 

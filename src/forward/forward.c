@@ -142,6 +142,7 @@ static void place_all(sl_forward *f, space *s) {
     size_t width = (size_t)hp->width, q_width = (size_t)hp->heads * (size_t)hp->head_dim;
     size_t kv_width = (size_t)hp->kv_heads * (size_t)hp->head_dim;
     f->frequency = floats(s, 1, half);
+    if (hp->window_rope_theta != 0) f->window_frequency = floats(s, 1, half);
     f->router = place(s, (size_t)hp->layers, sizeof *f->router);
     f->ffn_quantised = place(s, (size_t)hp->layers, sizeof *f->ffn_quantised);
     for (int i = 0; i < hp->layers; i++) {
@@ -162,6 +163,8 @@ static void place_all(sl_forward *f, space *s) {
     f->a = planes(s, product_of(s, rows, q_width), (int)q_width);
     f->cosines = floats(s, rows, half);
     f->sines = floats(s, rows, half);
+    f->window_cosines = hp->window_rope_theta != 0 ? floats(s, rows, half) : f->cosines;
+    f->window_sines = hp->window_rope_theta != 0 ? floats(s, rows, half) : f->sines;
     f->scores = floats(s, rows, (size_t)hp->experts);
     f->expert = place(s, product_of(s, rows, (size_t)hp->experts_used), sizeof *f->expert);
     f->weight = floats(s, rows, (size_t)hp->experts_used);
@@ -218,6 +221,7 @@ static void turn_taps(sl_forward *f) {
 static void prepare(sl_forward *f) {
     const sl_model *m = f->m;
     sl__rope_frequencies(&m->hp, m->rope_divisors, f->frequency);
+    if (m->hp.window_rope_theta != 0) sl__rope_window_frequencies(&m->hp, f->window_frequency);
     turn_taps(f);
     for (int i = 0; i < m->hp.layers; i++) {
         const sl_layer *l = &m->layer[i];

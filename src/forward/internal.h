@@ -99,7 +99,7 @@ struct sl_forward {
     sl_state state;
 
     /* Constant after start. */
-    float *frequency;     /* [rope_dims / 2] */
+    float *frequency, *window_frequency; /* [rope_dims / 2]; those of layers with a window, where they have others */
     const float **router; /* [layers] to [experts][width] in float; NULL in a dense layer */
     bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? */
 
@@ -116,6 +116,7 @@ struct sl_forward {
     float *gate;            /* [rows][heads * head_dim] of attention's result, where the family has one */
     sl_planes a;            /* [rows][heads * head_dim] attention's result */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
+    float *window_cosines, *window_sines; /* likewise, of layers with a window; the same where they have no others */
     float *scores;          /* [rows][experts] */
     int32_t *expert;        /* [rows][experts_used] */
     float *weight;          /* [rows][experts_used] */
@@ -156,9 +157,10 @@ void sl__stream_norm_added(sl_forward *f, int row, const float *weight);
 void sl__stream_add(sl_forward *f, int row);
 
 /* rope.c: the frequencies, [rope_dims / 2], at start; a row's angles' cosines and sines in a step.
- * divisors [rope_dims / 2] of the file; NULL: none. */
+ * divisors [rope_dims / 2] of the file; NULL: none. factor: on cosine and sine. */
 void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *frequency);
-void sl__rope_angles(const sl_hparams *hp, const float *frequency, int position, float *cosines, float *sines);
+void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency);
+void sl__rope_angles(const sl_hparams *hp, const float *frequency, float factor, int position, float *cosines, float *sines);
 
 /* attention.c */
 void sl__attention_sizes(sl_forward *f); /* the max_… fields and queries, from config and model */

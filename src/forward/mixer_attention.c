@@ -64,10 +64,12 @@ static void part_gates(sl_forward *f, int row, const float *bias) {
     }
 }
 
-static void rotate(sl_forward *f, float *x, int heads, int row) {
+static void rotate(sl_forward *f, int layer, float *x, int heads, int row) {
     const sl_hparams *hp = &f->m->hp;
     int half = hp->rope_dims / 2;
-    const float *c = f->cosines + (size_t)row * (size_t)half, *s = f->sines + (size_t)row * (size_t)half;
+    bool window = hp->window[layer] != 0;
+    const float *c = (window ? f->window_cosines : f->cosines) + (size_t)row * (size_t)half;
+    const float *s = (window ? f->window_sines : f->sines) + (size_t)row * (size_t)half;
     for (int h = 0; h < heads; h++) {
         f->k->rope(x + h * hp->head_dim, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
     }
@@ -84,8 +86,8 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     finish_projection(f, k, hp->kv_heads, l->k_bias, l->k_norm);
     finish_projection(f, v, hp->kv_heads, l->v_bias, NULL);
     if (!hp->unrotated[layer]) {
-        rotate(f, q, hp->heads, row);
-        rotate(f, k, hp->kv_heads, row);
+        rotate(f, layer, q, hp->heads, row);
+        rotate(f, layer, k, hp->kv_heads, row);
     }
     if (l->q_norm && hp->qk_norm == SL_QK_NORM_HEAD_AFTER) {
         norm_heads(f, q, hp->heads, l->q_norm);

@@ -52,11 +52,15 @@ void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *fr
     if (!divisors && hp->rope_scaling == SL_ROPE_YARN) scale_yarn(hp, frequency);
 }
 
-void sl__rope_angles(const sl_hparams *hp, const float *frequency, int position, float *cosines, float *sines) {
+void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency) {
+    for (int j = 0; j < hp->rope_dims / 2; j++) frequency[j] = 1 / sl_powf(hp->window_rope_theta, (float)(2 * j) / (float)hp->rope_dims);
+}
+
+void sl__rope_angles(const sl_hparams *hp, const float *frequency, float factor, int position, float *cosines, float *sines) {
     for (int j = 0; j < hp->rope_dims / 2; j++) {
         float s, c;
         sl_sincosf((float)position * frequency[j], &s, &c);
-        cosines[j] = c * hp->rope_attention;
-        sines[j] = s * hp->rope_attention;
+        cosines[j] = c * factor;
+        sines[j] = s * factor;
     }
 }

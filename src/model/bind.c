@@ -152,6 +152,29 @@ static sl_status vector_of(const binder *b, sl__tensor *t, int n, const float **
     return SL_OK;
 }
 
+/* Computes with copies: ret [n] becomes what `of` makes of it. */
+static sl_status changed(const binder *b, int n, float (*of)(float), const float **ret) {
+    float *copy = sl_arena_array(b->o->arena, SL_MEM_METADATA, (size_t)n, sizeof *copy);
+    if (!copy) return sl_fail(b->e, SL_NOMEM, "out of memory for a vector of %d values", n);
+    for (int i = 0; i < n; i++) copy[i] = of((*ret)[i]);
+    *ret = copy;
+    return SL_OK;
+}
+
+static float plus_one(float x) { return x + 1; }
+
+/* A norm's weight, of which the file may have 1 less. */
+static sl_status norm_of(const binder *b, sl__tensor *t, int n, const float **ret) {
+    sl_status s = vector_of(b, t, n, ret);
+    return s == SL_OK && !b->gguf && b->family->hf_norms_less_one ? changed(b, n, plus_one, ret) : s;
+}
+
+static sl_status norm_vector(const binder *b, const char *name, int n, const float **ret) {
+    char full[NAME_SIZE];
+    sl__tensor *t = find(b, full, "%s.weight", name);
+    return t ? norm_of(b, t, n, ret) : missing(b, full);
+}
+
 static sl_status vector(const binder *b, const char *name, int n, const float **ret) {
     char full[NAME_SIZE];
     sl__tensor *t = find(b, full, "%s.weight", name);
@@ -169,7 +192,7 @@ static sl_status bias(const binder *b, const char *name, int want, int n, const 
 
 /* A norm of the stream: its weight, and where the family's norm has one its bias. */
 static sl_status norm(const binder *b, const char *name, const float **ret_weight, const float **ret_bias) {
-    sl_status s = vector(b, name, b->hp->width, ret_weight);
+    sl_status s = norm_vector(b, name, b->hp->width, ret_weight);
     return s == SL_OK ? bias(b, name, b->hp->norm == SL_NORM_LAYER ? -1 : 0, b->hp->width, ret_bias) : s;
 }
 
@@ -220,8 +243,8 @@ static sl_status attention(const binder *b, sl_layer *l) {
     }
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
-    s = vector(b, n->q_norm, whole ? q : hp->head_dim, &l->q_norm);
-    if (s == SL_OK) s = vector(b, n->k_norm, whole ? kv : hp->head_dim, &l->k_norm);
+    s = norm_vector(b, n->q_norm, whole ? q : hp->head_dim, &l->q_norm);
+    if (s == SL_OK) s = norm_vector(b, n->k_norm, whole ? kv : hp->head_dim, &l->k_norm);
     return s;
 }
 
@@ -466,7 +489,7 @@ static sl_status globals(binder *b) {
     }
     sl__tensor *norm = find(b, full, "%s", b->n->output_norm);
     if (!norm) return missing(b, full);
-    s = vector_of(b, norm, hp->width, &m->output_norm);
+    s = norm_of(b, norm, hp->width, &m->output_norm);
     sl__tensor *norm_bias = find(b, full, "%s", b->n->output_norm_bias);
     if (s == SL_OK && norm_bias && hp->norm == SL_NORM_LAYER) s = vector_of(b, norm_bias, hp->width, &m->output_norm_bias);
     sl__tensor *output_bias = find(b, full, "%s", b->n->output_bias);
@@ -525,8 +548,8 @@ static sl_status block_norms(const binder *b, sl_layer *l) {
     const char *name = b->gguf && b->family->gguf_ffn_norm ? b->family->gguf_ffn_norm : b->n->ffn_norm;
     sl_status s = norm(b, name, &l->ffn_norm, &l->ffn_norm_bias);
     if (b->hp->wiring != SL_WIRING_SANDWICH) return s;
-    if (s == SL_OK) s = vector(b, b->n->mixed_norm, b->hp->width, &l->mixed_norm);
-    return s == SL_OK ? vector(b, b->n->fed_norm, b->hp->width, &l->fed_norm) : s;
+    if (s == SL_OK) s = norm_vector(b, b->n->mixed_norm, b->hp->width, &l->mixed_norm);
+    return s == SL_OK ? norm_vector(b, b->n->fed_norm, b->hp->width, &l->fed_norm) : s;
 }
 
 sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {

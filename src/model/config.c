@@ -92,7 +92,8 @@ static sl_status refuse_one(const sl_json *top, const struct neutral *n, sl_erro
 static bool is_read(const sl_family *f, const char *key) {
     static const char *const multipliers[] = {"embedding_multiplier", "residual_multiplier", "logits_scaling"};
     bool clamped = f->activation == SL_ACTIVATION_CLAMPED && strcmp(key, "swiglu_limit") == 0;
-    bool read = clamped || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
+    bool capped = f->logit_cap && strcmp(key, "final_logit_softcapping") == 0;
+    bool read = clamped || capped || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
                 (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0);
     for (size_t i = 0; f->multipliers && i < sizeof multipliers / sizeof *multipliers; i++) read = read || strcmp(key, multipliers[i]) == 0;
     return read;
@@ -109,15 +110,22 @@ static sl_status refuse_router(const sl_json *top, const sl_family *f, sl_error 
     return s;
 }
 
+/* "swish" and "silu" are two names of one function; older files of classes with gelu name another one there, which they do not
+ * compute. */
+static sl_status refuse_activation(const sl_json *top, const sl_family *f, sl_error *e) {
+    sl_json at;
+    bool gelu = f->activation == SL_ACTIVATION_GELU;
+    const char *key = gelu ? "hidden_activation" : "hidden_act", *usual = gelu ? "gelu_pytorch_tanh" : "silu", *act = usual;
+    sl_status s = sl_json_opt_string(top, key, &act, NULL, e);
+    if (s != SL_OK || strcmp(act, usual) == 0 || (!gelu && strcmp(act, "swish") == 0)) return s;
+    sl_json_get(top, key, &at);
+    return sl_json_fail(&at, e, "\"%.40s\" is not supported, only \"%s\"", act, usual);
+}
+
 static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_hparams *hp, sl_error *e) {
     sl_json at;
-    const char *act = "silu";
     float scale = 0;
-    sl_status s = sl_json_opt_string(top, "hidden_act", &act, NULL, e);
-    if (s == SL_OK && strcmp(act, "silu") != 0 && strcmp(act, "swish") != 0) { /* two names of one function */
-        sl_json_get(top, "hidden_act", &at);
-        s = sl_json_fail(&at, e, "\"%.40s\" is not supported, only \"silu\"", act);
-    }
+    sl_status s = refuse_activation(top, f, e);
     if (s == SL_OK && !f->hf_bias_key) s = refuse_one(top, &(struct neutral){"attention_bias", 0, false, NULL}, e);
     if (s == SL_OK && !f->clip_qkv) s = refuse_one(top, &(struct neutral){"clip_qkv", 0, false, NULL}, e);
     if (s == SL_OK) s = refuse_router(top, f, e);
@@ -243,7 +251,13 @@ static sl_status read_scales(const sl_json *top, const sl_family *f, sl_hparams 
     bool root = false;
     sl_status s = f->hf_embedding_root_key ? sl_json_opt_bool(top, f->hf_embedding_root_key, &root, e) : SL_OK;
     if (s == SL_OK && f->hf_logit_scale_key) s = sl__config_float(top, f->hf_logit_scale_key, SL__SCALE, &logits, e);
-    if (root) hp->embedding_scale = sl_sqrtf((float)hp->width);
+    if (s == SL_OK && f->logit_cap) s = sl__config_float(top, "final_logit_softcapping", SL__SCALE, &hp->logit_cap, e);
+    if (s == SL_OK && f->hf_score_width_key) {
+        float width = f->default_score_width;
+        s = sl__config_float(top, f->hf_score_width_key, SL__SCALE, &width, e);
+        if (width != (float)hp->head_dim) hp->attention_scale = 1 / sl_sqrtf(width);
+    }
+    if (root || f->hf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
     if (logits != 1) hp->logit_scale = logits;
     if (s != SL_OK || !f->multipliers) return s;
     s = sl__config_float(top, "embedding_multiplier", SL__SCALE, &embedding, e);
@@ -284,10 +298,12 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     sl__hparams_start(f, hp);
     hp->context = f->default_context;
     hp->norm_eps = f->default_norm_eps;
-    sl_status s = need_int(top, "vocab_size", 1, &hp->vocab, e);
+    hp->vocab = f->default_vocab;
+    hp->heads = f->default_heads;
+    sl_status s = (f->default_vocab ? sl__config_int : need_int)(top, "vocab_size", 1, &hp->vocab, e);
     if (s == SL_OK) s = need_int(top, "hidden_size", 1, &hp->width, e);
     if (s == SL_OK) s = need_int(top, "num_hidden_layers", 1, &hp->layers, e);
-    if (s == SL_OK) s = need_int(top, "num_attention_heads", 1, &hp->heads, e);
+    if (s == SL_OK) s = (f->default_heads ? sl__config_int : need_int)(top, "num_attention_heads", 1, &hp->heads, e);
     bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || f->hf_layer_range ||
                         strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
     if (s == SL_OK) s = (dense_layers ? need_int : sl__config_int)(top, "intermediate_size", 1, &hp->ff, e);

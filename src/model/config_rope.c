@@ -147,18 +147,35 @@ static sl_status read_part(const sl_json *obj, const sl_family *f, sl_hparams *h
     return SL_OK;
 }
 
+/* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base alone. */
+static sl_status read_window(const sl_json *rope, sl_hparams *hp, sl_error *e) {
+    sl_json at;
+    const char *type = "default";
+    if (!sl_json_get(rope, "sliding_attention", &at)) return SL_OK;
+    sl_status s = sl_json_object(&at, e);
+    if (s == SL_OK) s = sl_json_opt_string(&at, "rope_type", &type, NULL, e);
+    if (s == SL_OK && strcmp(type, "default") != 0) s = sl_json_fail(&at, e, "rope type \"%.40s\" is not supported", type);
+    return s == SL_OK ? sl__config_float(&at, "rope_theta", SL__ROPE_THETA, &hp->window_rope_theta, e) : s;
+}
+
 /* rope_scaling, if it holds anything, stands for the whole of rope_parameters; a base inside goes before the one at the top. */
 sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json rope, inner;
+    const sl_json *full = &rope;
     hp->rope_dims = f->default_rope_part != 0 ? (int)((float)hp->head_dim * f->default_rope_part) : hp->head_dim;
     sl_status s = sl__config_float(top, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
     if (s == SL_OK && f->hf_rope_dims_key) s = sl__config_int(top, f->hf_rope_dims_key, 2, &hp->rope_dims, e);
     if (s == SL_OK) s = read_part(top, f, hp, e);
+    if (s == SL_OK && f->default_window_rope_theta != 0) s = sl__config_float(top, "rope_local_base_freq", SL__ROPE_THETA, &hp->window_rope_theta, e);
     if (s != SL_OK) return s;
     bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
     if (!given && !sl_json_get(top, "rope_parameters", &rope)) return SL_OK;
-    if (sl_json_get(&rope, "full_attention", &inner)) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
-    s = sl__config_float(&rope, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    if (s == SL_OK) s = read_scaling(top, &rope, f, hp, notes, e);
-    return s == SL_OK && hp->rope_scaling != SL_ROPE_PROPORTIONAL ? read_part(&rope, f, hp, e) : s;
+    if (sl_json_get(&rope, "full_attention", &inner)) {
+        if (f->default_window_rope_theta == 0) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
+        s = read_window(&rope, hp, e);
+        full = &inner;
+    }
+    if (s == SL_OK) s = sl__config_float(full, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
+    if (s == SL_OK) s = read_scaling(top, full, f, hp, notes, e);
+    return s == SL_OK && hp->rope_scaling != SL_ROPE_PROPORTIONAL ? read_part(full, f, hp, e) : s;
 }

@@ -48,10 +48,10 @@ static const char *const known[] = {
     "leading_dense_block_count", "interleave_moe_layer_step", "moe_every_n_layers", "expert_shared_count", "nextn_predict_layers",
     /* Read with the experts, and held against what the family has. */
     "expert_weights_scale", "expert_group_count", "expert_group_used_count", "expert_gating_func",
-    /* Which layers have the window: gguf_layers.c. What they rotate by must be what all rotate by: refuse_other_rope. */
+    /* Which layers have the window: gguf_layers.c. What they rotate by must be what all rotate by, or is read: read_window_rope. */
     "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
     /* Held against the family in read_scales. */
-    "embedding_scale", "residual_scale", "logit_scale",
+    "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
     /* Axes of pictures; a text's are all the same. */
     "rope.dimension_sections",
 };
@@ -62,7 +62,7 @@ static const struct {
     double neutral;
 } neutrals[] = {
     {"expert_group_scale", 1},
-    {"final_logit_softcapping", 0}, {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
+    {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
     {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
     {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
     {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
@@ -143,6 +143,12 @@ static sl_status read_scales(keys *k, const sl_family *f, sl_hparams *hp, sl_err
     if (s == SL_OK) s = read_scale(k, "logit_scale", f->multipliers || f->hf_logit_scale_key, &logits, e);
     if (logits != 0) hp->logit_scale = f->multipliers ? 1 / logits : logits; /* of Granite's files a divisor */
     if (f->gguf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
+    if (f->gguf_width_scored_layers && hp->layers == f->gguf_width_scored_layers)
+        hp->attention_scale = 1 / sl_sqrtf((float)hp->width / (float)hp->heads);
+    float cap = 0;
+    if (s == SL_OK) s = get_float(k, "final_logit_softcapping", false, 0, 1e6, &cap, e);
+    if (s == SL_OK && cap != 0 && !f->logit_cap) s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)cap);
+    if (s == SL_OK) hp->logit_cap = cap;
     return s;
 }
 
@@ -200,10 +206,11 @@ static sl_status read_divided(keys *k, sl__open *o, sl_error *e) {
 }
 
 /* Layers with a window that rotate by another base, or more or fewer values. */
-static sl_status refuse_other_rope(keys *k, const sl_hparams *hp, sl_error *e) {
+static sl_status read_window_rope(keys *k, sl_hparams *hp, sl_error *e) {
+    bool own = hp->window_rope_theta != 0;
     float base = hp->rope_theta;
     int dims = hp->rope_dims;
-    sl_status s = get_float(k, "rope.freq_base_swa", false, SL__ROPE_THETA, &base, e);
+    sl_status s = get_float(k, "rope.freq_base_swa", false, SL__ROPE_THETA, own ? &hp->window_rope_theta : &base, e);
     if (s == SL_OK && base != hp->rope_theta)
         return sl_fail(e, SL_UNSUPPORTED, "%s is %g, another than rope.freq_base, which is not supported", k->name, (double)base);
     if (s == SL_OK) s = get_int(k, "rope.dimension_count_swa", false, 1, INT32_MAX, &dims, e);
@@ -398,7 +405,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     s = read_sizes(&k, o->model.family, hp, e);
     if (s == SL_OK) s = read_vocabulary(o, e);
     if (s == SL_OK) s = read_rope(&k, o, e);
-    if (s == SL_OK) s = refuse_other_rope(&k, hp, e);
+    if (s == SL_OK) s = read_window_rope(&k, hp, e);
     if (s == SL_OK) s = read_router(&k, o->model.family, hp, e);
     if (s == SL_OK && experts) s = read_experts(&k, o, e);
     if (s == SL_OK) s = read_scales(&k, o->model.family, hp, e);

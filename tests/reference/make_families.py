@@ -33,6 +33,7 @@ ERNIE = dict(cls="Ernie4_5_Moe", family="ernie4_5_moe")
 GRANITE = dict(cls="GraniteMoe", family="granitemoe")
 HUNYUAN = dict(cls="HunYuanMoEV1", family="hunyuan_v1_moe")
 PHI = dict(cls="Phimoe", family="phimoe", architecture="PhiMoEForCausalLM")
+GEMMA3 = dict(cls="Gemma3", family="gemma3", less_one=True)
 OSS = dict(cls="GptOss", family="gpt_oss")
 LING = dict(cls="Glm4Moe", family="bailing_moe_v2", ling=True)
 DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
@@ -183,14 +184,21 @@ MODELS = {
     "gptoss-mxfp4": dict(**OSS, type="BF16", gguf=True, planes=True, rope=dict(rope_theta=1.5e5, **YARN, truncate=False), config=dict(
         vocab_size=264, hidden_size=64, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=96,
         num_local_experts=6, num_experts_per_tok=2, sliding_window=8)),
+    "gemma3-linear": dict(**GEMMA3, type="BF16", gguf=True, rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=1e4), full_attention=dict(rope_type="linear", factor=8.0, rope_theta=1e6)),
+        config=dict(**DENSE, num_hidden_layers=7, head_dim=16, sliding_window=8, query_pre_attn_scalar=16)),
+    "gemma3-cap": dict(**GEMMA3, type="F32", rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=500.0), full_attention=dict(rope_type="default", rope_theta=1e5)), config=dict(
+        **DENSE, num_hidden_layers=3, head_dim=8, sliding_window=33, query_pre_attn_scalar=24, final_logit_softcapping=3.0,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention"], tie_word_embeddings=False, attention_bias=True)),
 }
 
 
 def config_of(cls, rope, config):
     v = config["vocab_size"]
     keys = {"max_position_embeddings": 256, "bos_token_id": None, "eos_token_id": v - 4, "pad_token_id": v - 1, "use_cache": False,
-            "rope_parameters": {"rope_type": "default", **rope}, **config}
-    return getattr(transformers, cls + "Config")(attn_implementation="eager", **keys)
+            "rope_parameters": rope if "full_attention" in rope else {"rope_type": "default", **rope}, **config}
+    return getattr(transformers, cls + ("TextConfig" if cls.startswith("Gemma") else "Config"))(attn_implementation="eager", **keys)
 
 
 def model_of(cls, cfg):
@@ -369,7 +377,7 @@ def as_gguf(converter, folder, path, type):
                    check=True, stderr=subprocess.PIPE)
 
 
-def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, architecture=None):
+def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, less_one=False, architecture=None):
     cfg = config_of(cls, rope, config)
     model = model_of(cls, cfg)
     # The first seed whose choices are all clear: a test may then ask for every token and every expert.
@@ -382,6 +390,8 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
         for n in weights:
             if n.endswith("gate_up_proj_bias"):
                 weights[n] = weights[n] * 20  # so that the bounds on gate and up, which GGUF files do not say, are reached
+            if less_one and n.endswith("norm.weight"):
+                weights[n] = weights[n] - 1
         weights = ref.rounded(weights, type)
         if planes:
             weights.update((n, of_planes(*planes_of(w))) for n, w in list(weights.items()) if is_planes(n))

@@ -317,6 +317,8 @@ START_TEST(layers_differ) {
         {"afmoe", ",\"global_attn_every_n_layers\":2,\"num_dense_layers\":2", {1024, 0, 1024, 0}, {false, true, false, true}, {false, false, true, true}},
         {"cohere2_moe", ",\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\",\"full_attention\"],\"first_k_dense_replace\":1",
          {0, 4096, 0, 0}, {false, false, true, true}, {false, true, true, true}},
+        {"gpt_oss", ",\"num_key_value_heads\":2", {128, 0, 128, 0}, {false}, {true, true, true, true}},
+        {"gemma3_text", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":2", {4096, 0, 4096, 0}, {false}, {false}},
         {"ernie4_5_moe", ",\"num_key_value_heads\":2,\"moe_layer_end_index\":2", {0}, {false}, {false, true, true, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -330,7 +332,7 @@ START_TEST(layers_differ) {
     refused("qwen3", ",\"use_sliding_window\":true,\"layer_types\":[\"chunked_attention\"]", "\"chunked_attention\" is not supported");
     refused("exaone_moe", ",\"sliding_window_pattern\":0", "sliding_window_pattern");
     refused("afmoe", ",\"sliding_window\":null", "sliding_window");
-    refused("gemma3_text", "", "it needs rope that differs by layer");
+    refused("deepseek_v3", "", "it needs latent attention");
     ck_assert(good("afmoe", ",\"sliding_window\":1000000000000").hp.window[0] == INT32_MAX); /* never reached, but the layer rotates */
 }
 END_TEST

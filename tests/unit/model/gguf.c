@@ -344,7 +344,7 @@ START_TEST(arithmetic) {
     refused_with("llama.swin_norm", bool_value(true), "llama.swin_norm is 1");
     refused_with("llama.pooling_type", u32_value(3), "llama.pooling_type is 3");
     refused_with("llama.swiglu_clamp_exp", two_floats(0, 7), "llama.swiglu_clamp_exp is 7");
-    refused_with("llama.final_logit_softcapping", text_value("6"), "llama.final_logit_softcapping is no number");
+    refused_with("llama.final_logit_softcapping", text_value("6"), "llama.final_logit_softcapping is not a float");
     refused_with("llama.logit_scale", text_value("6"), "llama.logit_scale is not a float");
     refused_with("llama.rope.freq_base_swa", f32_value(500), "llama.rope.freq_base_swa is 500");
     refused_with("llama.rope.dimension_count_swa", u32_value(64), "llama.rope.dimension_count_swa is 64");

@@ -57,49 +57,56 @@ SL__INLINE __m256i with_fifth(__m256i nibbles, __m256i bits, int j) {
     return FIVE ? _mm256_or_si256(nibbles, sl__move_bit(bits, j, 4)) : nibbles;
 }
 
-/* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
- * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
- * as are read here. How many products sums of sixteen bits hold is said at sl__block_sums. */
+/* sum [n][k] += the products of v[k], eight values of four rows, and n columns. */
+SL__INLINE void add_eight(const __m256i v[2], const sl__columns *x, int at, int n, __m256i (*sum)[2]) {
+    SL__UNROLL for (int c = 0; c < n; c++) {
+        __m256i eight = sl__eight(x->q[c] + at);
+        SL__UNROLL for (int k = 0; k < 2; k++) {
+            sum[c][k] = sl__add_dot(sum[c][k], v[k], eight);
+            SL__IN_ORDER(sum[c][k]);
+        }
+    }
+}
+
+/* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, which are transposed by halves alone:
+ * the other half of that work is done on the sums, which are fewer, and an activation vector serves two weight vectors. The low
+ * nibbles of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked
+ * for as are read here. */
 SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns *x, int n, sl__lines ask,
                     __m256 *ret) {
-    enum { TWICE = FIVE && SL__SIXTEEN_BITS }; /* sums are ended after 16 values */
     __m256 acc[SL__FEW_ROWS];
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         header h = read_header(w, stride);
-        fifths f;
-        read_fifths(w, stride, &f);
+        __m256i fifth[2][4];
+        SL__UNROLL for (int s = 0; s < 2 && FIVE; s++) sl__halves_of_rows8(w + 16 + 16 * s, stride, fifth[s]);
         SL__UNROLL for (int i = 0; i < NIBBLES / 8; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int p = 0; p < 4; p++) {
-            __m256i narrow[2][SL__FEW_ROWS], isum[2][SL__FEW_ROWS]; /* of the low and of the high nibbles */
+            __m256i low[SL__FEW_ROWS][2], high[SL__FEW_ROWS][2]; /* of the first and of the second sub-block */
+            SL__UNROLL for (int c = 0; c < n; c++)
+                SL__UNROLL for (int k = 0; k < 2; k++) low[c][k] = high[c][k] = _mm256_setzero_si256();
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
-                if (s == 0 || TWICE)
-                    SL__UNROLL for (int c = 0; c < n; c++) narrow[0][c] = narrow[1][c] = _mm256_setzero_si256();
-                sl__transpose8(w + NIBBLES + 32 * p + 16 * s, stride, t);
+                sl__halves_of_rows8(w + NIBBLES + 32 * p + 16 * s, stride, t);
                 sl__ask(ask, 8 * NIBBLES + 256 * p + 128 * s);
                 sl__ask(ask, 8 * NIBBLES + 64 + 256 * p + 128 * s);
-                SL__UNROLL for (int i = 0; i < 4; i++) {
-                    __m256i low = with_fifth(sl__low_nibbles(t[i]), f.bits[s][i], 2 * p);
-                    __m256i high = with_fifth(sl__high_nibbles(t[i]), f.bits[s][i], 2 * p + 1);
-                    SL__UNROLL for (int c = 0; c < n; c++) {
-                        const int8_t *q = x->q[c] + 256 * b + 64 * p + 16 * s + 4 * i;
-                        narrow[0][c] = sl__add_dot(narrow[0][c], low, sl__four(q));
-                        narrow[1][c] = sl__add_dot(narrow[1][c], high, sl__four(q + 32));
-                    }
-                }
-                if (s == 0 && !TWICE) continue;
-                SL__UNROLL for (int c = 0; c < n; c++)
-                    SL__UNROLL for (int i = 0; i < 2; i++) {
-                        __m256i sum = sl__ended(narrow[i][c]);
-                        isum[i][c] = s && TWICE ? _mm256_add_epi32(isum[i][c], sum) : sum;
-                    }
-            }
-            SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int i = 0; i < 2; i++) {
-                    int j = 2 * p + i, at = 8 * b + j;
-                    acc[c] = sl__add_block(acc[c], scale_of(&h, j), min_of(&h, j), isum[i][c], x->a[c][at], x->total[c][at]);
+                    const int at = 256 * b + 64 * p + 16 * s + 8 * i;
+                    __m256i v[2]; /* rows, in turn of the first and of the second sub-block */
+                    SL__UNROLL for (int k = 0; k < 2; k++)
+                        v[k] = with_fifth(sl__low_nibbles(t[2 * k + i]), fifth[s][2 * k + i], 2 * p);
+                    add_eight(v, x, at, n, low);
+                    SL__UNROLL for (int k = 0; k < 2; k++)
+                        v[k] = with_fifth(sl__high_nibbles(t[2 * k + i]), fifth[s][2 * k + i], 2 * p + 1);
+                    add_eight(v, x, at + 32, n, high);
                 }
+            }
+            SL__UNROLL for (int c = 0; c < n; c++) {
+                int j = 2 * p, at = 8 * b + j;
+                const float *a = x->a[c] + at, *total = x->total[c] + at;
+                acc[c] = sl__add_block(acc[c], scale_of(&h, j), min_of(&h, j), sl__joined(low[c], FIVE), a[0], total[0]);
+                acc[c] = sl__add_block(acc[c], scale_of(&h, j + 1), min_of(&h, j + 1), sl__joined(high[c], FIVE), a[1], total[1]);
+            }
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];

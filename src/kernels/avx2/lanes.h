@@ -51,6 +51,17 @@ SL__INLINE void sl__transpose8(const uint8_t *p, size_t stride, __m256i t[4]) {
     t[3] = _mm256_unpackhi_epi64(b2, b3);
 }
 
+/* Sixteen bytes of eight rows, half transposed: t[2 * k + i] has bytes 8 i … 8 i + 7 of rows 2 k, 2 k + 1, 2 k + 4 and 2 k + 5. */
+SL__INLINE void sl__halves_of_rows8(const uint8_t *p, size_t stride, __m256i t[4]) {
+    const uint8_t *h = p + 4 * stride;
+    __m256i a0 = sl__load_pair(p, h), a1 = sl__load_pair(p + stride, h + stride);
+    __m256i a2 = sl__load_pair(p + 2 * stride, h + 2 * stride), a3 = sl__load_pair(p + 3 * stride, h + 3 * stride);
+    t[0] = _mm256_unpacklo_epi64(a0, a1);
+    t[1] = _mm256_unpackhi_epi64(a0, a1);
+    t[2] = _mm256_unpacklo_epi64(a2, a3);
+    t[3] = _mm256_unpackhi_epi64(a2, a3);
+}
+
 /* The halves at p + r * stride as floats. */
 SL__INLINE __m256 sl__halves8(const uint8_t *p, size_t stride) {
     const uint8_t *h = p + 4 * stride;
@@ -104,6 +115,13 @@ SL__INLINE __m256 sl__e8m0_halves8(const uint8_t *p, size_t stride) {
 
 /* Four activations, the same in every dword. */
 SL__INLINE __m256i sl__four(const int8_t *q) { return _mm256_set1_epi32(sl__load32(q)); }
+
+/* Eight activations, the same in every 64 bits. */
+SL__INLINE __m256i sl__eight(const int8_t *q) {
+    int64_t v;
+    memcpy(&v, q, sizeof v);
+    return _mm256_set1_epi64x(v);
+}
 
 SL__INLINE __m256i sl__low_nibbles(__m256i v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
 SL__INLINE __m256i sl__high_nibbles(__m256i v) {

@@ -76,6 +76,15 @@ SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__column
     }
 }
 
+/* The sums of a block, a lane a row, from those of sl__halves_of_rows8's vectors: s[k] has 64 bits of each of its four rows. With
+ * AVX2 two words of sixteen bits become one here: 16 * 2 * 15 * 127 / 2 still fits, five bits do not. */
+SL__INLINE __m256i sl__joined(const __m256i s[2], int five) {
+    __m256 s0 = _mm256_castsi256_ps(s[0]), s1 = _mm256_castsi256_ps(s[1]);
+    __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(s0, s1, 0x88)), odd = _mm256_castps_si256(_mm256_shuffle_ps(s0, s1, 0xdd));
+    if (!SL__SIXTEEN_BITS || five) return _mm256_add_epi32(sl__ended(even), sl__ended(odd));
+    return sl__ended(_mm256_add_epi16(even, odd));
+}
+
 /* The activations' sums (sl_acts.sum) of up to eight blocks in 32 bits each; nothing behind them is read. */
 SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
     int16_t some[8] = {0};
@@ -86,6 +95,9 @@ SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
 /* A compiler that knows what it just stored in a small array takes it from registers again, which costs more than the load
  * that broadcasts it from memory, and runs out of registers. This tells it that the array may have changed. */
 #define SL__IN_MEMORY(array) __asm__("" : "+m"(array))
+
+/* Keeps the compiler from adding something else to the vector first, which would have to wait in a register meanwhile. */
+#define SL__IN_ORDER(vector) __asm__("" : "+x"(vector))
 
 SL__INLINE void sl__load_tile(const float *tile, int n, __m256 acc[SL__GROUP][2]) {
     SL__UNROLL for (int c = 0; c < n; c++)

@@ -89,7 +89,8 @@ static void complete(const bench *b, result *r) {
     double logit_rows = prefill ? 1 : r->rows;
     double steps = prefill ? (r->rows + CHUNK - 1) / CHUNK : 1;
     r->bytes = (double)(int)steps * (b->cost.dense_bytes + r->touched * b->routed_layers * b->cost.expert_bytes) +
-               b->cost.kv_bytes * (prefill ? r->context + r->rows : positions);
+               b->cost.kv_bytes * (prefill ? r->context + r->rows : positions) +
+               2 * b->cost.state_bytes * (prefill ? (double)(int)steps : r->rows); /* read and written */
     r->multiplies = r->rows * b->cost.row_multiplies + logit_rows * b->cost.output_multiplies + positions * b->cost.kv_multiplies;
     double by_bytes = r->bytes / r->read, by_products = r->multiplies / r->speed;
     r->limit = by_bytes > by_products ? by_bytes : by_products;

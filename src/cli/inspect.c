@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "forward/state.h"
 
 #include "cli/load.h"
 #include "cli/plan.h"
@@ -41,7 +42,7 @@ static int widest_window(const sl_hparams *hp) {
 
 /* Are layers a and b the same in kind? */
 static bool alike(const sl_hparams *hp, int a, int b) {
-    return hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
+    return hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
 }
 
 /* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */
@@ -50,9 +51,11 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
         for (last = first; last + 1 < hp->layers && alike(hp, first, last + 1);) last++;
         sl_buffer_printf(out, "%s %d", first ? "        " : "layers  ", first);
         if (last > first) sl_buffer_printf(out, " … %d", last);
-        if (hp->window[first]) sl_buffer_printf(out, "  attention over %d positions", hp->window[first]);
+        if (hp->mixer[first] == SL_MIXER_DELTA) sl_buffer_printf(out, "  gated delta net, %d value heads of %d by %d", hp->delta_value_heads, hp->delta_key_dim, hp->delta_value_dim);
+        else if (hp->window[first]) sl_buffer_printf(out, "  attention over %d positions", hp->window[first]);
         else sl_buffer_puts(out, "  attention over all positions");
-        sl_buffer_puts(out, hp->unrotated[first] ? ", no rope; " : ", rope; ");
+        if (hp->mixer[first] == SL_MIXER_ATTENTION) sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
+        sl_buffer_puts(out, "; ");
         if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", hp->ff);
         else if (hp->shared_ff)
             sl_buffer_printf(out, "%d experts of width %d and a shared one of %d\n", hp->experts, hp->expert_ff, hp->shared_ff);
@@ -77,11 +80,13 @@ static void print_text(const inspected *x, sl_buffer *out) {
                          m->mapped_bytes ? 100.0 * (double)m->expert_bytes / (double)m->mapped_bytes : 0.0);
     else if (hp->experts) sl_buffer_printf(out, "experts  %d\n", hp->experts);
     if (x->whole) {
-        char page[24], longest[24];
+        char page[24], longest[24], state[24];
         uint64_t bytes = x->plan.page_bytes, pages = (uint64_t)(x->s->engine.ctx + SL_PAGE - 1) / SL_PAGE;
         print_layers(hp, out);
-        sl_buffer_printf(out, "sequence %s for each page of %d positions, %s with %d positions; no other state\n",
-                         sl_bytes_text(bytes, page), SL_PAGE, sl_bytes_text(pages * bytes, longest), x->s->engine.ctx);
+        sl_buffer_printf(out, "sequence %s for each page of %d positions, %s with %d positions; ", sl_bytes_text(bytes, page), SL_PAGE,
+                         sl_bytes_text(pages * bytes, longest), x->s->engine.ctx);
+        if (sl_state_bytes(hp)) sl_buffer_printf(out, "%s of state whatever its length\n", sl_bytes_text(sl_state_bytes(hp), state));
+        else sl_buffer_puts(out, "no other state\n");
     }
     if (x->l.tokenizer) sl_buffer_printf(out, "tokens   %d in the tokenizer\n", sl_tokenizer_count(x->l.tokenizer));
     if (x->refused) sl_buffer_printf(out, "refused  %s\n", x->refused);
@@ -92,8 +97,9 @@ static void print_text(const inspected *x, sl_buffer *out) {
 static void print_json_layers(const sl_hparams *hp, sl_buffer *out) {
     sl_buffer_puts(out, "\"layer\":[");
     for (int i = 0; i < hp->layers; i++)
-        sl_buffer_printf(out, "%s{\"mixer\":\"attention\",\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", i ? "," : "", hp->window[i],
-                         hp->unrotated[i] ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
+        sl_buffer_printf(out, "%s{\"mixer\":\"%s\",\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", i ? "," : "",
+                         hp->mixer[i] == SL_MIXER_DELTA ? "gated_delta_net" : "attention", hp->window[i],
+                         hp->unrotated[i] || hp->mixer[i] != SL_MIXER_ATTENTION ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
     sl_buffer_puts(out, "],");
 }
 
@@ -128,10 +134,11 @@ static void print_json_plan(const inspected *x, sl_buffer *out) {
     }
     sl_buffer_printf(out,
                      "\"plan\":{\"threads\":%d,\"tier\":\"%s\",\"ctx\":%d,\"kv_type\":\"%s\",\"kv_pages\":%d,\"page_positions\":%d,"
-                     "\"weights_bytes\":%llu,\"kv_bytes\":%llu,\"workspace_bytes\":%llu,\"sequences_bytes\":%llu,"
+                     "\"weights_bytes\":%llu,\"kv_bytes\":%llu,\"states\":%d,\"state_bytes\":%llu,\"workspace_bytes\":%llu,\"sequences_bytes\":%llu,"
                      "\"private_bytes\":%llu,\"limit_bytes\":%llu,\"weights_fit\":%s,",
                      s->engine.threads, sl_kernels()->tier, s->engine.ctx, s->kv_type, s->engine.kv_pages, SL_PAGE,
-                     (unsigned long long)p->weights, (unsigned long long)p->bytes[SL_PLAN_KV],
+                     (unsigned long long)p->weights, (unsigned long long)p->bytes[SL_PLAN_KV], s->engine.states,
+                     (unsigned long long)p->bytes[SL_PLAN_STATE],
                      (unsigned long long)p->bytes[SL_PLAN_WORKSPACE], (unsigned long long)p->bytes[SL_PLAN_SEQUENCES],
                      (unsigned long long)p->total_private, (unsigned long long)p->machine.memory_limit,
                      p->weights_fit ? "true" : "false");

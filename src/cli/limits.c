@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "forward/kv.h"
+#include "forward/state.h"
 
 #include <stdatomic.h>
 
@@ -101,6 +102,7 @@ sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     sl_cost c = {.dense_bytes = (double)sl_matrix_bytes(&m->output),
                  .output_multiplies = values(&m->output),
                  .kv_bytes = kv.position_bytes,
+                 .state_bytes = (double)sl_state_bytes(hp),
                  .kv_multiplies = kv.row_multiplies};
     int routed = 0;
     for (int i = 0; i < hp->layers; i++) {

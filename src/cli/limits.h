@@ -18,6 +18,7 @@ typedef struct sl_cost {
     double row_multiplies;     /* one row through all layers, its experts included, without output and attention scores */
     double output_multiplies;  /* one row's logits */
     double kv_bytes;           /* keys and values of one position, all layers */
+    double state_bytes;         /* of one sequence, read and written in each step that has rows of it */
     double kv_multiplies;      /* one row against one position, all layers */
 } sl_cost;
 sl_cost sl_cost_of(const sl_model *m, sl_kv_type t);

@@ -91,6 +91,7 @@ static const option options[] = {
     {"max-sequences", S | I, INT, AT(engine.max_sequences), 1, 4096, "64", "N", NULL, "sequences in the batch at most"},
     {"kv-type", S | R | T | B | I | P | M | E, CHOICE, AT(kv_type), 0, 0, "f16", "", "f16|f32", "keys and values: f16 is 16-bit integers with a scale for each position and head (as fine as half floats), f32 floats"},
     {"kv-memory", S | R | T | B | I, SIZE, AT(kv_memory), 0, 1e15, "", "SIZE", NULL, "memory for keys and values"},
+    {"state-memory", S | R | T | B | I, SIZE, AT(state_memory), 0, 1e15, "", "SIZE", NULL, "memory for the states of models with layers that keep one in place of keys and values: of sequences in the batch, and saved for later ones"},
     {"prefix-cache", S | T, CHOICE, AT(prefix_cache), 0, 0, "on", "", "on|off", "keep keys and values after a request, for those that begin alike"},
     {"tier", S | R | T | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, avx_vnni, avx512"},
     {"json", R | B | I | P | E, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},

@@ -46,6 +46,7 @@ typedef struct sl_settings {
     sl_http_config http;
     sl_api_config api;
     int64_t kv_memory;     /* bytes; 0: planned */
+    int64_t state_memory;     /* bytes; 0: planned */
     const char *kv_type;   /* "f16" or "f32" */
     const char *prefix_cache; /* "on" or "off" */
     const char *tier;      /* kernels at most; "" */

@@ -1,6 +1,7 @@
 #include "cli/plan.h"
 
 #include "forward/kv.h"
+#include "forward/state.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static void measure(const sl_settings *s, const sl_model *m, sl_plan *p) {
     const sl_engine_config *g = &s->engine;
     sl_engine_plan engine = sl_engine_plan_for(g);
     p->bytes[SL_PLAN_KV] = engine.kv_bytes;
+    p->bytes[SL_PLAN_STATE] = engine.state_bytes;
     p->bytes[SL_PLAN_WORKSPACE] = engine.workspace_bytes;
     p->bytes[SL_PLAN_SEQUENCES] = engine.sequence_bytes;
     p->bytes[SL_PLAN_REQUESTS] = engine.request_bytes;
@@ -115,6 +117,18 @@ static int choose_pages(const sl_settings *s, const sl_plan *p) {
     return pages > 1 << 24 ? 1 << 24 : (int)pages;
 }
 
+/* Slots of state: as asked; otherwise two for each sequence, one to be in and one to be saved in, but no more than a quarter of what
+ * the limit leaves. At least one. */
+static int choose_states(const sl_settings *s, const sl_model *m, const sl_plan *p) {
+    uint64_t one = sl_state_bytes(&m->hp), wanted = 2 * (uint64_t)s->engine.max_sequences, allowed;
+    if (!one) return 0;
+    uint64_t limit = p->machine.memory_limit, taken = p->total_private + (p->weights_fit ? p->weights : 0);
+    if (s->state_memory > 0) allowed = wanted = (uint64_t)s->state_memory / one;
+    else allowed = limit > taken ? (limit - taken) / 4 / one : 0;
+    if (wanted > allowed) wanted = allowed;
+    return wanted < 1 ? 1 : wanted > 1 << 16 ? 1 << 16 : (int)wanted;
+}
+
 int sl_plan_positions(const sl_model *m) {
     const sl_hparams *hp = &m->hp;
     return hp->rope_scaling == SL_ROPE_DIVIDED && hp->rope_original < hp->context ? hp->rope_original : hp->context;
@@ -166,6 +180,14 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     measure(s, m, &p);
     uint64_t limit = p.machine.memory_limit;
     p.weights_fit = p.weights + p.total_private <= limit;
+    g->states = choose_states(s, m, &p);
+    if (s->state_memory > 0 && (uint64_t)s->state_memory < sl_state_bytes(&m->hp)) {
+        char asked[24], one[24];
+        *ret = p;
+        return sl_fail_param(e, SL_MISUSE, "state-memory", "--state-memory: %s is too little: the state of one sequence takes %s",
+                             sl_bytes_text((uint64_t)s->state_memory, asked), sl_bytes_text(sl_state_bytes(&m->hp), one));
+    }
+    measure(s, m, &p);
     g->kv_pages = choose_pages(s, &p);
     if (g->kv_pages < pages_for(g->ctx) && !ctx_given) g->ctx = g->kv_pages * SL_PAGE; /* the context shrinks with the memory */
     measure(s, m, &p);
@@ -202,6 +224,19 @@ static void print_windows(const sl_hparams *hp, sl_buffer *out) {
         sl_buffer_printf(out, "window   %d of %d layers see the newest %d positions only; pages are held for all positions\n", windowed, hp->layers, widest);
 }
 
+static void print_states(const sl_engine_config *g, const sl_model *m, sl_buffer *out) {
+    char one[24];
+    uint64_t bytes = sl_state_bytes(&m->hp);
+    if (!bytes) return;
+    int layers = 0;
+    for (int i = 0; i < m->hp.layers; i++) layers += m->hp.mixer[i] == SL_MIXER_DELTA;
+    sl_buffer_printf(out, "state    %d of %d layers keep a state in place of keys and values: %s a sequence, %d slots (--state-memory), of which "
+                          "each sequence in the batch takes one; ",
+                     layers, m->hp.layers, sl_bytes_text(bytes, one), g->states);
+    if (!g->prefix_cache) sl_buffer_puts(out, "none is kept after a request\n");
+    else sl_buffer_puts(out, "the others keep states for prompts that go on after the same tokens\n");
+}
+
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out) {
     const sl_engine_config *g = &s->engine;
     const sl_machine *h = &p->machine;
@@ -222,6 +257,7 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
         sl_buffer_printf(out, "rope     beyond %d positions it turns otherwise from the first one on, which is not supported: no sequence is longer\n",
                          sl_plan_positions(m));
     print_windows(&m->hp, out);
+    print_states(g, m, out);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "
                           "(%s, --kv-type)",
                      g->ctx, m->hp.context, g->kv_pages, SL_PAGE, s->kv_type, sl_kv_type_text(g->kv_type));

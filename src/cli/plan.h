@@ -11,6 +11,7 @@
 /* Private memory, line by line. Each line is what is taken at start, or a bound that the server keeps. */
 #define SL_PLAN_LIST(X)                                                                                        \
     X(KV, "keys and values", "--kv-memory")                                                                    \
+    X(STATE, "states", "--state-memory")               /* of layers that keep one in place of keys */           \
     X(WORKSPACE, "workspace", "--ctx, --max-sequences")                                                        \
     X(SEQUENCES, "sequences", "--max-sequences")       /* tables of the engine, experts' statistics */         \
     X(TOKENIZER, "tokenizer", NULL)                                                                            \

@@ -126,14 +126,54 @@ static sl_status add_fused_qkv(sl__plan *p, int i, const sl_layer *l, int q, int
     return add_vector(p, i, "attn_qkv", "bias", l->q_bias, q + 2 * kv, 0, e);
 }
 
-static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int q, int kv, bool permute, sl_error *e) {
+static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int kv, bool permute, sl_error *e) {
     int q_heads = permute ? p->model->hp.heads : 0, kv_heads = permute ? p->model->hp.kv_heads : 0;
     add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
-    sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, q, q_heads, e);
+    sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, l->q.rows, q_heads, e);
     add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
     if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
     add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
     return s == SL_OK ? add_vector(p, i, "attn_v", "bias", l->v_bias, kv, 0, e) : s;
+}
+
+static sl_status add_attention(sl__plan *p, int i, bool permute, sl_error *e) {
+    const sl_hparams *hp = &p->model->hp;
+    const sl_layer *l = &p->model->layer[i];
+    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    bool full = hp->qk_norm == SL_QK_NORM_FULL;
+    if (l->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &l->gate, 0);
+    sl_status s = l->qkv_fused ? add_fused_qkv(p, i, l, q, kv, e) : add_qkv(p, i, l, kv, permute, e);
+    add_matrix(p, SL__PART_O, i, "attn_output", &l->o, 0);
+    if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
+    return s == SL_OK ? add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads, 0, e) : s;
+}
+
+/* In the order in which the file of a GGUF source has its heads, which is the converter's. */
+static sl_status add_delta(sl__plan *p, int i, sl_error *e) {
+    const sl_hparams *hp = &p->model->hp;
+    const sl_layer *l = &p->model->layer[i];
+    const sl_delta_weights *w = &l->delta;
+    int heads = hp->delta_value_heads;
+    add_matrix(p, SL__PART_V, i, w->gate.data ? "attn_qkv" : "ssm_in", &w->in, 0); /* peers choose its type as v's */
+    if (w->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &w->gate, 0);
+    add_matrix(p, SL__PART_Q, i, w->decay.data ? "ssm_beta" : "ssm_ba", &w->strength, 0);
+    if (w->decay.data) add_matrix(p, SL__PART_Q, i, "ssm_alpha", &w->decay, 0);
+    add_matrix(p, SL__PART_O, i, "ssm_out", &l->o, 0);
+    sl_matrix *taps = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *taps);
+    if (!taps) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    *taps = (sl_matrix){.data = (const uint8_t *)w->taps, .stride = (size_t)hp->delta_taps * sizeof(float), .rows = w->in.rows, .cols = hp->delta_taps,
+                        .type = SL_TYPE_F32};
+    if (!w->gate.data) taps->rows -= heads * hp->delta_value_dim;
+    sl__out *o = add(p, SL__PART_VECTOR, i, "ssm_conv1d", "weight");
+    o->slice = taps;
+    o->dims = 2;
+    sl_status s = add_vector(p, i, "ssm_dt", "bias", w->decay_bias, heads, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "ssm_norm", "weight", w->norm, hp->delta_value_dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "ssm_a", "", w->decay_rate, heads, 0, e);
+    if (s == SL_OK) snprintf(p->out[p->count - 1].name, sizeof p->out->name, "blk.%d.ssm_a", i); /* no suffix */
+    return s;
 }
 
 /* target: the row that reads such a GGUF file. */
@@ -141,17 +181,9 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
     const char *ffn_norm = target->gguf_ffn_norm ? target->gguf_ffn_norm : "ffn_norm";
     const sl_hparams *hp = &p->model->hp;
     const sl_layer *l = &p->model->layer[i];
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
-    bool full = hp->qk_norm == SL_QK_NORM_FULL;
     sl_status s = add_vector(p, i, "attn_norm", "weight", l->attn_norm, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_norm", "bias", l->attn_norm_bias, hp->width, 0, e);
-    if (l->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &l->gate, 0);
-    if (s == SL_OK) s = l->qkv_fused ? add_fused_qkv(p, i, l, q, kv, e) : add_qkv(p, i, l, q, kv, permute, e);
-    add_matrix(p, SL__PART_O, i, "attn_output", &l->o, 0);
-    if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads, 0, e);
+    if (s == SL_OK) s = hp->mixer[i] == SL_MIXER_DELTA ? add_delta(p, i, e) : add_attention(p, i, permute, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
@@ -181,6 +213,9 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     const char *arch = sl__architecture(m->family);
     const sl_family *target = arch ? sl_family_by_gguf(arch, m->family->routed) : NULL;
     if (!target) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
+    if (target->delta_mixers && strcmp(m->container, "gguf") != 0)
+        return sl_fail(e, SL_UNSUPPORTED, "%s: gated delta nets are converted out of GGUF files only: llama.cpp's converter makes one of this folder",
+                       m->path);
     /* In a GGUF file of that architecture the rows stand reordered already. */
     bool permute = target->gguf_qk_permuted && strcmp(m->container, "gguf") != 0;
     add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);

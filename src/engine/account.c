@@ -105,6 +105,11 @@ void sl__account_step(sl_engine *g, double took) {
     sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, 1 - (double)sl__pages_available(&g->pages) / g->pages.total);
     sl_metrics_set(m, SL_METRIC_PREFIX_PAGES, 0, g->pages.kept_count);
     sl_metrics_add(m, SL_METRIC_PREFIX_EVICTED, 0, g->pages.evicted);
+    const sl__states *x = &g->pages.states;
+    sl_metrics_set(m, SL_METRIC_STATE_USAGE, 0, x->total ? (double)(x->total - x->free_count - x->saved_count) / x->total : 0);
+    sl_metrics_set(m, SL_METRIC_STATE_SAVED, 0, x->saved_count);
+    sl_metrics_add(m, SL_METRIC_STATE_EVICTED, 0, x->evicted);
+    g->pages.states.evicted = 0;
     sl_metrics_add(m, SL_METRIC_PREFIX_HITS, 0, g->count.reused);
     sl_metrics_add(m, SL_METRIC_PREFIX_QUERIES, 0, g->count.looked_up);
     sl_metrics_add(m, SL_METRIC_PROMPT_TOKENS, SL_SOURCE_CACHED, g->count.cached);

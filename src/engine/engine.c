@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/thread.h"
 #include "forward/kv.h"
+#include "forward/state.h"
 
 #include <assert.h>
 #include <string.h>
@@ -97,7 +98,9 @@ static void build(sl_engine *g) {
             g->row[g->rows++] = (sl_step_row){sl__sequence_token(s, p), p, g->sequences, score || draws};
             if (score || draws) g->draw[g->draws++] = (sl__draw){.sequence = s, .position = p, .logit = logit++, .score = score};
         }
-        g->pages_of[g->sequences] = (sl_step_sequence){.page = s->page};
+        sl__sequence_plan_saves(s, &g->pages);
+        g->pages_of[g->sequences] = (sl_step_sequence){.page = s->page, .state_before = s->read >= 0 ? s->read : s->slot,
+                                                       .state_after = s->slot, .save = s->save, .saves = s->saves};
         g->in_step[g->sequences++] = s;
     }
     assert(g->rows <= g->max_rows && g->draws <= g->max_logit_rows);
@@ -223,6 +226,9 @@ static int step_rows(const sl_engine_config *c) {
 
 static uint64_t request_memory(const sl_engine_config *c) { return c->request_memory ? c->request_memory : DEFAULT_REQUEST_MEMORY; }
 
+/* Slots of state; 0: the model keeps none. */
+static int states_of(const sl_engine_config *c) { return sl_state_bytes(&c->model->hp) ? c->states : 0; }
+
 static sl_forward_config forward_config(const sl_engine_config *c) {
     int rows = step_rows(c), logits = c->max_sequences < LEAST_LOGIT_ROWS ? LEAST_LOGIT_ROWS : c->max_sequences + SL__LEAST_CHUNK;
     return (sl_forward_config){.model = c->model,
@@ -241,13 +247,15 @@ static size_t text_bytes(const sl_engine_config *c) { return SL_MAX_STOP_BYTES +
 
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     sl_forward_config f = forward_config(c);
+    int slots = states_of(c);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
-    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__states_bytes(slots, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
                       (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
     return (sl_engine_plan){.kv_bytes = (uint64_t)sl_kv_cost_of(&c->model->hp, c->kv_type).page_bytes * (uint64_t)c->kv_pages,
+                            .state_bytes = (uint64_t)sl_state_bytes(&c->model->hp) * (uint64_t)slots,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables,
                             .request_bytes = request_memory(c)};
@@ -311,6 +319,7 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
         goto fail;
     }
     if ((st = sl__pages_init(&g->pages, c->kv_pages, c->prefix_cache, g->arena, e)) ||
+        (st = sl__states_init(&g->pages.states, states_of(c), c->kv_pages, g->arena, e)) ||
         (st = sl_workers_new(c->threads, c->worker_nice, &g->workers, e)) ||
         (st = sl_expert_stats_new(c->model->hp.layers, c->model->hp.experts, c->threads, c->metrics, &g->stats, e)))
         goto fail;

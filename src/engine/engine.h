@@ -32,7 +32,8 @@ typedef struct sl_engine_config {
     int token_gap_ms;        /* target: longest wait between tokens because of others' prompts */
     sl_kv_type kv_type;
     int kv_pages;
-    int states;              /* slots of state, where the model keeps one; at least 1 */
+    int states;              /* slots of state, at least 1 where the model keeps one: a sequence in the batch has one, the others are
+                              * kept for who goes on there */
     bool prefix_cache;       /* full pages are kept after their request; false: only the choices of one prompt have pages in common */
     int max_step_rows;       /* rows of a step; 0: chosen */
     uint64_t request_memory; /* bytes of all requests together: prompts, output rings, penalty counts; 0: 128 MiB */
@@ -42,7 +43,7 @@ typedef struct sl_engine_config {
 
 /* Memory that an engine with this config will take: for the plan, before anything is allocated. */
 typedef struct sl_engine_plan {
-    uint64_t kv_bytes, workspace_bytes, sequence_bytes;
+    uint64_t kv_bytes, state_bytes, workspace_bytes, sequence_bytes;
     uint64_t request_bytes; /* the most that requests take; kept by refusing more */
 } sl_engine_plan;
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c);

@@ -31,6 +31,12 @@ static void unkeep(sl__pages *p, int32_t page) {
     p->kept_count--;
 }
 
+/* It is known no more. */
+static void forget(sl__pages *p, int32_t page) {
+    sl__prefix_remove(&p->prefix, page);
+    sl__states_forget(&p->states, page);
+}
+
 /* --- holders --- */
 
 int32_t sl__pages_take(sl__pages *p) {
@@ -39,7 +45,7 @@ int32_t sl__pages_take(sl__pages *p) {
         page = p->free[--p->free_count];
     } else if (page >= 0) {
         unkeep(p, page);
-        sl__prefix_remove(&p->prefix, page);
+        forget(p, page);
         p->evicted++;
     } else {
         return -1;
@@ -63,7 +69,7 @@ void sl__pages_drop(sl__pages *p, int32_t page) {
     if (known && p->keep) {
         keep(p, page);
     } else {
-        if (known) sl__prefix_remove(&p->prefix, page);
+        if (known) forget(p, page);
         p->free[p->free_count++] = page;
     }
 }

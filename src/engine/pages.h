@@ -20,6 +20,7 @@
 #define SL_ENGINE_PAGES_H
 
 #include "engine/prefix.h"
+#include "engine/states.h"
 
 typedef struct sl__page {
     int32_t older, newer; /* among those kept, by when the last holder dropped them; -1: none */
@@ -34,6 +35,7 @@ typedef struct sl__pages {
     int evicted;             /* kept pages that were taken; whoever counts them sets it to 0 */
     bool keep;               /* false: a page that nobody holds is free */
     sl__prefix prefix;
+    sl__states states;       /* saved after known pages, where the model keeps a state; else none */
 } sl__pages;
 
 size_t sl__pages_bytes(int total); /* what init takes */

@@ -174,7 +174,7 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
         for (int j = 0; j < s->n; j++) {
             sl__sequence *q = &r->sequence[i * s->n + j];
             size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens + SL_PAGE - 1) / SL_PAGE;
-            *q = (sl__sequence){.request = r, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
+            *q = (sl__sequence){.request = r, .slot = -1, .read = -1, .answer_page = -1, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
                                 .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i],
                                 .detokenizer.started = started};
             q->sampling.seed = p.seed + (uint64_t)(s->own_seeds ? q->choice : j);

@@ -107,7 +107,8 @@ static void lead_no_more(making *k, sl__sequence *s) {
 static bool must_wait(const making *k, const sl__sequence *s) {
     const sl__sequence *first = k->leading;
     if (s == k->oldest || s->rows > 0) return false;
-    while (first && !sl__sequence_wants_page_of(s, first)) first = first->next_leading;
+    while (first && !(k->pages->states.total ? sl__sequence_wants_state_of(s, first) : sl__sequence_wants_page_of(s, first)))
+        first = first->next_leading;
     return first != NULL;
 }
 
@@ -207,14 +208,14 @@ static void give_prompts(making *k) {
 
 static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL_PAGE + 1; }
 
-/* Lets s enter. false: pages are missing, and nobody may pass. */
+/* Lets s enter. false: pages, or a slot of state, are missing, and nobody may pass. */
 static bool admit(making *k, sl__sequence *s, int *free) {
     sl__scheduler *c = k->c;
     int available = sl__pages_available(k->pages);
     sl__sequence_adopt(s, k->pages); /* pages that were kept are not available any more */
     *free -= available - sl__pages_available(k->pages);
     int need = pages_for(s) - s->page_count;
-    if (c->batch.count && *free < need + c->batch.count / 4) {
+    if ((c->batch.count && *free < need + c->batch.count / 4) || !sl__sequence_enter(s, k->pages)) {
         sl__sequence_release(s, k->pages);
         return false;
     }

@@ -10,6 +10,7 @@ int32_t sl__sequence_token(const sl__sequence *s, int position) {
 }
 
 void sl__sequence_release(sl__sequence *s, sl__pages *p) {
+    sl__sequence_leave(s, p);
     while (s->page_count > 0) sl__pages_drop(p, s->page[--s->page_count]); /* the last first: pages.h, invariant 3 */
     s->computed = s->known = 0;
 }
@@ -54,18 +55,41 @@ static bool may_adopt(const sl__sequence *s, int page) {
     return s->scored >= s->prompt_len && (page + 1) * SL_PAGE < sl__sequence_tokens(s);
 }
 
+/* The page of its next row, if it is known. */
+static bool adopt_page(sl__sequence *s, sl__pages *p) {
+    int32_t room[SL_PAGE];
+    int k = page_of_next_row(s);
+    assert(s->known == k && s->page_count <= k + 1);
+    int32_t page = sl__pages_find(p, page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
+    if (page < 0) return false;
+    if (s->page_count > k) sl__pages_drop(p, s->page[--s->page_count]);
+    s->page[s->page_count++] = page;
+    s->known++;
+    s->computed = (k + 1) * SL_PAGE;
+    return true;
+}
+
+/* With a state, as far as one is saved. Notes how far pages are known. */
+static void adopt_with_state(sl__sequence *s, sl__pages *p) {
+    int k = page_of_next_row(s), pages = 0; /* pages: with the deepest saved state */
+    int32_t page = page_above(s, k), saved = -1, room[SL_PAGE];
+    for (int first = k; may_adopt(s, k); s->branch = ++k * SL_PAGE) {
+        page = sl__prefix_find(&p->prefix, page, s->salt, tokens_of(s, k, SL_PAGE, room));
+        if (page < 0) break;
+        if (sl__states_of(&p->states, page) < 0) continue;
+        pages = k - first + 1;
+        saved = sl__states_of(&p->states, page);
+    }
+    if (saved < 0) return;
+    sl__sequence_begin_with(s, p, saved);
+    while (pages-- > 0) adopt_page(s, p);
+}
+
 int sl__sequence_adopt(sl__sequence *s, sl__pages *p) {
     int from = s->computed;
-    for (int k; may_adopt(s, k = page_of_next_row(s));) {
-        int32_t room[SL_PAGE];
-        assert(s->known == k && s->page_count <= k + 1);
-        int32_t page = sl__pages_find(p, page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
-        if (page < 0) break;
-        if (s->page_count > k) sl__pages_drop(p, s->page[--s->page_count]);
-        s->page[s->page_count++] = page;
-        s->known++;
-        s->computed = (k + 1) * SL_PAGE;
-    }
+    if (p->states.total) adopt_with_state(s, p);
+    else
+        while (may_adopt(s, page_of_next_row(s)) && adopt_page(s, p)) continue;
     return s->computed - from;
 }
 
@@ -74,6 +98,7 @@ void sl__sequence_publish(sl__sequence *s, sl__pages *p) {
         int32_t room[SL_PAGE];
         s->page[k] = sl__pages_publish(p, s->page[k], page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
     }
+    sl__sequence_stepped(s, p);
 }
 
 bool sl__sequence_wants_page_of(const sl__sequence *s, const sl__sequence *first) {

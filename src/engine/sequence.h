@@ -12,7 +12,10 @@
  *   3. A preempted sequence has the same tokens at the same positions again, found in known pages or computed: rows do not
  *      depend on the batch, so the bits are the same (Promise 1). Rows below `peak` are counted as recomputed.
  *   4. `born` grows with admission order, a request's choices in their order; the youngest has the largest.
- *   5. Between steps its full pages are known (pages.h), which the step that filled them made them, and no others. */
+ *   5. Between steps its full pages are known (pages.h), which the step that filled them made them, and no others.
+ *   6. Where the model keeps a state: while it is in the batch it has a slot, which holds the state after its `computed` positions; or
+ *      it has a saved one to begin with, which does. Preempted, it loses both, and its state is computed again with its rows, from the
+ *      nearest saved one: a copy would take as much memory as going on. */
 #ifndef SL_ENGINE_SEQUENCE_H
 #define SL_ENGINE_SEQUENCE_H
 
@@ -51,6 +54,12 @@ typedef struct sl__sequence {
     sl__held held;             /* text that could be the beginning of a stop string; memory reserved */
     size_t characters;         /* of the text of its generated tokens, held back or not */
     uint64_t last_token;       /* sl_clock_ns of the last token */
+    /* Where the model keeps a state (sequence_state.c). Slots: -1: none. */
+    int32_t slot, read;        /* its own; the saved one whose state it begins its next rows with */
+    sl_step_save save[3];      /* [saves] of this step */
+    int saves;
+    int branch;                /* so many positions of it are known: its state is saved after them too, since others began alike */
+    int32_t answer_page;       /* page after which its answer's state is saved; -1: none */
     int rows;                  /* of this step */
     bool leads, follows;       /* in this step: scheduler.c */
     struct sl__sequence *next_leading;
@@ -70,6 +79,18 @@ int sl__sequence_adopt(sl__sequence *s, sl__pages *p);
 
 /* Makes the pages known that are full by now. After a step that succeeded, and before it is released. */
 void sl__sequence_publish(sl__sequence *s, sl__pages *p);
+
+/* Where the model keeps a state; otherwise these do nothing, and enter gives true. Takes a slot for it, or the saved one that it
+ * begins with where none is left and nobody else reads that; false: it must wait. Gives all slots back. Begins with a saved state.
+ * Decides where the state is saved in this step, after its rows are known. After a step that succeeded, when its pages are known. */
+bool sl__sequence_enter(sl__sequence *s, sl__pages *p);
+void sl__sequence_leave(sl__sequence *s, sl__pages *p);
+void sl__sequence_begin_with(sl__sequence *s, sl__pages *p, int32_t slot);
+void sl__sequence_plan_saves(sl__sequence *s, sl__pages *p);
+void sl__sequence_stepped(sl__sequence *s, sl__pages *p);
+
+/* Will `first` save a state, in this step or a later one, that s wants to begin with? */
+bool sl__sequence_wants_state_of(const sl__sequence *s, const sl__sequence *first);
 
 /* Will the page that `first` computes next be the one that s wants to take over next? */
 bool sl__sequence_wants_page_of(const sl__sequence *s, const sl__sequence *first);

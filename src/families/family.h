@@ -188,6 +188,7 @@ typedef struct sl_family {
                                    * no such key, and all of it is */
     const char *hf_rope_dims_key; /* key that gives the rotated values of a head as a number, where that factor is absent */
     bool gguf_qk_permuted;        /* the GGUF converter reordered q's and k's rows, so that rope is interleaved there */
+    bool query_gated;             /* as in sl_hparams */
     bool attention_gate;          /* attention's result is multiplied by the sigmoid of one more projection of the input */
     const char *hf_bias_key;      /* key that gives q, k and v biases; NULL: always_bias */
     bool always_bias;             /* q, k and v have biases without a key that says so; otherwise there are none without a key */
@@ -211,6 +212,10 @@ typedef struct sl_family {
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
+
+    /* Other mixers than attention. */
+    bool delta_mixers;            /* layers that layer_types, or full_attention_interval, does not give attention are gated delta nets */
+    bool gguf_delta_tiled;        /* as delta_tiled in sl_hparams, in GGUF files: the converter reordered value heads */
 
     /* Experts. */
     sl_router_score router_score;

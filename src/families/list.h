@@ -25,4 +25,7 @@
     X(cohere2_moe)                                                                                                     \
     X(bailing_moe_v2)                                                                                                  \
     X(gpt_oss)                                                                                                         \
-    X(gemma3)
+    X(gemma3)                                                                                                          \
+    X(qwen3_next)                                                                                                      \
+    X(qwen3_5_moe)                                                                                                     \
+    X(qwen3_5)

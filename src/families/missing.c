@@ -10,11 +10,6 @@ static const struct {
 } missing[] = {
     {"llama4", "llama4", "attention in chunks, and experts weighed at their input"},
     {"llama4_text", NULL, "attention in chunks, and experts weighed at their input"},
-    {"qwen3_next", "qwen3next", "gated delta net layers"},
-    {"qwen3_5_moe", "qwen35moe", "gated delta net layers"},
-    {"qwen3_5_moe_text", NULL, "gated delta net layers"},
-    {"qwen3_5", "qwen35", "gated delta net layers"},
-    {"qwen3_5_text", NULL, "gated delta net layers"},
     {"gemma2", "gemma2", "caps on scores and logits"},
     {"gemma4", NULL, "heads and rope that differ by layer"},
     {"gemma4_text", "gemma4", "heads and rope that differ by layer"},

@@ -40,6 +40,9 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(PREFIX_QUERIES, "sluice_prefix_cache_queries_total", COUNTER, NONE, ENGINE, "Prompt tokens of choices that entered the batch and may reuse keys and values.") \
     X(PREFIX_PAGES, "sluice_prefix_cache_pages", GAUGE, NONE, ENGINE, "KV pages that no request holds and that are kept for later ones with the same tokens.") \
     X(PREFIX_EVICTED, "sluice_prefix_cache_evicted_pages_total", COUNTER, NONE, ENGINE, "Kept KV pages that were taken for other tokens.") \
+    X(STATE_USAGE, "sluice_state_usage_ratio", GAUGE, NONE, ENGINE, "Share of the slots of state that requests hold; 0 where the model keeps no state.") \
+    X(STATE_SAVED, "sluice_state_snapshots", GAUGE, NONE, ENGINE, "States that are saved for requests that go on after the same tokens.") \
+    X(STATE_EVICTED, "sluice_state_snapshots_evicted_total", COUNTER, NONE, ENGINE, "Saved states whose slots were taken.") \
     X(EXPERT_TOKENS, "sluice_expert_tokens_total", COUNTER, LAYER_EXPERT, ENGINE, "Rows routed to the expert.") \
     X(EXPERT_GROUPS, "sluice_expert_groups_total", COUNTER, LAYER_EXPERT, ENGINE, "Steps in which the expert ran.") \
     X(EXPERT_COMPUTE, "sluice_expert_compute_seconds_total", COUNTER, LAYER_EXPERT, ENGINE, "Core time spent in the expert.") \

@@ -6,6 +6,7 @@
 
 #include "base/buffer.h"
 #include "base/checked.h"
+#include "base/fmath.h"
 #include "kernels/kernels.h"
 
 #include <inttypes.h>
@@ -16,6 +17,15 @@
 
 /* What a container calls its tensors. Inside a block the whole name is layer, number, dot, name and ".weight" or ".bias":
  * "blk.3.attn_q.weight", "model.layers.3.self_attn.q_proj.weight". */
+/* Of a gated delta net. Matrices without ".weight"; some checkpoints have two of them in one. */
+typedef struct delta_names {
+    const char *in, *gate, *in_gate;           /* q, k and v; gates; all of these */
+    const char *in_gate_old;                   /* another name of the latter; NULL: none */
+    const char *strength, *decay, *both;
+    const char *out, *norm;
+    const char *taps, *decay_bias, *decay_rate; /* whole names */
+} delta_names;
+
 typedef struct names {
     const char *layer;
     const char *embedding, *output, *output_norm, *rope_divisors;
@@ -24,6 +34,7 @@ typedef struct names {
     const char *output_bias, *output_norm_bias;
     const char *sinks;  /* whole name in the layer */
     const char *ffn[3]; /* dense: gate, up, down */
+    delta_names delta;
 } names;
 
 static const names gguf_names = {
@@ -33,6 +44,9 @@ static const names gguf_names = {
     .ffn = {"ffn_gate", "ffn_up", "ffn_down"}, .qkv = "attn_qkv", .gate = "attn_gate", .mixed_norm = "post_attention_norm",
     .fed_norm = "post_ffw_norm", .output_bias = "output.bias", .output_norm_bias = "output_norm.bias",
     .sinks = "attn_sinks.weight",
+    .delta = {.in = "attn_qkv", .gate = "attn_gate", .in_gate = "attn_qkvz", .in_gate_old = "ssm_in", .strength = "ssm_beta",
+              .decay = "ssm_alpha", .both = "ssm_ba", .out = "ssm_out", .norm = "ssm_norm", .taps = "ssm_conv1d.weight",
+              .decay_bias = "ssm_dt.bias", .decay_rate = "ssm_a"},
 };
 
 static const names hf_names = {
@@ -41,11 +55,29 @@ static const names hf_names = {
     .v = "self_attn.v_proj", .o = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
     .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, .gate = "self_attn.gate_proj",
     .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias", .sinks = "self_attn.sinks",
+    .delta = {.in = "linear_attn.in_proj_qkv", .gate = "linear_attn.in_proj_z", .in_gate = "linear_attn.in_proj_qkvz",
+              .strength = "linear_attn.in_proj_b", .decay = "linear_attn.in_proj_a", .both = "linear_attn.in_proj_ba",
+              .out = "linear_attn.out_proj", .norm = "linear_attn.norm", .taps = "linear_attn.conv1d.weight",
+              .decay_bias = "linear_attn.dt_bias", .decay_rate = "linear_attn.A_log"},
+};
+
+/* Where a checkpoint describes more than a language model, names of that part begin otherwise. */
+static const struct {
+    const char *layer, *embedding, *output_norm;
+} wrappings[] = {
+    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight"},
+    {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight"},
 };
 
 /* Names as the family's class has them. */
-static names names_of(const sl_family *f) {
+static names names_of(const sl_family *f, const sl__tensors *tensors) {
     names n = hf_names;
+    for (size_t i = 0; i < sizeof wrappings / sizeof *wrappings; i++) {
+        if (!sl__tensors_find(tensors, wrappings[i].embedding)) continue;
+        n.layer = wrappings[i].layer;
+        n.embedding = wrappings[i].embedding;
+        n.output_norm = wrappings[i].output_norm;
+    }
     const struct {
         const char *given, **name;
     } own[] = {{f->hf_attention_names[0], &n.q_norm}, {f->hf_attention_names[1], &n.k_norm}, {f->hf_attention_names[2], &n.o},
@@ -130,8 +162,9 @@ static sl_status matrix(const binder *b, const char *name, int rows, int cols, s
 }
 
 /* F32 that is aligned is used where it is, the rest is converted. */
-static sl_status vector_of(const binder *b, sl__tensor *t, int n, const float **ret) {
-    sl_status s = take(b, t, 1, 1, (uint64_t)n);
+static sl_status floats_of(const binder *b, sl__tensor *t, int rows, int cols, const float **ret) {
+    int n = rows * cols;
+    sl_status s = take(b, t, 1, (uint64_t)rows, (uint64_t)cols);
     if (s != SL_OK) return s;
     if (t->type == SL_TYPE_F32 && (uintptr_t)t->data % _Alignof(float) == 0) {
         *ret = (const float *)(const void *)t->data;
@@ -151,6 +184,8 @@ static sl_status vector_of(const binder *b, sl__tensor *t, int n, const float **
     *ret = copy;
     return SL_OK;
 }
+
+static sl_status vector_of(const binder *b, sl__tensor *t, int n, const float **ret) { return floats_of(b, t, 1, n, ret); }
 
 /* Computes with copies: ret [n] becomes what `of` makes of it. */
 static sl_status changed(const binder *b, int n, float (*of)(float), const float **ret) {
@@ -214,9 +249,12 @@ static sl_status fused_qkv(const binder *b, sl__tensor *t, sl_layer *l) {
     return SL_OK;
 }
 
+/* q's matrix and bias, which may have gates too. */
+static int query_rows(const sl_hparams *hp) { return hp->heads * hp->head_dim * (hp->query_gated ? 2 : 1); }
+
 static sl_status separate_qkv(const binder *b, sl_layer *l) {
     const names *n = b->n;
-    int q = b->hp->heads * b->hp->head_dim, kv = b->hp->kv_heads * b->hp->head_dim;
+    int q = query_rows(b->hp), kv = b->hp->kv_heads * b->hp->head_dim;
     sl_status s = matrix(b, n->q, q, b->hp->width, &l->q);
     if (s == SL_OK) s = matrix(b, n->k, kv, b->hp->width, &l->k);
     if (s == SL_OK) s = matrix(b, n->v, kv, b->hp->width, &l->v);
@@ -224,6 +262,46 @@ static sl_status separate_qkv(const binder *b, sl_layer *l) {
     if (s == SL_OK) s = bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
     if (s == SL_OK) s = bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
     return s;
+}
+
+static float rate_of(float x) { return -sl_expf(x); }
+
+static sl_status delta_projections(const binder *b, sl_delta_weights *w) {
+    const sl_hparams *hp = b->hp;
+    const delta_names *n = &b->n->delta;
+    int heads = hp->delta_value_heads, values = heads * hp->delta_value_dim, channels = 2 * hp->delta_key_heads * hp->delta_key_dim + values;
+    char full[NAME_SIZE];
+    const char *in_gate = n->in_gate_old && find(b, full, "%s.weight", n->in_gate_old) ? n->in_gate_old : n->in_gate;
+    bool one = find(b, full, "%s.weight", in_gate), both = find(b, full, "%s.weight", n->both);
+    sl_status s = one ? matrix(b, in_gate, channels + values, hp->width, &w->in) : matrix(b, n->in, channels, hp->width, &w->in);
+    if (s == SL_OK && !one) s = matrix(b, n->gate, values, hp->width, &w->gate);
+    if (s == SL_OK && both) return matrix(b, n->both, 2 * heads, hp->width, &w->strength);
+    if (s == SL_OK) s = matrix(b, n->strength, heads, hp->width, &w->strength);
+    return s == SL_OK ? matrix(b, n->decay, heads, hp->width, &w->decay) : s;
+}
+
+static sl_status delta(const binder *b, sl_layer *l) {
+    const sl_hparams *hp = b->hp;
+    const delta_names *n = &b->n->delta;
+    sl_delta_weights *w = &l->delta;
+    int heads = hp->delta_value_heads, values = heads * hp->delta_value_dim, channels = 2 * hp->delta_key_heads * hp->delta_key_dim + values;
+    const struct {
+        const char *name;
+        int rows, cols;
+        const float **ret;
+    } vectors[] = {{n->taps, channels, hp->delta_taps, &w->taps},
+                   {n->decay_bias, 1, heads, &w->decay_bias},
+                   {n->decay_rate, 1, heads, &w->decay_rate}};
+    char full[NAME_SIZE];
+    sl_status s = norm(b, b->n->attn_norm, &l->attn_norm, &l->attn_norm_bias);
+    if (s == SL_OK) s = delta_projections(b, w);
+    for (size_t i = 0; s == SL_OK && i < sizeof vectors / sizeof *vectors; i++) {
+        sl__tensor *t = find(b, full, "%s", vectors[i].name);
+        s = t ? floats_of(b, t, vectors[i].rows, vectors[i].cols, vectors[i].ret) : missing(b, full);
+    }
+    if (s == SL_OK && !b->gguf) s = changed(b, heads, rate_of, &w->decay_rate); /* GGUF has it as it is computed with */
+    if (s == SL_OK) s = vector(b, n->norm, hp->delta_value_dim, &w->norm);
+    return s == SL_OK ? matrix(b, n->out, hp->width, values, &l->o) : s;
 }
 
 static sl_status attention(const binder *b, sl_layer *l) {
@@ -553,7 +631,7 @@ static sl_status block_norms(const binder *b, sl_layer *l) {
 }
 
 sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
-    names own = names_of(o->model.family);
+    names own = names_of(o->model.family, &o->tensors);
     binder b = {.o = o, .n = gguf ? &gguf_names : &own, .family = o->model.family, .hp = &o->model.hp, .gguf = gguf, .e = e};
     o->layer = sl_arena_array(o->arena, SL_MEM_METADATA, (size_t)b.hp->layers, sizeof *o->layer);
     if (!o->layer) return sl_fail(e, SL_NOMEM, "out of memory for the layers");
@@ -562,7 +640,7 @@ sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
     for (int i = 0; i < b.hp->layers && s == SL_OK; i++) {
         b.layer = i;
         sl_layer *l = &o->layer[i];
-        s = attention(&b, l);
+        s = b.hp->mixer[i] == SL_MIXER_DELTA ? delta(&b, l) : attention(&b, l);
         if (s == SL_OK) s = block_norms(&b, l);
         if (s == SL_OK) s = b.hp->sparse[i] ? routed(&b, l) : ffn(&b, b.n->ffn, b.hp->ff, &l->dense);
     }

@@ -128,6 +128,7 @@ static sl_status refuse_others(const sl_json *top, const sl_family *f, const sl_
     sl_status s = refuse_activation(top, f, e);
     if (s == SL_OK && !f->hf_bias_key) s = refuse_one(top, &(struct neutral){"attention_bias", 0, false, NULL}, e);
     if (s == SL_OK && !f->clip_qkv) s = refuse_one(top, &(struct neutral){"clip_qkv", 0, false, NULL}, e);
+    if (s == SL_OK) s = refuse_one(top, &(struct neutral){"attn_output_gate", f->query_gated, f->query_gated, NULL}, e);
     if (s == SL_OK) s = refuse_router(top, f, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"use_qk_norm", 0, false, NULL}, e);
     if (s == SL_OK && !f->qk_norm) s = refuse_one(top, &(struct neutral){"qk_layernorm", 0, false, NULL}, e);
@@ -330,17 +331,38 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     return s == SL_OK ? s : sl_error_prefix(e, "%s", top->origin);
 }
 
+/* The language model's part, where the file describes more: {"model_type": …, "text_config": {…}, "vision_config": {…}}. What it
+ * says of tied weights beside that part goes before what the part says. */
+static sl_status find_text(sl_json *outer, sl_json *ret, sl_notes *notes, sl_error *e) {
+    static const char *const others[] = {"vision_config", "audio_config"};
+    sl_json at;
+    *ret = *outer;
+    if (!sl_json_get(outer, "text_config", ret)) {
+        *ret = *outer;
+        return SL_OK;
+    }
+    sl_status s = sl_json_object(ret, e);
+    if (s != SL_OK) return s;
+    json_t *tied = json_object_get(outer->v, "tie_word_embeddings");
+    if (json_is_boolean(tied) && json_object_set(ret->v, "tie_word_embeddings", tied)) return sl_fail(e, SL_NOMEM, "out of memory");
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (sl_json_get(outer, others[i], &at))
+            sl_notes_add(notes, "%s: only text is served: what %s describes is not used", outer->origin, others[i]);
+    return SL_OK;
+}
+
 sl_status sl__config_parse(const char *text, size_t len, const char *origin, const sl_family **ret_family,
                            sl_hparams *ret_hp, sl__declared *ret_declared, sl_notes *notes, sl_error *e) {
-    sl_json top, at;
+    sl_json outer, top, at;
     const char *type = NULL;
     sl_hparams hp;
     sl__declared declared = {0};
     const sl_family *family = NULL;
-    sl_status s = sl_json_parse_python(text, len, origin, &top, e);
+    sl_status s = sl_json_parse_python(text, len, origin, &outer, e);
     if (s != SL_OK) return s;
-    s = sl_json_object(&top, e);
-    sl_json_get(&top, "model_type", &at);
+    s = sl_json_object(&outer, e);
+    if (s == SL_OK) s = find_text(&outer, &top, notes, e);
+    if (s == SL_OK) sl_json_get(&top, "model_type", &at);
     if (s == SL_OK) s = sl_json_string(&at, &type, NULL, e);
     if (s == SL_OK) {
         family = sl_family_by_hf(type);
@@ -350,7 +372,7 @@ sl_status sl__config_parse(const char *text, size_t len, const char *origin, con
         }
     }
     if (s == SL_OK) s = read_all(&top, family, &hp, &declared, notes, e);
-    json_decref(top.v);
+    json_decref(outer.v);
     if (s != SL_OK) return s;
     *ret_family = family;
     *ret_hp = hp;

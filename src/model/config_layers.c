@@ -82,6 +82,24 @@ static sl_status read_rotation(const sl_json *top, const sl_family *f, sl_hparam
     return s;
 }
 
+/* --- which layers are gated delta nets --- */
+
+static sl_status read_delta(const sl_json *top, sl_hparams *hp, sl_error *e) {
+    bool has[SL_MAX_LAYERS];
+    int interval = 4;
+    hp->delta_key_heads = 16, hp->delta_value_heads = 32, hp->delta_key_dim = hp->delta_value_dim = 128, hp->delta_taps = 4;
+    sl_status s = sl__config_int(top, "linear_num_key_heads", 1, &hp->delta_key_heads, e);
+    if (s == SL_OK) s = sl__config_int(top, "linear_num_value_heads", 1, &hp->delta_value_heads, e);
+    if (s == SL_OK) s = sl__config_int(top, "linear_key_head_dim", 1, &hp->delta_key_dim, e);
+    if (s == SL_OK) s = sl__config_int(top, "linear_value_head_dim", 1, &hp->delta_value_dim, e);
+    if (s == SL_OK) s = sl__config_int(top, "linear_conv_kernel_dim", 1, &hp->delta_taps, e);
+    if (s == SL_OK) s = sl__config_int(top, "full_attention_interval", 1, &interval, e);
+    for (int i = 0; i < hp->layers; i++) has[i] = (i + 1) % interval != 0;
+    if (s == SL_OK) s = by_words(top, "layer_types", "linear_attention", "full_attention", hp->layers, has, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) hp->mixer[i] = has[i] ? SL_MIXER_DELTA : SL_MIXER_ATTENTION;
+    return s;
+}
+
 /* --- which layers have a window --- */
 
 /* A number n: all layers but every n-th. Or letters, which are repeated: L has a window, another has none. */
@@ -136,7 +154,7 @@ static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams
 
 sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_status s = f->default_unrotated_interval ? read_rotation(top, f, hp, e) : SL_OK;
-    if (s == SL_OK) s = read_windows(top, f, hp, e);
+    if (s == SL_OK) s = f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
     if (s == SL_OK) sl__hparams_rotation(f, hp);
     return s;
 }

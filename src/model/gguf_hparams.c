@@ -54,6 +54,9 @@ static const char *const known[] = {
     "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
     /* Axes of pictures; a text's are all the same. */
     "rope.dimension_sections",
+    /* Gated delta nets: sizes in gguf_layers.c; which layers they are tensors say. */
+    "ssm.conv_kernel", "ssm.state_size", "ssm.group_count", "ssm.time_step_rank", "ssm.inner_size", "full_attention_interval",
+    "attention.recurrent_layers",
 };
 
 /* Keys that change what a model computes and have no code here, with the values that leave it alone (0 always does). */
@@ -67,7 +70,7 @@ static const struct {
     {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
     {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
     {"attention.value_length_mla", 0}, {"attention.shared_kv_layers", 0}, {"attention.relative_buckets_count", 0},
-    {"shortconv.l_cache", 0}, {"full_attention_interval", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
+    {"shortconv.l_cache", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
     {"n_deepstack_layers", 0}, {"embedding_length_per_layer_input", 0}, {"moe_latent_size", 0}, {"pooling_type", 0},
     {"swin_norm", 0}, {"decoder_block_count", 0},
 };
@@ -333,6 +336,16 @@ static void find_sparse(sl__open *o) {
     if (!dense) hp->ff = 0;
 }
 
+/* A layer is a gated delta net if it has that one's decay. */
+static void find_mixers(sl__open *o) {
+    sl_hparams *hp = &o->model.hp;
+    for (int i = 0; o->model.family->delta_mixers && i < hp->layers; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.ssm_a", i);
+        hp->mixer[i] = sl__tensors_find(&o->tensors, name) ? SL_MIXER_DELTA : SL_MIXER_ATTENTION;
+    }
+}
+
 static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_arch, int *ret_experts, sl_error *e) {
     const char *arch = NULL, *type = "model";
     int64_t experts = 0;
@@ -413,6 +426,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     if (s == SL_OK) s = refuse_others(&k, &o->notes, e);
     if (s != SL_OK) return s;
     find_sparse(o);
+    find_mixers(o);
     s = sl__gguf_layers(g, k.arch, o->model.family, hp, &o->notes, e);
     if (s != SL_OK) return s;
     find_qk_norm(o);

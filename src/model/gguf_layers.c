@@ -1,4 +1,5 @@
-/* What a GGUF file says of each layer: has it a window, and does it rotate. Of which layers route tensors tell. */
+/* What a GGUF file says of each layer: has it a window, and does it rotate. Of which layers route, and which
+ * have another mixer than attention, tensors tell. */
 #include "model/internal.h"
 
 #include <stdio.h>
@@ -18,6 +19,32 @@ static sl_status read_pattern(const sl__gguf *g, const char *key, int layers, bo
     if (v->element == SL__GGUF_STRING) return sl_fail(e, SL_FORMAT, "%s is an array of strings", key);
     for (int i = 0; i < layers; i++)
         has[i] = v->element == SL__GGUF_BOOL ? v->data[i] != 0 : sl__gguf_number_at(v, (uint64_t)i) != 0;
+    return SL_OK;
+}
+
+static sl_status get_size(const sl__gguf *g, const char *arch, const char *name, int *ret, sl_error *e) {
+    char key[128];
+    int64_t x = 0;
+    snprintf(key, sizeof key, "%s.%s", arch, name);
+    sl_status s = sl__gguf_uniform(g, key, true, 1, INT32_MAX, &x, e);
+    if (s == SL_OK) *ret = (int)x;
+    return s;
+}
+
+/* Sizes of gated delta nets. Which layers they are tensors tell: peers write full_attention_interval 4 for models whose layers
+ * stand in another order too. */
+static sl_status read_delta(const sl__gguf *g, const char *arch, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int inner = 0;
+    sl_status s = get_size(g, arch, "ssm.conv_kernel", &hp->delta_taps, e);
+    if (s == SL_OK) s = get_size(g, arch, "ssm.state_size", &hp->delta_key_dim, e);
+    if (s == SL_OK) s = get_size(g, arch, "ssm.group_count", &hp->delta_key_heads, e);
+    if (s == SL_OK) s = get_size(g, arch, "ssm.time_step_rank", &hp->delta_value_heads, e);
+    if (s == SL_OK) s = get_size(g, arch, "ssm.inner_size", &inner, e);
+    if (s != SL_OK) return s;
+    if (inner % hp->delta_value_heads)
+        return sl_fail(e, SL_FORMAT, "%s.ssm.inner_size %d is not a multiple of ssm.time_step_rank %d", arch, inner, hp->delta_value_heads);
+    hp->delta_value_dim = inner / hp->delta_value_heads;
+    hp->delta_tiled = f->gguf_delta_tiled;
     return SL_OK;
 }
 
@@ -44,5 +71,5 @@ sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *
         hp->unrotated[i] = f->default_unrotated_interval && (i + 1) % f->default_unrotated_interval == 0;
     }
     sl__hparams_rotation(f, hp);
-    return SL_OK;
+    return f->delta_mixers ? read_delta(g, arch, f, hp, e) : SL_OK;
 }

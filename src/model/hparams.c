@@ -18,6 +18,7 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
         .norm = f->norm,
         .wiring = f->wiring,
         .qk_norm = f->qk_norm,
+        .query_gated = f->query_gated,
         .rope_style = f->rope_style,
         .rope_theta = f->default_rope_theta,
         .window_rope_theta = f->default_window_rope_theta,

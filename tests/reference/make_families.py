@@ -36,6 +36,9 @@ PHI = dict(cls="Phimoe", family="phimoe", architecture="PhiMoEForCausalLM")
 GEMMA3 = dict(cls="Gemma3", family="gemma3", less_one=True)
 OSS = dict(cls="GptOss", family="gpt_oss")
 LING = dict(cls="Glm4Moe", family="bailing_moe_v2", ling=True)
+NEXT = dict(cls="Qwen3Next", family="qwen3_next")
+Q35MOE = dict(cls="Qwen3_5Moe", family="qwen3_5_moe")
+Q35 = dict(cls="Qwen3_5", family="qwen3_5")
 DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
 
 # The row that reads a family's GGUF files, where that is another one.
@@ -191,6 +194,34 @@ MODELS = {
         sliding_attention=dict(rope_type="default", rope_theta=500.0), full_attention=dict(rope_type="default", rope_theta=1e5)), config=dict(
         **DENSE, num_hidden_layers=3, head_dim=8, sliding_window=33, query_pre_attn_scalar=24, final_logit_softcapping=3.0,
         layer_types=["full_attention", "sliding_attention", "sliding_attention"], tie_word_embeddings=False, attention_bias=True)),
+    "qwen3next-released": dict(**NEXT, type="BF16", gguf=True, rope=dict(rope_theta=1e7, partial_rotary_factor=0.25), old=True, config=dict(
+        vocab_size=288, hidden_size=32, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=40,
+        moe_intermediate_size=16, num_experts=8, num_experts_per_tok=2, shared_expert_intermediate_size=24, linear_num_key_heads=2,
+        linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=16)),
+    "qwen3next-odd": dict(**NEXT, type="BF16", rope=dict(rope_theta=1e4, partial_rotary_factor=0.5), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=4, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=24,
+        moe_intermediate_size=8, num_experts=4, num_experts_per_tok=1, shared_expert_intermediate_size=8, linear_num_key_heads=2,
+        linear_num_value_heads=4, linear_key_head_dim=12, linear_value_head_dim=40, linear_conv_kernel_dim=3, norm_topk_prob=False,
+        mlp_only_layers=[3], attention_bias=True, tie_word_embeddings=True,
+        layer_types=["full_attention", "linear_attention", "full_attention", "linear_attention"])),
+    "qwen35moe-wrapped": dict(**Q35MOE, type="BF16", gguf=True, wrapped=True, rope=dict(rope_theta=1e7, partial_rotary_factor=0.25), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=16,
+        moe_intermediate_size=16, num_experts=6, num_experts_per_tok=2, shared_expert_intermediate_size=16, linear_num_key_heads=2,
+        linear_num_value_heads=6, linear_key_head_dim=16, linear_value_head_dim=16,
+        layer_types=["linear_attention", "linear_attention", "full_attention"])),
+    "qwen35moe-odd": dict(**Q35MOE, type="BF16", rope=dict(rope_theta=1e5, partial_rotary_factor=0.5), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=8,
+        moe_intermediate_size=8, num_experts=4, num_experts_per_tok=3, shared_expert_intermediate_size=8, linear_num_key_heads=3,
+        linear_num_value_heads=3, linear_key_head_dim=8, linear_value_head_dim=24, linear_conv_kernel_dim=2, tie_word_embeddings=True,
+        layer_types=["linear_attention", "full_attention", "linear_attention"])),
+    "qwen35-dense": dict(**Q35, type="BF16", gguf=True, rope=dict(rope_theta=1e7, partial_rotary_factor=0.25), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=32, intermediate_size=40,
+        linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=16, tie_word_embeddings=True,
+        layer_types=["linear_attention", "full_attention", "linear_attention"])),
+    "qwen35-odd": dict(**Q35, type="BF16", wrapped=True, rope=dict(rope_theta=1e4, partial_rotary_factor=0.25), config=dict(
+        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=16, intermediate_size=24,
+        linear_num_key_heads=1, linear_num_value_heads=5, linear_key_head_dim=20, linear_value_head_dim=8, linear_conv_kernel_dim=5,
+        attention_bias=True, layer_types=["linear_attention", "linear_attention", "full_attention"])),
 }
 
 
@@ -198,7 +229,8 @@ def config_of(cls, rope, config):
     v = config["vocab_size"]
     keys = {"max_position_embeddings": 256, "bos_token_id": None, "eos_token_id": v - 4, "pad_token_id": v - 1, "use_cache": False,
             "rope_parameters": rope if "full_attention" in rope else {"rope_type": "default", **rope}, **config}
-    return getattr(transformers, cls + ("TextConfig" if cls.startswith("Gemma") else "Config"))(attn_implementation="eager", **keys)
+    config_class = getattr(transformers, cls + "TextConfig", None) or getattr(transformers, cls + "Config")
+    return config_class(attn_implementation="eager", **keys)
 
 
 def model_of(cls, cfg):
@@ -222,7 +254,8 @@ def routed(model):
 
 # What is compared in the choice; elsewhere it is the logits' sigmoid.
 SCORES = {"ernie4_5_moe": lambda z: torch.softmax(z, -1), "hunyuan_v1_moe": lambda z: torch.softmax(z, -1), "granitemoe": lambda z: z,
-          "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "gpt_oss": lambda z: z, "cohere2_moe": lambda z: z}
+          "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "gpt_oss": lambda z: z, "cohere2_moe": lambda z: z,
+          "qwen3_next": lambda z: torch.softmax(z, -1), "qwen3_5_moe_text": lambda z: torch.softmax(z, -1)}
 
 
 def margins_of(cfg, logits, bias):
@@ -259,9 +292,11 @@ def forward(model, ids):
     return out.numpy(), [(seen[i]["e"], seen[i]["w"], seen[i]["m"]) for i, *_ in blocks]
 
 
-def clear(model, seed):
-    """Is routing such that rounding does not upset it, in the three shorter prompts?"""
-    return all(float(m.min()) >= 0.01 for ids in ref.prompts_of(seed, model.config.vocab_size)[:3] for _, _, m in forward(model, ids)[1])
+def clear(model, seed, quantised):
+    """Is every choice of experts clear; where activations are rounded, such that this does not upset it, in the three shorter prompts?
+    Asked first, as what is recorded takes a hundred times as long."""
+    prompts, least = (3, 0.01) if quantised else (None, 1e-4)
+    return all(float(m.min()) >= least for ids in ref.prompts_of(seed, model.config.vocab_size)[:prompts] for _, _, m in forward(model, ids)[1])
 
 
 def as_released(folder):
@@ -272,6 +307,8 @@ def as_released(folder):
     data["rope_theta"] = rope.pop("rope_theta")
     if "partial_rotary_factor" in rope and "rotary_dim" not in data:
         data["partial_rotary_factor"] = rope["partial_rotary_factor"]
+    if "linear_attention" in data.get("layer_types", []):
+        data["full_attention_interval"] = data.pop("layer_types").index("full_attention") + 1
     path.write_text(json.dumps(data, indent=1) + "\n")
 
 
@@ -366,6 +403,22 @@ def record_rounded(name, model):
     print(name, "rounding", data["rounding"])
 
 
+def as_wrapped(folder, outer):
+    """As multimodal models are published: the language model's configuration inside another one, and its names longer; beside them
+    tensors of a part for pictures and of one that foretells tokens, which nobody reads."""
+    path, config = folder / "model.safetensors", folder / "config.json"
+    tensors = {("model.language_model." + n[6:] if n.startswith("model.") else n): x for n, x in safetensors.torch.load_file(path).items()}
+    some = next(iter(tensors.values())).dtype
+    tensors["model.visual.patch_embed.proj.weight"] = torch.ones(4, 3, dtype=some)
+    tensors["mtp.fc.weight"] = torch.ones(4, 8, dtype=some)
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+    text = json.loads(config.read_text())
+    architecture = text.pop("architectures")[0].replace("ForCausalLM", "ForConditionalGeneration")
+    data = {"architectures": [architecture], "model_type": outer, "text_config": text | {"attn_output_gate": True, "mtp_num_hidden_layers": 0},
+            "tie_word_embeddings": text["tie_word_embeddings"], "vision_config": {"model_type": outer + "_vision", "depth": 1, "hidden_size": 8}}
+    config.write_text(json.dumps(data, indent=1) + "\n")
+
+
 def as_gguf(converter, folder, path, type):
     """A peer's converter writes the folder as GGUF."""
     code = ("import runpy, sys\nsys.path[:0] = [%r, %r]\nimport conversion\nimport conversion.base as base\n"
@@ -373,11 +426,12 @@ def as_gguf(converter, folder, path, type):
             "def found(*a, **k):\n    cls = find(*a, **k)\n    cls.set_vocab = base.TextModel._set_vocab_gpt2\n    return cls\n"
             "conversion.get_model_class = found\nsys.argv = sys.argv[1:]\nrunpy.run_path(%r, run_name='__main__')\n"
             % (converter + "/gguf-py", converter, converter + "/convert_hf_to_gguf.py"))
-    subprocess.run([sys.executable, "-c", code, "convert", str(folder), "--outfile", str(path), "--outtype", type.lower()],
+    subprocess.run([sys.executable, "-c", code, "convert", str(folder), "--outfile", str(path), "--outtype", type.lower(),
+                    "--no-mtp"],
                    check=True, stderr=subprocess.PIPE)
 
 
-def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, less_one=False, architecture=None):
+def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, wrapped=False, less_one=False, architecture=None):
     cfg = config_of(cls, rope, config)
     model = model_of(cls, cfg)
     # The first seed whose choices are all clear: a test may then ask for every token and every expert.
@@ -396,7 +450,7 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
         if planes:
             weights.update((n, of_planes(*planes_of(w))) for n, w in list(weights.items()) if is_planes(n))
         ref.load(model, weights)
-        if not planes or clear(model, seed):
+        if clear(model, seed, planes):
             greedy, route = ref.record(name, family, model, seed, [i for i, *_ in routed(model)], forward)
     base = ref.HERE / "checkpoints"
     folder = base / name
@@ -415,6 +469,8 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
         as_planes(folder, weights)
         record_rounded(name, model)
         entries[0].update(type="MXFP4_PLANES", quantised=True)
+    if wrapped:
+        as_wrapped(folder, cfg.model_type.removesuffix("_text"))
     if architecture:
         data = json.loads((folder / "config.json").read_text()) | {"architectures": [architecture]}
         (folder / "config.json").write_text(json.dumps(data, indent=1) + "\n")

@@ -76,6 +76,8 @@ def random_weights(model, seed):
             x = 1 + 0.25 * x
         elif name.endswith(("correction_bias", "expert_bias")):
             x = 0.2 * x
+        elif name.endswith("A_log"):
+            x = 0.7 * x - 1.5
         elif name.endswith(".bias"):
             x = 0.3 * x
         elif name == "model.embed_tokens.weight":

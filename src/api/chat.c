@@ -115,17 +115,12 @@ static void collect_text(sl__answer *a, const sl_event *ev) {
     const sl_chat *chat = &a->ask->api->chat;
     const asked *own = a->ask->own;
     sl_buffer *said = &a->choice[ev->choice].buffer[SAID], *thought = &a->choice[ev->choice].buffer[THOUGHT];
-    if (!chat->marks) {
-        sl_buffer_append(said, ev->text, ev->text_len);
-        return;
-    }
+    bool ends = ev->kind == SL_EVENT_FINISH;
     speech *s = (speech *)a->own + ev->choice;
     if (!s->begun && own->thinking) s->think.stage = SL_THINK_BEGUN;
     s->begun = true;
-    sl_think_feed(&s->think, chat->marks, ev->text, ev->text_len, thought, said);
-    if (ev->kind == SL_EVENT_FINISH) sl_think_end(&s->think, thought, said);
-    else if (ev->token == chat->open_token) sl_think_open(&s->think);
-    else if (ev->token == chat->close_token) sl_think_close(&s->think, thought);
+    sl_chat_hear(chat, &s->think, ev->text, ev->text_len, ends ? -1 : ev->token, thought, said);
+    if (ends) sl_think_end(&s->think, thought, said);
     if (!a->ask->fields.include_reasoning) sl_buffer_clear(thought);
 }
 

@@ -133,6 +133,17 @@ static void try_plainest(sl_chat *c) {
     sl_template_text_done(&text);
 }
 
+/* Has the model channels, with all their tokens? */
+static bool find_channels(sl_chat *c, const sl_tokenizer *t) {
+    const char *const names[] = {"<|channel|>", "<|message|>", "<|start|>", "<|end|>"};
+    int id[4];
+    if (!sl_template_mentions(c->template, names[0])) return false;
+    for (int i = 0; i < 4; i++)
+        if ((id[i] = sl_tokenizer_special_id(t, names[i], strlen(names[i]))) < 0) return false;
+    c->channels = (sl_channels){true, id[0], id[1], id[2], id[3]};
+    return true;
+}
+
 sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *names, const sl_tokenizer *tokenizer,
                         sl_error *e) {
     *c = (sl_chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1, .end_of_turn = -1};
@@ -143,6 +154,7 @@ sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const 
     try_plainest(c);
     c->understands = (sl_understands){.parts = takes_parts(c), .developer = sl_template_mentions(t, "developer")};
     c->end_of_turn = end_of_turn(c, tokenizer);
+    if (find_channels(c, tokenizer)) return SL_OK;
     for (const sl_marks *m = sl_known_marks; m->open && !c->marks; m++)
         if (sl_template_mentions(t, m->open) || sl_template_mentions(t, m->close)) c->marks = m;
     if (!c->marks) return SL_OK;
@@ -154,6 +166,22 @@ sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const 
 void sl_chat_done(sl_chat *c) {
     if (c->variables) json_decref(c->variables);
     *c = (sl_chat){0};
+}
+
+void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, int token, sl_buffer *thought, sl_buffer *said) {
+    if (c->channels.there) {
+        sl_channels_feed(t, text, len, thought, said);
+        sl_channels_token(t, &c->channels, token);
+        return;
+    }
+    if (!c->marks) {
+        sl_buffer_append(said, text, len);
+        return;
+    }
+    sl_think_feed(t, c->marks, text, len, thought, said);
+    if (token < 0) return;
+    if (token == c->open_token) sl_think_open(t);
+    else if (token == c->close_token) sl_think_close(t, thought);
 }
 
 /* --- a request --- */

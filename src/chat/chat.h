@@ -15,6 +15,7 @@ typedef struct sl_chat {
     sl_understands understands;
     const sl_marks *marks;      /* around what it lets the model think; NULL: it does not speak of thinking */
     int open_token, close_token; /* marks that are special tokens, which have no text in an answer; -1: they are text */
+    sl_channels channels;        /* in which it thinks and says; then there are no marks */
     int end_of_turn;             /* a token that ends an answer though the model's files do not say so; -1: none */
     const char *why;             /* there is a template that cannot be used; "" otherwise */
     char warning[600];           /* what does not work, for the log; "" if nothing */
@@ -25,6 +26,9 @@ typedef struct sl_chat {
 sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *variables, const sl_tokenizer *tokenizer,
                         sl_error *e);
 void sl_chat_done(sl_chat *c);
+
+/* An answer's text, and the token that it came with (-1: none), are split into what is thought and what is said. */
+void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, int token, sl_buffer *thought, sl_buffer *said);
 
 typedef struct sl_rendered {
     sl_template_text text; /* sl_template_text_done */

@@ -56,6 +56,7 @@ void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len,
 }
 
 void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said) {
+    if (t->stage == SL_THINK_HEADER) return;
     give(t, t->held_len, t->stage == SL_THINK_INSIDE ? thought : said);
 }
 
@@ -70,6 +71,30 @@ void sl_think_close(sl_think *t, sl_buffer *thought) {
     while (t->held_len && is_blank(t->held[t->held_len - 1])) t->held_len--;
     give(t, t->held_len, thought);
     t->stage = SL_THINK_ENDED;
+}
+
+void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
+    if (t->stage != SL_THINK_HEADER) {
+        sl_buffer_append(t->stage == SL_THINK_INSIDE ? thought : said, text, len);
+        return;
+    }
+    size_t room = SL_THINK_HELD - t->held_len, n = len < room ? len : room;
+    memcpy(t->held + t->held_len, text, n);
+    t->held_len += n;
+}
+
+void sl_channels_token(sl_think *t, const sl_channels *c, int token) {
+    static const char thinks[] = "analysis";
+    bool header = t->stage == SL_THINK_HEADER;
+    if (token == c->channel || token == c->start || token == c->end) {
+        t->stage = SL_THINK_HEADER;
+    } else if (token == c->message && header) {
+        bool inside = t->held_len >= sizeof thinks - 1 && memcmp(t->held, thinks, sizeof thinks - 1) == 0;
+        t->stage = inside ? SL_THINK_INSIDE : SL_THINK_SAYS;
+    } else {
+        return;
+    }
+    t->held_len = 0;
 }
 
 void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret) {

@@ -3,7 +3,11 @@
  *
  * An answer thinks from its first mark ("<think>"), if it begins with that but for white space, or from its start where the prompt
  * opened it, up to the second mark ("</think>") or its end. White space next to the marks belongs to neither part. A mark later in
- * what is said is text. */
+ * what is said is text.
+ *
+ * Of models with channels (gpt-oss) an answer is messages, each with a header, and tokens without text stand between:
+ *     [channel] analysis [message] what it thinks [end] [start] assistant [channel] final [message] what it says
+ * What is in the channel "analysis" is thought, what is in any other is said, and headers are neither. */
 #ifndef SL_CHAT_THINK_H
 #define SL_CHAT_THINK_H
 
@@ -20,6 +24,12 @@ extern const sl_marks sl_known_marks[]; /* by which models think; ends with one 
 
 #define SL_THINK_HELD 64
 
+/* The tokens between an answer's messages. */
+typedef struct sl_channels {
+    bool there; /* false: the model has none */
+    int channel, message, start, end;
+} sl_channels;
+
 /* Zero-initialised for an answer that begins; stage SL_THINK_BEGUN where the prompt opened the thinking. */
 typedef struct sl_think {
     enum {
@@ -28,8 +38,9 @@ typedef struct sl_think {
         SL_THINK_INSIDE,
         SL_THINK_ENDED, /* white space after the second mark */
         SL_THINK_SAYS,  /* what is said */
+        SL_THINK_HEADER, /* of a message */
     } stage;
-    char held[SL_THINK_HELD]; /* what may turn out to belong to a mark, or to be white space before one */
+    char held[SL_THINK_HELD]; /* what may turn out to belong to a mark, or to be white space before one; a header's beginning */
     size_t held_len;
 } sl_think;
 
@@ -39,6 +50,10 @@ void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said); /* the answ
 /* A mark that is a token without text came. */
 void sl_think_open(sl_think *t);
 void sl_think_close(sl_think *t, sl_buffer *thought);
+
+/* Of models with channels, in place of these: text, and a token after it. */
+void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thought, sl_buffer *said);
+void sl_channels_token(sl_think *t, const sl_channels *c, int token);
 
 /* How a text leaves it: does the thinking that it opens go on behind it? *ret is left alone where there is no mark. */
 void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret);

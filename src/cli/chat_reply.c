@@ -23,10 +23,8 @@ void sl_reply_prompted(sl_reply *r, bool thinking) {
     if (thinking) r->think.stage = SL_THINK_BEGUN;
 }
 
-static void add(sl_reply *r, const sl_buffer *text) {
-    const char *bytes = text->data ? text->data : "";
-    if (r->chat->marks) sl_think_feed(&r->think, r->chat->marks, bytes, text->len, &r->thought, &r->said);
-    else sl_buffer_append(&r->said, bytes, text->len);
+static void add(sl_reply *r, const sl_buffer *text, int token) {
+    sl_chat_hear(r->chat, &r->think, text->data ? text->data : "", text->len, token, &r->thought, &r->said);
 }
 
 bool sl_reply_take(sl_reply *r, int32_t token) {
@@ -34,9 +32,7 @@ bool sl_reply_take(sl_reply *r, int32_t token) {
     if (!sl_ids_add(&r->ids, token)) return false;
     if (sl_tokenizer_ends(r->tokenizer, token) || token == r->chat->end_of_turn) return true; /* its spelling is no text of the answer */
     sl_detokenize(r->tokenizer, &r->detokenizer, token, true, &text);
-    add(r, &text);
-    if (r->chat->marks && token == r->chat->open_token) sl_think_open(&r->think);
-    else if (r->chat->marks && token == r->chat->close_token) sl_think_close(&r->think, &r->thought);
+    add(r, &text, token);
     bool failed = text.failed || r->said.failed || r->thought.failed;
     sl_buffer_done(&text);
     return !failed;
@@ -45,8 +41,8 @@ bool sl_reply_take(sl_reply *r, int32_t token) {
 void sl_reply_end(sl_reply *r) {
     sl_buffer text = {0};
     sl_detokenize_end(&r->detokenizer, &text);
-    add(r, &text);
-    if (r->chat->marks) sl_think_end(&r->think, &r->thought, &r->said);
+    add(r, &text, -1);
+    sl_think_end(&r->think, &r->thought, &r->said);
     sl_buffer_done(&text);
     r->ids.count = 0;
 }

@@ -47,6 +47,34 @@ START_TEST(answers) {
 }
 END_TEST
 
+/* Harmony's messages; '\1' to '\4' stand for its tokens. */
+static void channels(const char *answer, const char *thought, const char *said) {
+    static const sl_channels tokens = {true, 1, 2, 3, 4};
+    sl_think t = {0};
+    sl_buffer a = {0}, b = {0};
+    for (const char *p = answer; *p; p++) {
+        bool token = *p <= 4;
+        sl_channels_feed(&t, p, token ? 0 : 1, &a, &b);
+        sl_channels_token(&t, &tokens, token ? *p : -1);
+    }
+    sl_think_end(&t, &a, &b);
+    ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\", \"%s\"", sl_buffer_text(&a), sl_buffer_text(&b));
+    sl_buffer_done(&a);
+    sl_buffer_done(&b);
+}
+
+START_TEST(answers_in_channels) {
+    channels("\1analysis\2why so\4\3assistant\1final\2because", "why so", "because");
+    channels("\1final\2because", "", "because");
+    channels("\1analysis\2why", "why", "");
+    channels("because", "", "because"); /* the prompt ended in a message */
+    channels("\1commentary to=functions.f\2{}", "", "{}");
+    channels("\1analysis\2a\4\3assistant\1analysis\2b\4\3assistant\1final\2c\2d", "ab", "cd");
+    channels("\1ana", "", ""); /* it ends in a header */
+    channels("\1a header that is longer than what is kept of it, which is its beginning, and then longer still\2x", "", "x");
+}
+END_TEST
+
 START_TEST(the_prompt_opened_it) {
     splits(true, "\nwhy\n</think>\n\nbecause", "why", "because");
     splits(true, "why", "why", "");
@@ -100,5 +128,5 @@ START_TEST(what_a_prompt_leaves_open) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("chat/think", 30, answers, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
+    return RUN_TESTS("chat/think", 30, answers, answers_in_channels, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
 }

@@ -209,11 +209,6 @@ MODELS = {
         moe_intermediate_size=16, num_experts=6, num_experts_per_tok=2, shared_expert_intermediate_size=16, linear_num_key_heads=2,
         linear_num_value_heads=6, linear_key_head_dim=16, linear_value_head_dim=16,
         layer_types=["linear_attention", "linear_attention", "full_attention"])),
-    "qwen35moe-odd": dict(**Q35MOE, type="BF16", rope=dict(rope_theta=1e5, partial_rotary_factor=0.5), config=dict(
-        vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=8,
-        moe_intermediate_size=8, num_experts=4, num_experts_per_tok=3, shared_expert_intermediate_size=8, linear_num_key_heads=3,
-        linear_num_value_heads=3, linear_key_head_dim=8, linear_value_head_dim=24, linear_conv_kernel_dim=2, tie_word_embeddings=True,
-        layer_types=["linear_attention", "full_attention", "linear_attention"])),
     "qwen35-dense": dict(**Q35, type="BF16", gguf=True, rope=dict(rope_theta=1e7, partial_rotary_factor=0.25), config=dict(
         vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1, head_dim=32, intermediate_size=40,
         linear_num_key_heads=2, linear_num_value_heads=4, linear_key_head_dim=16, linear_value_head_dim=16, tie_word_embeddings=True,

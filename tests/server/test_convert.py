@@ -53,8 +53,8 @@ def test_a_folder_becomes_what_peers_write():
     seen = 0
     for folder, file in pairs():
         source, model = checkpoint(os.path.basename(folder["model"])), checkpoint(os.path.basename(file["model"]))
-        if "-of-" in model:
-            continue  # compared below, part by part
+        if "-of-" in model or os.path.basename(source) in UNSAYABLE:
+            continue  # compared below, part by part; not converted
         with tempfile.TemporaryDirectory() as d:
             want, got = gguf_file.File(model), converted(source, d + "/a.gguf", file["type"].lower())
             stacked = {}
@@ -109,7 +109,8 @@ def close(a, b):
 
 # What their architectures cannot say in GGUF, by what the message names.
 UNSAYABLE = {"afmoe-mixed": "embedding_scale", "cohere2moe-sigmoid": "routed_scale", "llama-proportional": "stands still", "phimoe-mixed": "router_eps",
-             "smollm3-window": "layers that rotate", "gptoss-mixed": "swiglu_limit", "gemma3-cap": "attention_scale"}
+             "smollm3-window": "layers that rotate", "gptoss-mixed": "swiglu_limit", "gemma3-cap": "attention_scale",
+             **{name: "gated delta nets" for name in ("qwen3next-released", "qwen3next-odd", "qwen35moe-wrapped", "qwen35-dense", "qwen35-odd")}}
 
 
 def test_the_same_answers_to_the_last_bit():

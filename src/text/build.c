@@ -96,12 +96,12 @@ sl_status sl__build_raw_piece(sl_tokenizer *t, int id, const char *text, size_t 
 }
 
 sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
-                          uint32_t rank, bool *ret_known, sl_buffer *scratch, sl_error *e) {
+                          uint32_t rank, sl__merge_known *ret_known, sl_buffer *scratch, sl_error *e) {
     sl_buffer_clear(scratch);
     if (!sl_buffer_reserve(scratch, left_len + right_len + 1)) return sl_fail(e, SL_NOMEM, "%s: no memory for merges", t->origin);
     char *both = scratch->data;
     size_t l = left_len, r = right_len;
-    if (ret_known) *ret_known = false;
+    if (ret_known) *ret_known = SL__MERGE_STRANGE;
     if (t->kind == SL__BYTES) {
         /* A text outside the alphabet is never made of bytes, so the merge can never happen. */
         if (!sl__alphabet_decode(left, left_len, both, &l) || !sl__alphabet_decode(right, right_len, both + l, &r)) return SL_OK;
@@ -112,12 +112,12 @@ sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, co
     const sl__vocabulary *v = &t->vocabulary;
     int left_id = sl__vocabulary_any(v, both, l), right_id = sl__vocabulary_any(v, both + l, r);
     int merged = sl__vocabulary_any(v, both, l + r);
+    if (ret_known && left_id >= 0 && right_id >= 0) *ret_known = merged >= 0 ? SL__MERGE_WHOLE : SL__MERGE_PARTS;
     if (left_id < 0 || right_id < 0 || merged < 0) {
         if (ret_known) return SL_OK;
         return sl_fail(e, SL_FORMAT, "%s: merge %u (\"%.*s\" and \"%.*s\") has a part or a result that is no token", t->origin,
                        rank, (int)(left_len < 60 ? left_len : 60), left, (int)(right_len < 60 ? right_len : 60), right);
     }
-    if (ret_known) *ret_known = true;
     /* Text is never control: merging may not end in a special token. */
     if (!(v->flags[merged] & SL__SPECIAL)) sl__merges_add(&t->merges, left_id, right_id, rank, merged);
     return SL_OK;

@@ -152,24 +152,25 @@ static sl_status read_merges(reader *r) {
     sl_tokenizer *t = r->t;
     const sl_vocab_source *v = r->v;
     sl_buffer scratch = {0};
-    int used = 0;
+    int used = 0, strange = 0;
     sl_status s = sl__merges_make(t->arena, &t->merges, v->merge_count, r->e);
     for (int i = 0; i < v->merge_count && s == SL_OK; i++) {
         const char *text = v->merges[i].text;
         size_t len = v->merges[i].len;
         const char *space = len > 1 ? memchr(text + 1, ' ', len - 1) : NULL;
-        bool known = false;
+        sl__merge_known known = SL__MERGE_STRANGE;
         if (!space)
             s = sl_fail(r->e, SL_FORMAT, "%s: merge %d has no space between its parts", t->origin, i);
         else
             s = sl__build_merge(t, text, (size_t)(space - text), space + 1, len - (size_t)(space - text) - 1, (uint32_t)i, &known,
                                 &scratch, r->e);
-        used += known;
+        used += known == SL__MERGE_WHOLE;
+        strange += known == SL__MERGE_STRANGE;
     }
     sl_buffer_done(&scratch);
     if (s != SL_OK) return s;
-    if (!used && needs_merges(&t->vocabulary)) /* every text would become single bytes */
-        return v->merge_count ? sl_fail(r->e, SL_FORMAT, "%s: none of the %d merges joins two tokens to a third", t->origin, v->merge_count)
+    if (!used && strange == v->merge_count && needs_merges(&t->vocabulary)) /* every text would become single bytes */
+        return v->merge_count ? sl_fail(r->e, SL_FORMAT, "%s: none of the %d merges joins two tokens", t->origin, v->merge_count)
                               : sl_fail(r->e, SL_FORMAT, "%s: tokenizer.ggml.merges is missing: without it text cannot be tokenised", t->origin);
     if (used < v->merge_count)
         sl_notes_add(&t->notes, "%s: %d of the %d merges name a text that is no token: left out", t->origin, v->merge_count - used, v->merge_count);

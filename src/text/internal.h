@@ -247,9 +247,10 @@ sl_status sl__tokenizer_new(const char *origin, int rows, sl_tokenizer **ret, sl
 sl_status sl__build_token(sl_tokenizer *t, int id, const char *text, size_t len, uint8_t flags, bool key, sl_error *e);
 /* A token that turns out to be an added one: from now on its piece is this text. */
 sl_status sl__build_raw_piece(sl_tokenizer *t, int id, const char *text, size_t len, sl_error *e);
-/* *ret_known: are both parts and the result tokens? If not, the merge is left out; without ret_known it is an error. */
+/* *ret_known: what of a merge are tokens. Unless it is WHOLE the merge is left out; without ret_known it is an error. */
+typedef enum sl__merge_known { SL__MERGE_STRANGE, SL__MERGE_PARTS, SL__MERGE_WHOLE } sl__merge_known; /* not even its parts; these; the result too */
 sl_status sl__build_merge(sl_tokenizer *t, const char *left, size_t left_len, const char *right, size_t right_len,
-                          uint32_t rank, bool *ret_known, sl_buffer *scratch, sl_error *e);
+                          uint32_t rank, sl__merge_known *ret_known, sl_buffer *scratch, sl_error *e);
 sl_status sl__build_ends(sl_tokenizer *t, sl_error *e);
 void sl__build_end(sl_tokenizer *t, int64_t id); /* out of range: nothing */
 sl_status sl__build_around(sl_tokenizer *t, const int32_t *prefix, int prefix_count, const int32_t *suffix,

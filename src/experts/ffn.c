@@ -76,8 +76,8 @@ enum { MOST_RANGE = 16 * SL_PANEL };
 
 /* Numbers [first, first + n) of a bias: where they are, or widened into `room`; NULL: there is none. */
 static const float *bias_of(const sl_vector *v, int first, int n, float room[MOST_RANGE]) {
-    const uint8_t *from = v->data + (size_t)first * v->step;
     if (!v->data) return NULL;
+    const uint8_t *from = v->data + (size_t)first * v->step;
     if (v->type == SL_TYPE_F32 && v->step == sizeof(float) && (uintptr_t)from % _Alignof(float) == 0)
         return (const float *)(const void *)from;
     for (int i = 0; i < n; i++) sl_kernels()->widen[v->type](from + (size_t)i * v->step, 1, room + i);

@@ -1,25 +1,20 @@
 /* The convolution and the gated delta rule. Lanes are channels, and columns of the state. */
 #include "kernels/avx2/lanes.h"
 
-SL__INLINE __m256 silu8(__m256 y) {
-    __m256 e = sl__exp8(_mm256_xor_ps(y, _mm256_set1_ps(-0.0f)));
-    return _mm256_div_ps(y, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
-}
-
 void sl__conv_avx2(const float *weight, size_t stride, const float *const *x, int taps, int n, float *out) {
     int c = 0;
     for (; c + 8 <= n; c += 8) {
         __m256 y = _mm256_setzero_ps();
         for (int t = 0; t < taps; t++)
             y = _mm256_fmadd_ps(_mm256_loadu_ps(weight + (size_t)t * stride + c), _mm256_loadu_ps(x[t] + c), y);
-        _mm256_storeu_ps(out + c, silu8(y));
+        _mm256_storeu_ps(out + c, sl__times_sigmoid8(y, y));
     }
     if (c == n) return;
     __m256i on = sl__first_lanes(n - c);
     __m256 y = _mm256_setzero_ps();
     for (int t = 0; t < taps; t++)
         y = _mm256_fmadd_ps(_mm256_maskload_ps(weight + (size_t)t * stride + c, on), _mm256_maskload_ps(x[t] + c, on), y);
-    _mm256_maskstore_ps(out + c, on, silu8(y));
+    _mm256_maskstore_ps(out + c, on, sl__times_sigmoid8(y, y));
 }
 
 enum { VECTORS = SL_DELTA_COLUMNS / 8 };

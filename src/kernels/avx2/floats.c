@@ -123,8 +123,7 @@ float sl__logsumexp_avx2(const float *x, int n, float *ret_max) {
 }
 
 SL__INLINE __m256 swiglu8(__m256 gate, __m256 up) {
-    __m256 e = sl__exp8(_mm256_xor_ps(gate, _mm256_set1_ps(-0.0f)));
-    return _mm256_mul_ps(_mm256_div_ps(gate, _mm256_add_ps(_mm256_set1_ps(1.0f), e)), up);
+    return _mm256_mul_ps(sl__times_sigmoid8(gate, gate), up);
 }
 
 void sl__swiglu_avx2(const float *gate, const float *up, int n, float *out) {
@@ -137,9 +136,8 @@ void sl__swiglu_avx2(const float *gate, const float *up, int n, float *out) {
 SL__INLINE __m256 clamped8(__m256 gate, __m256 up, __m256 alpha, __m256 limit) {
     /* min and max give their second argument if one is NaN. */
     __m256 g = _mm256_min_ps(limit, gate), least = _mm256_sub_ps(_mm256_setzero_ps(), limit);
-    __m256 u = _mm256_max_ps(least, _mm256_min_ps(limit, up)), one = _mm256_set1_ps(1.0f);
-    __m256 e = sl__exp8(_mm256_xor_ps(_mm256_mul_ps(alpha, g), _mm256_set1_ps(-0.0f)));
-    return _mm256_mul_ps(_mm256_div_ps(g, _mm256_add_ps(one, e)), _mm256_add_ps(u, one));
+    __m256 u = _mm256_max_ps(least, _mm256_min_ps(limit, up));
+    return _mm256_mul_ps(sl__times_sigmoid8(g, _mm256_mul_ps(alpha, g)), _mm256_add_ps(u, _mm256_set1_ps(1.0f)));
 }
 
 void sl__clamped_avx2(const float *gate, const float *up, int n, float alpha, float limit, float *out) {
@@ -152,8 +150,7 @@ void sl__clamped_avx2(const float *gate, const float *up, int n, float alpha, fl
 
 SL__INLINE __m256 geglu8(__m256 gate, __m256 up) {
     __m256 slope = _mm256_fmadd_ps(_mm256_set1_ps(SL__GELU_CUBE), _mm256_mul_ps(gate, gate), _mm256_set1_ps(SL__GELU_SLOPE));
-    __m256 e = sl__exp8(_mm256_xor_ps(_mm256_mul_ps(gate, slope), _mm256_set1_ps(-0.0f)));
-    return _mm256_mul_ps(_mm256_div_ps(gate, _mm256_add_ps(_mm256_set1_ps(1.0f), e)), up);
+    return _mm256_mul_ps(sl__times_sigmoid8(gate, _mm256_mul_ps(gate, slope)), up);
 }
 
 void sl__geglu_avx2(const float *gate, const float *up, int n, float *out) {

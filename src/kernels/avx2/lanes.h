@@ -190,6 +190,12 @@ SL__INLINE __m256 sl__exp8(__m256 x) {
     return _mm256_mul_ps(p, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(b, bias), 23)));
 }
 
+/* x / (1 + e^-z). */
+SL__INLINE __m256 sl__times_sigmoid8(__m256 x, __m256 z) {
+    __m256 e = sl__exp8(_mm256_xor_ps(z, _mm256_set1_ps(-0.0f)));
+    return _mm256_div_ps(x, _mm256_add_ps(_mm256_set1_ps(1.0f), e));
+}
+
 /* sl_exp2f eight times: the same operations (base/fmath.c). */
 SL__INLINE __m256 sl__exp2_8(__m256 x) {
     const __m256 magic = _mm256_set1_ps(0x1.8p+23f), one = _mm256_set1_ps(1.0f);

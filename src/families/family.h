@@ -153,6 +153,11 @@ typedef struct sl_hparams {
     bool tied;        /* the embedding is the output matrix too */
 } sl_hparams;
 
+/* Of a gated delta net: all heads' queries, or keys; all heads' values; the convolution's channels, queries, keys, then values. */
+static inline int sl_delta_keys(const sl_hparams *hp) { return hp->delta_key_heads * hp->delta_key_dim; }
+static inline int sl_delta_values(const sl_hparams *hp) { return hp->delta_value_heads * hp->delta_value_dim; }
+static inline int sl_delta_channels(const sl_hparams *hp) { return 2 * sl_delta_keys(hp) + sl_delta_values(hp); }
+
 /* One family. Strings are static. A knob that is not named in a row is 0, false or NULL, and that means "has none". */
 typedef struct sl_family {
     /* Who it is. */

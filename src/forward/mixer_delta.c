@@ -18,9 +18,6 @@
 enum { IN = 4, ITEMS_A_THREAD = 4, MOST_TAPS = 16 };
 static const float LEAST_SQUARE = 1e-6f; /* added to a length's square */
 
-static int value_width(const sl_hparams *hp) { return hp->delta_value_heads * hp->delta_value_dim; }
-static int keys_width(const sl_hparams *hp) { return hp->delta_key_heads * hp->delta_key_dim; }
-
 static bool quantised(const sl_matrix *w) { return w->data && sl_matrix_quantised(w); }
 
 static void input(sl_forward *f, int layer, int row) {
@@ -66,7 +63,7 @@ static void copy(float *to, const float *from, int n) { memcpy(to, from, (size_t
 static void sort_heads(sl_forward *f, int row) {
     const sl_hparams *hp = &f->m->hp;
     sl__delta *d = &f->delta;
-    int dk = hp->delta_key_dim, keys = keys_width(hp), values = value_width(hp), group = values / hp->delta_key_heads;
+    int dk = hp->delta_key_dim, keys = sl_delta_keys(hp), values = sl_delta_values(hp), group = values / hp->delta_key_heads;
     const float *from = d->mixed + (size_t)row * (size_t)(2 * keys + 2 * values);
     float *x = d->x + (size_t)row * (size_t)(2 * keys + values), *gate = d->gate + (size_t)row * (size_t)values;
     for (int h = 0; h < hp->delta_key_heads; h++, from += 2 * dk + 2 * group) {
@@ -148,7 +145,7 @@ static void to_length(sl_forward *f, float *x, int heads, float scale) {
 static void convolve_item(sl_forward *f, int layer, int self, int item) {
     (void)self;
     const sl_hparams *hp = &f->m->hp;
-    int parts = parts_of(f), row = item / parts, part = item % parts, keys = keys_width(hp), dk = hp->delta_key_dim;
+    int parts = parts_of(f), row = item / parts, part = item % parts, keys = sl_delta_keys(hp), dk = hp->delta_key_dim;
     size_t channels = (size_t)sl_delta_channels(hp);
     const sl__run *u = run_of(f, row);
     const float *before = inputs_before(f, layer, u), *history[MOST_TAPS];
@@ -162,7 +159,7 @@ static void convolve_item(sl_forward *f, int layer, int self, int item) {
         convolve(f, layer, row, history, key * keys + first * dk, (last - first) * dk);
         to_length(f, y + key * keys + first * dk, last - first, key ? 1 : 1 / sl_sqrtf((float)dk));
     }
-    int values = value_width(hp) / hp->delta_key_heads; /* any part of them */
+    int values = sl_delta_values(hp) / hp->delta_key_heads; /* any part of them */
     convolve(f, layer, row, history, 2 * keys + first * values, (last - first) * values);
 }
 
@@ -194,7 +191,7 @@ static void keep_all_inputs(const sl_forward *f, int layer, const sl__run *u) {
 static void recur(const sl_forward *f, int row, int rows, int head, int block, const float *from, float *to) {
     const sl_hparams *hp = &f->m->hp;
     size_t channels = (size_t)sl_delta_channels(hp), heads = (size_t)hp->delta_value_heads, at = (size_t)row * channels;
-    int keys = keys_width(hp), key = hp->delta_tiled ? head % hp->delta_key_heads : head / (hp->delta_value_heads / hp->delta_key_heads);
+    int keys = sl_delta_keys(hp), key = hp->delta_tiled ? head % hp->delta_key_heads : head / (hp->delta_value_heads / hp->delta_key_heads);
     int column = block * SL_DELTA_COLUMNS, value = head * hp->delta_value_dim + column;
     const float *y = f->delta.y + at;
     sl_delta_rows x = {.q = y + key * hp->delta_key_dim, .k = y + keys + key * hp->delta_key_dim, .v = y + 2 * keys + value,

@@ -29,10 +29,6 @@ typedef struct sl_state {
 /* Bytes of a slot, a multiple of 64; 0: no layer has a state. */
 size_t sl_state_bytes(const sl_hparams *hp);
 
-/* Channels of the convolution: every key head's query and key, every value head's value. */
-static inline int sl_delta_channels(const sl_hparams *hp) {
-    return 2 * hp->delta_key_heads * hp->delta_key_dim + hp->delta_value_heads * hp->delta_value_dim;
-}
 static inline int sl_delta_blocks(const sl_hparams *hp) { return (hp->delta_value_dim + SL_DELTA_COLUMNS - 1) / SL_DELTA_COLUMNS; }
 
 /* Maps room for `slots` slots. SL_INVALID: more than can be addressed. */

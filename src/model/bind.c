@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a container calls its tensors. Inside a block the whole name is layer, number, dot, name and ".weight" or ".bias":
- * "blk.3.attn_q.weight", "model.layers.3.self_attn.q_proj.weight". */
 /* Of a gated delta net. Matrices without ".weight"; some checkpoints have two of them in one. */
 typedef struct delta_names {
     const char *in, *gate, *in_gate;           /* q, k and v; gates; all of these */
@@ -26,6 +24,8 @@ typedef struct delta_names {
     const char *taps, *decay_bias, *decay_rate; /* whole names */
 } delta_names;
 
+/* What a container calls its tensors. Inside a block the whole name is layer, number, dot, name and ".weight" or ".bias":
+ * "blk.3.attn_q.weight", "model.layers.3.self_attn.q_proj.weight". */
 typedef struct names {
     const char *layer;
     const char *embedding, *output, *output_norm, *rope_divisors;
@@ -269,7 +269,7 @@ static float rate_of(float x) { return -sl_expf(x); }
 static sl_status delta_projections(const binder *b, sl_delta_weights *w) {
     const sl_hparams *hp = b->hp;
     const delta_names *n = &b->n->delta;
-    int heads = hp->delta_value_heads, values = heads * hp->delta_value_dim, channels = 2 * hp->delta_key_heads * hp->delta_key_dim + values;
+    int heads = hp->delta_value_heads, values = sl_delta_values(hp), channels = sl_delta_channels(hp);
     char full[NAME_SIZE];
     const char *in_gate = n->in_gate_old && find(b, full, "%s.weight", n->in_gate_old) ? n->in_gate_old : n->in_gate;
     bool one = find(b, full, "%s.weight", in_gate), both = find(b, full, "%s.weight", n->both);
@@ -284,7 +284,7 @@ static sl_status delta(const binder *b, sl_layer *l) {
     const sl_hparams *hp = b->hp;
     const delta_names *n = &b->n->delta;
     sl_delta_weights *w = &l->delta;
-    int heads = hp->delta_value_heads, values = heads * hp->delta_value_dim, channels = 2 * hp->delta_key_heads * hp->delta_key_dim + values;
+    int heads = hp->delta_value_heads, values = sl_delta_values(hp), channels = sl_delta_channels(hp);
     const struct {
         const char *name;
         int rows, cols;

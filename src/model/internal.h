@@ -9,7 +9,7 @@
  *   parts      gguf_split.c, folder.c    one file or many → one tensor table
  *   hparams    gguf_hparams.c, config.c  → sl_hparams; config_layers.c, config_rope.c, gguf_layers.c have their parts,
  *                                        hparams.c has the ranges, for both containers
- *   weights    bind.c                    tensor names and shapes → sl_model
+ *   weights    bind.c, bind_….c          tensor names and shapes → sl_model
  *   vocabulary gguf_vocab.c, folder.c    → sl_vocab_source
  *   model      model.c                   what an open model tells, and its end */
 #ifndef SL_MODEL_INTERNAL_H

@@ -12,6 +12,7 @@ const sl_family sl__family_exaone_moe = {
     .hf_window_interval_key = "sliding_window_pattern",
     .default_window_interval = 4,
     .rope_in_windows = true,
+    .windowless = SL_WINDOWLESS_ALL,
     .router_score = SL_ROUTER_SIGMOID,
     .router_norm = SL_ROUTER_SUM,
     .hf_router_norm_key = "norm_topk_prob",

@@ -85,6 +85,13 @@ typedef enum sl_activation {
     SL_ACTIVATION_CLAMPED, /* g * sigmoid(alpha g) * (u + 1), g being the gate but at most a limit, u up but within ± that limit */
 } sl_activation;
 
+/* Of families in which only layers with a window rotate: which layers do in a model that has no window. */
+typedef enum sl_windowless {
+    SL_WINDOWLESS_KIND, /* those that would have the window */
+    SL_WINDOWLESS_ALL,
+    SL_WINDOWLESS_NONE, /* none, but for those of rope_in_prefix */
+} sl_windowless;
+
 typedef enum sl_shared_gate {
     SL_SHARED_NONE,    /* no shared expert */
     SL_SHARED_SIGMOID, /* sigmoid(g . h) times the shared expert's output */
@@ -210,10 +217,15 @@ typedef struct sl_family {
     bool windows_unrotated;       /* those layers have the window that do not rotate, where layer_types is absent */
     bool window_in_all;           /* layer_types is not read: every layer has the window, if there is one */
     bool rope_in_windows;         /* only layers with a window rotate */
-    bool rope_in_prefix;          /* with rope_in_windows: so do those at the beginning that do not route */
+    sl_windowless windowless;     /* with rope_in_windows */
+    bool rope_in_prefix;          /* with rope_in_windows: so do those that do not route */
+    const char *hf_prefix_interval_key; /* of the layers at the beginning that do not route, every so many, counted from 1, one sees
+                                   * everything, where layer_types is absent, and the others are counted after them; only with 1,
+                                   * the default, rope_in_prefix holds. NULL: no such key */
     int default_unrotated_interval; /* every so many layers, counted from 1, one does not rotate, where no_rope_layers is absent; 0: no such keys */
     float default_window_rope_theta; /* window_rope_theta where it is absent (rope_local_base_freq, or rope_parameters by kind of layer,
                                    * rope.freq_base_swa); 0: no such keys */
+    bool usual_yarn;              /* where config.json says nothing of scaling it is yarn, 32 times from 4096 positions, its bounds unrounded */
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */

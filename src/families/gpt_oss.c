@@ -14,6 +14,7 @@ const sl_family sl__family_gpt_oss = {
     .default_window = 128,
     .hf_window_interval_key = "sliding_window_pattern",
     .default_window_interval = 2,
+    .usual_yarn = true,
     .gguf_yarn_unrounded = true,
     .router_score = SL_ROUTER_LOGIT,
     .router_norm = SL_ROUTER_SHARE,

@@ -62,7 +62,6 @@ static const struct neutral {
     {"q_lora_rank", 0, false, NULL},
     {"shared_intermediate_size", 0, false, NULL},
     {"use_cla", 0, false, NULL},
-    {"prefix_dense_sliding_window_pattern", 1, false, NULL},
     {"quantization_config", 0, false, "mxfp4"},
     {"compression_config", 0, false, NULL},
 };

@@ -114,8 +114,13 @@ static sl_status by_interval(const sl_json *top, const sl_family *f, const sl_hp
         for (int i = 0; i < hp->layers; i++) has[i] = letters[(size_t)i % n] == 'L';
         return s;
     }
+    int prefix = 0, prefix_interval = 1;
+    /* Without a window it matters only where those layers rotate that would have it; classes then write 0. */
+    if (json_is_null(json_object_get(top->v, "sliding_window")) && f->windowless != SL_WINDOWLESS_KIND) return SL_OK;
     s = sl__config_int(top, f->hf_window_interval_key, 1, &interval, e);
-    for (int i = 0; s == SL_OK && i < hp->layers; i++) has[i] = (i + 1) % interval != 0;
+    if (s == SL_OK && f->hf_prefix_interval_key) s = sl__config_int(top, f->hf_prefix_interval_key, 1, &prefix_interval, e);
+    if (s == SL_OK && f->hf_prefix_interval_key) s = sl__config_int(top, f->hf_dense_first_key, 0, &prefix, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) has[i] = i < prefix ? (i + 1) % prefix_interval != 0 : (i - prefix + 1) % interval != 0;
     return s;
 }
 
@@ -133,7 +138,7 @@ static sl_status usual_windows(const sl_json *top, const sl_family *f, const sl_
 
 static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     bool on = f->hf_window_switch == NULL, has[SL_MAX_LAYERS] = {0};
-    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window;
+    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window, prefix_interval = 1;
     sl_json at;
     sl_status s = f->hf_window_switch ? sl_json_opt_bool(top, f->hf_window_switch, &on, e) : SL_OK;
     if (s == SL_OK) s = usual_windows(top, f, hp, has, e);
@@ -144,17 +149,14 @@ static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams
     bool endless = s == SL_OK && sl_json_get(top, "sliding_window", &at) && json_is_number(at.v) && json_number_value(at.v) > INT32_MAX;
     if (s == SL_OK && on && !endless) s = sl__config_int(top, "sliding_window", 0, &window, e);
     if (endless) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
-    if (s == SL_OK && f->rope_in_windows && window == 0) {
-        sl_json_get(top, "sliding_window", &at);
-        s = sl_json_fail(&at, e, "is not supported without a number, since layers with a window are those that rotate");
-    }
-    for (int i = 0; s == SL_OK && on && i < hp->layers; i++) hp->window[i] = has[i] ? window : 0;
+    if (s == SL_OK && f->rope_in_windows && window == 0 && sl_json_get(top, "sliding_window", &at)) s = sl_json_fail(&at, e, "is 0");
+    if (s == SL_OK && f->hf_prefix_interval_key) s = sl__config_int(top, f->hf_prefix_interval_key, 1, &prefix_interval, e);
+    if (s == SL_OK) sl__hparams_windows(f, has, on ? window : 0, f->rope_in_prefix && prefix_interval == 1, hp);
     return s;
 }
 
 sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_status s = f->default_unrotated_interval ? read_rotation(top, f, hp, e) : SL_OK;
-    if (s == SL_OK) s = f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
-    if (s == SL_OK) sl__hparams_rotation(f, hp);
-    return s;
+    if (s != SL_OK) return s;
+    return f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
 }

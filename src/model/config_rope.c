@@ -158,6 +158,15 @@ static sl_status read_window(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     return s == SL_OK ? sl__config_float(&at, "rope_theta", SL__ROPE_THETA, &hp->window_rope_theta, e) : s;
 }
 
+static void scale_as_usual(sl_hparams *hp) {
+    hp->rope_scaling = SL_ROPE_YARN;
+    hp->rope_factor = 32;
+    hp->rope_original = 4096;
+    hp->rope_low = 1, hp->rope_high = 32;
+    hp->rope_truncate = false;
+    hp->rope_attention = (float)(0.1 * sl_logd(32) + 1);
+}
+
 /* rope_scaling, if it holds anything, stands for the whole of rope_parameters; a base inside goes before the one at the top. */
 sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json rope, inner;
@@ -169,7 +178,10 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s == SL_OK && f->default_window_rope_theta != 0) s = sl__config_float(top, "rope_local_base_freq", SL__ROPE_THETA, &hp->window_rope_theta, e);
     if (s != SL_OK) return s;
     bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
-    if (!given && !sl_json_get(top, "rope_parameters", &rope)) return SL_OK;
+    if (!given && !sl_json_get(top, "rope_parameters", &rope)) {
+        if (f->usual_yarn) scale_as_usual(hp);
+        return SL_OK;
+    }
     if (sl_json_get(&rope, "full_attention", &inner)) {
         if (f->default_window_rope_theta == 0) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
         s = read_window(&rope, hp, e);

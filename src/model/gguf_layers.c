@@ -58,8 +58,6 @@ sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *
     if (s == SL_OK) s = read_pattern(g, key, hp->layers, has, &given, e);
     if (s != SL_OK) return s;
     if (window > INT32_MAX) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
-    if (f->rope_in_windows && window == 0)
-        return sl_fail(e, SL_UNSUPPORTED, "%s.attention.sliding_window is missing, and layers with a window are those that rotate", arch);
     /* Of families in which a part of the layers has it, a file without a pattern names none of them. */
     bool unknown = !given && (f->hf_window_switch || f->default_window_layers);
     if (unknown && window)
@@ -67,9 +65,8 @@ sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *
                      g->origin, arch);
     for (int i = 0; i < hp->layers; i++) {
         if (!given) has[i] = !unknown && (f->default_window_interval == 0 || (i + 1) % f->default_window_interval != 0);
-        hp->window[i] = has[i] ? (int)window : 0;
         hp->unrotated[i] = f->default_unrotated_interval && (i + 1) % f->default_unrotated_interval == 0;
     }
-    sl__hparams_rotation(f, hp);
+    sl__hparams_windows(f, has, (int)window, f->rope_in_prefix, hp);
     return f->delta_mixers ? read_delta(g, arch, f, hp, e) : SL_OK;
 }

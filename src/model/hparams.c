@@ -154,8 +154,14 @@ sl_status sl__hparams_check(const sl_hparams *hp, sl_error *e) {
     return s == SL_OK ? check_floats(hp, e) : s;
 }
 
-void sl__hparams_rotation(const sl_family *f, sl_hparams *hp) {
-    for (int i = 0; f->rope_in_windows && i < hp->layers; i++) hp->unrotated[i] = !hp->window[i] && !(f->rope_in_prefix && !hp->sparse[i]);
+void sl__hparams_windows(const sl_family *f, const bool *has, int window, bool rotating_prefix, sl_hparams *hp) {
+    bool none = f->rope_in_windows && window == 0;
+    if (none && f->windowless == SL_WINDOWLESS_KIND) window = INT32_MAX; /* no context is as long, and these layers rotate */
+    for (int i = 0; i < hp->layers; i++) hp->window[i] = has[i] ? window : 0;
+    for (int i = 0; f->rope_in_windows && i < hp->layers; i++) {
+        bool all = none && f->windowless == SL_WINDOWLESS_ALL;
+        hp->unrotated[i] = !all && !hp->window[i] && !(rotating_prefix && !hp->sparse[i]);
+    }
 }
 
 void sl__router_by_share(sl_hparams *hp) {

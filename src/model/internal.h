@@ -203,8 +203,9 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
 #define SL__SCALE 1e-6, 1e6
 /* Is a factor on attention scores what every family here has, one over the root of head_dim? 0: nothing was said. */
 bool sl__usual_scale(const sl_hparams *hp, float scale);
-/* Which layers rotate, where that follows from which have a window; after those and the layers that route are known. */
-void sl__hparams_rotation(const sl_family *f, sl_hparams *hp);
+/* Windows, and which layers rotate where that follows from them; after the layers that route are known. has [layers]; window 0: the
+ * model has none. rotating_prefix: with rope_in_windows, layers that do not route rotate too. */
+void sl__hparams_windows(const sl_family *f, const bool *has, int window, bool rotating_prefix, sl_hparams *hp);
 void sl__router_by_share(sl_hparams *hp); /* the best logits are chosen, and weighed by their softmax */
 void sl__shared_mean(sl_hparams *hp);     /* experts and shared expert are averaged; after shared_ff is known */
 void sl__hparams_start(const sl_family *f, sl_hparams *hp);

@@ -317,6 +317,15 @@ START_TEST(layers_differ) {
         {"afmoe", ",\"global_attn_every_n_layers\":2,\"num_dense_layers\":2", {1024, 0, 1024, 0}, {false, true, false, true}, {false, false, true, true}},
         {"cohere2_moe", ",\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\",\"full_attention\"],\"first_k_dense_replace\":1",
          {0, 4096, 0, 0}, {false, false, true, true}, {false, true, true, true}},
+        /* Without a window: of AFMoE those rotate that would have it, of EXAONE all, of Cohere2-MoE the dense ones. */
+        {"afmoe", ",\"sliding_window\":null", {INT32_MAX, INT32_MAX, INT32_MAX, 0}, {false, false, false, true}, {false, true, true, true}},
+        {"afmoe", ",\"sliding_window\":null,\"layer_types\":[\"full_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]",
+         {0, 0, INT32_MAX, 0}, {true, true, false, true}, {false, true, true, true}},
+        {"exaone_moe", ",\"num_key_value_heads\":2,\"sliding_window\":null,\"sliding_window_pattern\":0", {0}, {false}, {false, true, true, true}},
+        {"cohere2_moe", ",\"sliding_window\":null,\"first_k_dense_replace\":1", {0}, {false, true, true, true}, {false, true, true, true}},
+        {"cohere2_moe", ",\"first_k_dense_replace\":1,\"sliding_window_pattern\":2", {0, 4096, 0, 4096}, {false, false, true, false}, {false, true, true, true}},
+        {"cohere2_moe", ",\"first_k_dense_replace\":3,\"prefix_dense_sliding_window_pattern\":2", {4096, 0, 4096, 4096}, {false, true, false, false},
+         {false, false, false, true}},
         {"gpt_oss", ",\"num_key_value_heads\":2", {128, 0, 128, 0}, {false}, {true, true, true, true}},
         {"gemma3_text", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":2", {4096, 0, 4096, 0}, {false}, {false}},
         {"ernie4_5_moe", ",\"num_key_value_heads\":2,\"moe_layer_end_index\":2", {0}, {false}, {false, true, true, false}},
@@ -331,7 +340,7 @@ START_TEST(layers_differ) {
     refused("smollm3", ",\"no_rope_layers\":[0,1,2,1]", "no_rope_layers");
     refused("qwen3", ",\"use_sliding_window\":true,\"layer_types\":[\"chunked_attention\"]", "\"chunked_attention\" is not supported");
     refused("exaone_moe", ",\"sliding_window_pattern\":0", "sliding_window_pattern");
-    refused("afmoe", ",\"sliding_window\":null", "sliding_window");
+    refused("afmoe", ",\"sliding_window\":0", "sliding_window: is 0");
     refused("deepseek_v3", "", "it needs latent attention");
     ck_assert(good("afmoe", ",\"sliding_window\":1000000000000").hp.window[0] == INT32_MAX); /* never reached, but the layer rotates */
 }
@@ -341,6 +350,18 @@ END_TEST
 START_TEST(rope_kinds) {
     read_config r = good("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":4.0}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_PLAIN && r.hp.rope_theta == 10000 && r.hp.rope_factor == 1); /* within the context it does nothing */
+    /* GptOssConfig's own scaling, where the file says nothing of it. */
+    static const char *const silent[] = {"", ",\"rope_theta\":1e5", ",\"rope_scaling\":null", ",\"rope_scaling\":{}", ",\"rope_parameters\":null"};
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
+        char more[96];
+        snprintf(more, sizeof more, ",\"num_key_value_heads\":2%s", silent[i]);
+        r = good("gpt_oss", more);
+        ck_assert_msg(r.hp.rope_scaling == SL_ROPE_YARN && r.hp.rope_factor == 32 && r.hp.rope_original == 4096 && r.hp.rope_low == 1 &&
+                          r.hp.rope_high == 32 && !r.hp.rope_truncate && r.hp.rope_theta == (i == 1 ? 1e5f : 1.5e5f), "%s", more);
+        ck_assert_float_eq_tol(r.hp.rope_attention, 1.3465735902799727f, 1e-6f);
+    }
+    r = good("gpt_oss", ",\"num_key_value_heads\":2,\"rope_parameters\":{}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PLAIN && r.hp.rope_theta == 1.5e5f);
     r = good("hunyuan_v1_moe", ",\"rope_scaling\":{\"type\":\"dynamic\",\"alpha\":1000.0,\"factor\":1.0}");
     ck_assert_float_eq_tol(r.hp.rope_theta / 26826957.95f, 1, 1e-5f); /* 10000 * 1000^(16 / 14) */
     r = good("llama", ",\"rope_parameters\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5}");

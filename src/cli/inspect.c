@@ -40,13 +40,30 @@ static int widest_window(const sl_hparams *hp) {
     return widest;
 }
 
+static bool same_heads(const sl_hparams *hp, int a, int b) {
+    return hp->heads[a] == hp->heads[b] && hp->kv_heads[a] == hp->kv_heads[b] && hp->head_dim[a] == hp->head_dim[b];
+}
+
+/* The first layer with attention, whose heads are those of every one; -1: there is none, or they differ. */
+static int usual_heads(const sl_hparams *hp) {
+    int first = -1;
+    for (int i = 0; i < hp->layers; i++) {
+        if (hp->mixer[i] != SL_MIXER_ATTENTION) continue;
+        if (first < 0) first = i;
+        if (!same_heads(hp, first, i)) return -1;
+    }
+    return first;
+}
+
 /* Are layers a and b the same in kind? */
 static bool alike(const sl_hparams *hp, int a, int b) {
+    if (hp->mixer[a] == SL_MIXER_ATTENTION && !same_heads(hp, a, b)) return false;
     return hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
 }
 
 /* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */
 static void print_layers(const sl_hparams *hp, sl_buffer *out) {
+    bool differ = usual_heads(hp) < 0;
     for (int first = 0, last; first < hp->layers; first = last + 1) {
         for (last = first; last + 1 < hp->layers && alike(hp, first, last + 1);) last++;
         sl_buffer_printf(out, "%s %d", first ? "        " : "layers  ", first);
@@ -54,7 +71,10 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
         if (hp->mixer[first] == SL_MIXER_DELTA) sl_buffer_printf(out, "  gated delta net, %d value heads of %d by %d", hp->delta_value_heads, hp->delta_key_dim, hp->delta_value_dim);
         else if (hp->window[first]) sl_buffer_printf(out, "  attention over %d positions", hp->window[first]);
         else sl_buffer_puts(out, "  attention over all positions");
-        if (hp->mixer[first] == SL_MIXER_ATTENTION) sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
+        if (hp->mixer[first] == SL_MIXER_ATTENTION) {
+            sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
+            if (differ) sl_buffer_printf(out, ", heads %d of %d (keys and values %d)", hp->heads[first], hp->head_dim[first], hp->kv_heads[first]);
+        }
         sl_buffer_puts(out, "; ");
         if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", hp->ff);
         else if (hp->shared_ff)
@@ -63,17 +83,24 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
     }
 }
 
+static void print_width(const inspected *x, sl_buffer *out) {
+    const sl_hparams *hp = &x->l.model->hp;
+    int usual = usual_heads(hp);
+    if (!hp->layers || !hp->width || !hp->head_dim[0]) return; /* refused before they were known */
+    sl_buffer_printf(out, "width    %d, ", hp->width);
+    if (!x->whole) sl_buffer_printf(out, "layers %d, ", hp->layers);
+    if (usual < 0) sl_buffer_puts(out, "heads by layer");
+    else sl_buffer_printf(out, "heads %d of %d (keys and values %d)", hp->heads[usual], hp->head_dim[usual], hp->kv_heads[usual]);
+    if (x->whole) sl_buffer_printf(out, ", vocabulary %d, %s output", hp->vocab, hp->tied ? "tied" : "own");
+    sl_buffer_append(out, "\n", 1);
+}
+
 static void print_text(const inspected *x, sl_buffer *out) {
     const sl_model *m = x->l.model;
     const sl_hparams *hp = &m->hp;
     if (x->whole) sl_plan_print(x->s, m, &x->plan, out);
     else sl_buffer_printf(out, "model    %s: %s\n", m->name, m->family ? m->family->name : m->container);
-    if (x->whole)
-        sl_buffer_printf(out, "width    %d, heads %d of %d (keys and values %d), vocabulary %d, %s output\n", hp->width, hp->heads,
-                         hp->head_dim, hp->kv_heads, hp->vocab, hp->tied ? "tied" : "own");
-    else if (hp->layers && hp->width && hp->head_dim)
-        sl_buffer_printf(out, "width    %d, layers %d, heads %d of %d (keys and values %d)\n", hp->width, hp->layers, hp->heads,
-                         hp->head_dim, hp->kv_heads);
+    print_width(x, out);
     if (hp->experts && x->whole)
         sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d; %.1f %% of the weights\n",
                          hp->experts, hp->expert_ff, hp->experts_used, hp->shared_ff,
@@ -93,13 +120,16 @@ static void print_text(const inspected *x, sl_buffer *out) {
     print_tensors(m, out);
 }
 
-/* "layer":[{"mixer":"attention","window":128,"rope":true,"feed_forward":"experts"},…], */
+/* "layer":[{"mixer":"attention","heads":8,"kv_heads":2,"head_dim":64,"window":128,"rope":true,"feed_forward":"experts"},…], */
 static void print_json_layers(const sl_hparams *hp, sl_buffer *out) {
     sl_buffer_puts(out, "\"layer\":[");
-    for (int i = 0; i < hp->layers; i++)
-        sl_buffer_printf(out, "%s{\"mixer\":\"%s\",\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", i ? "," : "",
-                         hp->mixer[i] == SL_MIXER_DELTA ? "gated_delta_net" : "attention", hp->window[i],
-                         hp->unrotated[i] || hp->mixer[i] != SL_MIXER_ATTENTION ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
+    for (int i = 0; i < hp->layers; i++) {
+        bool attends = hp->mixer[i] == SL_MIXER_ATTENTION;
+        sl_buffer_printf(out, "%s{\"mixer\":\"%s\",", i ? "," : "", attends ? "attention" : "gated_delta_net");
+        if (attends) sl_buffer_printf(out, "\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,", hp->heads[i], hp->kv_heads[i], hp->head_dim[i]);
+        sl_buffer_printf(out, "\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", hp->window[i],
+                         hp->unrotated[i] || !attends ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
+    }
     sl_buffer_puts(out, "],");
 }
 
@@ -169,9 +199,6 @@ static void print_json_numbers(const inspected *x, sl_buffer *out) {
         {"files", (uint64_t)m->files},
         {"layers", (uint64_t)hp->layers},
         {"width", (uint64_t)hp->width},
-        {"heads", (uint64_t)hp->heads},
-        {"kv_heads", (uint64_t)hp->kv_heads},
-        {"head_dim", (uint64_t)hp->head_dim},
         {"ff", (uint64_t)hp->ff},
         {"vocab", (uint64_t)hp->vocab},
         {"context", (uint64_t)hp->context},
@@ -182,7 +209,15 @@ static void print_json_numbers(const inspected *x, sl_buffer *out) {
         {"shared_ff", (uint64_t)hp->shared_ff},
         {"tokens", x->l.tokenizer ? (uint64_t)sl_tokenizer_count(x->l.tokenizer) : 0},
     };
+    int usual = usual_heads(hp);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) put_number(x, numbers[i].key, numbers[i].value, out);
+    if (usual < 0) { /* each layer says its own */
+        sl_buffer_puts(out, "\"heads\":null,\"kv_heads\":null,\"head_dim\":null,");
+        return;
+    }
+    put_number(x, "heads", (uint64_t)hp->heads[usual], out);
+    put_number(x, "kv_heads", (uint64_t)hp->kv_heads[usual], out);
+    put_number(x, "head_dim", (uint64_t)hp->head_dim[usual], out);
 }
 
 static void print_json(const inspected *x, sl_buffer *out) {

@@ -160,14 +160,17 @@ static bool near(float a, float b) { return fabsf(a - b) <= 1e-6f * fabsf(a); }
 
 static const char *difference(const sl_hparams *a, const sl_hparams *b) {
 #define DIFFERS(field) if (a->field != b->field) return #field;
-    DIFFERS(vocab) DIFFERS(context) DIFFERS(width) DIFFERS(layers) DIFFERS(heads) DIFFERS(kv_heads) DIFFERS(head_dim) DIFFERS(ff)
+    DIFFERS(vocab) DIFFERS(context) DIFFERS(width) DIFFERS(layers) DIFFERS(ff)
     DIFFERS(norm_eps) DIFFERS(norm) DIFFERS(wiring) DIFFERS(embedding_scale) DIFFERS(residual_scale) DIFFERS(logit_scale)
     DIFFERS(attention_scale) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
     DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
     DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
     DIFFERS(routed_scale) DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
-    DIFFERS(window_rope_theta)
+    DIFFERS(window_rope_theta) DIFFERS(window_rope_dims)
 #undef DIFFERS
+    size_t layers = (size_t)a->layers * sizeof(int);
+    if (memcmp(a->heads, b->heads, layers) != 0 || memcmp(a->kv_heads, b->kv_heads, layers) != 0) return "number of heads";
+    if (memcmp(a->head_dim, b->head_dim, layers) != 0) return "size of heads";
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (memcmp(a->window, b->window, sizeof a->window) != 0) return "windows";
     if (memcmp(a->unrotated, b->unrotated, sizeof a->unrotated) != 0) return "layers that rotate";

@@ -105,6 +105,32 @@ static void put_scales(const sl_model *m, const char *arch, sl__keys *k) {
     sl__put_float(k, below(b, arch, "attention.scale"), hp->attention_scale);
 }
 
+/* A number that all layers have, or one for each. */
+static void put_by_layer(sl__keys *k, const char *key, const int *x, int layers) {
+    bool same = true;
+    for (int i = 1; i < layers; i++) same = same && x[i] == x[0];
+    if (same) {
+        sl__put_u32(k, key, (uint32_t)x[0]);
+        return;
+    }
+    sl__put_array(k, key, I32, (uint64_t)layers);
+    for (int i = 0; i < layers; i++) sl__put_bytes(k, &(int32_t){x[i]}, sizeof(int32_t));
+}
+
+/* The size of a head is said for layers without a window, and once more for those with one if there it is another. */
+static void put_heads(const sl_hparams *hp, const char *arch, sl__keys *k) {
+    int dim = hp->head_dim[0], in_window = 0;
+    char b[128];
+    for (int i = hp->layers - 1; i >= 0; i--) *(hp->window[i] ? &in_window : &dim) = hp->head_dim[i];
+    put_by_layer(k, below(b, arch, "attention.head_count"), hp->heads, hp->layers);
+    put_by_layer(k, below(b, arch, "attention.head_count_kv"), hp->kv_heads, hp->layers);
+    sl__put_u32(k, below(b, arch, "attention.key_length"), (uint32_t)dim);
+    sl__put_u32(k, below(b, arch, "attention.value_length"), (uint32_t)dim);
+    if (!in_window || in_window == dim) return;
+    sl__put_u32(k, below(b, arch, "attention.key_length_swa"), (uint32_t)in_window);
+    sl__put_u32(k, below(b, arch, "attention.value_length_swa"), (uint32_t)in_window);
+}
+
 static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     const sl_hparams *hp = &m->hp;
     char b[128];
@@ -113,10 +139,7 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     sl__put_u32(k, below(b, arch, "embedding_length"), (uint32_t)hp->width);
     sl__put_u32(k, below(b, arch, "block_count"), (uint32_t)hp->layers);
     sl__put_u32(k, below(b, arch, "feed_forward_length"), (uint32_t)(hp->ff ? hp->ff : hp->expert_ff));
-    sl__put_u32(k, below(b, arch, "attention.head_count"), (uint32_t)hp->heads);
-    sl__put_u32(k, below(b, arch, "attention.head_count_kv"), (uint32_t)hp->kv_heads);
-    sl__put_u32(k, below(b, arch, "attention.key_length"), (uint32_t)hp->head_dim);
-    sl__put_u32(k, below(b, arch, "attention.value_length"), (uint32_t)hp->head_dim);
+    put_heads(hp, arch, k);
     bool layer = hp->norm == SL_NORM_LAYER && m->family->hf_layer_norm_eps_key;
     sl__put_float(k, below(b, arch, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), hp->norm_eps);
     put_windows(m, arch, k);
@@ -202,6 +225,8 @@ static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_e
     sl__put_u32(k, below(b, arch, "rope.dimension_count"), (uint32_t)hp->rope_dims);
     sl__put_float(k, below(b, arch, "rope.freq_base"), hp->rope_theta);
     if (hp->window_rope_theta != 0) sl__put_float(k, below(b, arch, "rope.freq_base_swa"), hp->window_rope_theta);
+    if (hp->window_rope_theta != 0 && hp->window_rope_dims != hp->rope_dims)
+        sl__put_u32(k, below(b, arch, "rope.dimension_count_swa"), (uint32_t)hp->window_rope_dims);
     put_attention_factor(hp, arch, k);
     if (hp->rope_scaling == SL_ROPE_PROPORTIONAL)
         return sl_fail(e, SL_UNSUPPORTED, "%s: rope of which a part of the pairs stands still is nothing that is written as GGUF", m->path);

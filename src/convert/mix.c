@@ -82,7 +82,7 @@ static bool stands(sl__where where, const sl_hparams *hp, int layer, bool import
     case SL__EIGHTH_KNOWN: return important && layer < n / 8;
     case SL__EIGHTH_UNKNOWN: return !important && layer < n / 8;
     case SL__ENDS_AND_THIRDS: return layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
-    case SL__FOUR_HEADS_SHARE: return hp->kv_heads > 0 && hp->heads / hp->kv_heads >= 4;
+    case SL__FOUR_HEADS_SHARE: return hp->kv_heads[layer] > 0 && hp->heads[layer] / hp->kv_heads[layer] >= 4;
     default: return false;
     }
 }
@@ -92,7 +92,7 @@ static sl_type choose(sl__choice c, const sl_hparams *hp, sl__placed at) {
 }
 
 /* Llama 70B, by its layers: eight heads share a matrix v, which is small beside the rest. */
-static bool llama_70b(const sl_hparams *hp) { return hp->layers == 80 && !hp->experts && hp->kv_heads != hp->heads; }
+static bool llama_70b(const sl_hparams *hp) { return hp->layers == 80 && !hp->experts && hp->kv_heads[0] != hp->heads[0]; }
 
 static sl_type rule(const sl__mix *m, const sl_hparams *hp, sl__placed at) {
     bool eight = hp->experts == 8;

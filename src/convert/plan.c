@@ -127,7 +127,7 @@ static sl_status add_fused_qkv(sl__plan *p, int i, const sl_layer *l, int q, int
 }
 
 static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int kv, bool permute, sl_error *e) {
-    int q_heads = permute ? p->model->hp.heads : 0, kv_heads = permute ? p->model->hp.kv_heads : 0;
+    int q_heads = permute ? p->model->hp.heads[i] : 0, kv_heads = permute ? p->model->hp.kv_heads[i] : 0;
     add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
     sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, l->q.rows, q_heads, e);
     add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
@@ -139,15 +139,15 @@ static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int kv, bool per
 static sl_status add_attention(sl__plan *p, int i, bool permute, sl_error *e) {
     const sl_hparams *hp = &p->model->hp;
     const sl_layer *l = &p->model->layer[i];
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    int dim = hp->head_dim[i], q = hp->heads[i] * dim, kv = hp->kv_heads[i] * dim;
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
     if (l->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &l->gate, 0);
     sl_status s = l->qkv_fused ? add_fused_qkv(p, i, l, q, kv, e) : add_qkv(p, i, l, kv, permute, e);
     add_matrix(p, SL__PART_O, i, "attn_output", &l->o, 0);
     if (s == SL_OK) s = add_vector(p, i, "attn_output", "bias", l->o_bias, hp->width, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : hp->head_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : hp->head_dim, 0, e);
-    return s == SL_OK ? add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads, 0, e) : s;
+    if (s == SL_OK) s = add_vector(p, i, "attn_q_norm", "weight", l->q_norm, full ? q : dim, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "attn_k_norm", "weight", l->k_norm, full ? kv : dim, 0, e);
+    return s == SL_OK ? add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads[i], 0, e) : s;
 }
 
 /* In the order in which the file of a GGUF source has its heads, which is the converter's. */

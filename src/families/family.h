@@ -105,8 +105,8 @@ typedef struct sl_hparams {
     int context;      /* positions the model was made for, 1 … 2^31 - 1 */
     int width;        /* hidden size, 1 … 2^20 */
     int layers;       /* 1 … SL_MAX_LAYERS */
-    int heads, kv_heads; /* heads 1 … 65536, a multiple of kv_heads; heads * head_dim at most 2^20 */
-    int head_dim;     /* 2 … 4096; need not be width / heads */
+    int heads[SL_MAX_LAYERS], kv_heads[SL_MAX_LAYERS]; /* of layers with attention: 1 … 65536, heads a multiple of kv_heads */
+    int head_dim[SL_MAX_LAYERS]; /* values of a head, 2 … 4096; need not be width / heads; times heads at most 2^20 */
     int ff;           /* width of the dense feed-forward layers, 1 … 2^20; 0: there are none */
     float norm_eps;   /* added to the mean of squares, 1e-12 … 0.1 */
     sl_norm norm;
@@ -128,7 +128,7 @@ typedef struct sl_hparams {
     float qkv_clip;   /* clamp q, k, v to ±this after the norm, 1e-6 … 1e30; 0: off */
 
     sl_rope_style rope_style;
-    int rope_dims;    /* rotated values of a head, the first ones; even, 2 … head_dim */
+    int rope_dims;    /* rotated values of a head, the first ones; even, 2 … head_dim of every layer that rotates by it */
     float rope_theta; /* 2 … 1e12 */
     sl_rope_scaling rope_scaling;
     float rope_factor;          /* linear, proportional, llama3, yarn: 1e-3 … 1e6; 1 if plain */
@@ -139,6 +139,7 @@ typedef struct sl_hparams {
                                             * rope_original positions; longer ones would have others, which are not supported */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
     float window_rope_theta;    /* layers with a window rotate by this base, 2 … 1e12, unscaled; 0: as the others do */
+    int window_rope_dims;       /* with such a base: how many values of their heads, as rope_dims */
     bool rope_truncate;         /* yarn: the pairs between which it blends are rounded to whole ones (low down, high up) */
 
     int experts;      /* 1 … SL_MAX_EXPERTS; 0: a dense model */
@@ -159,6 +160,20 @@ typedef struct sl_hparams {
 
     bool tied;        /* the embedding is the output matrix too */
 } sl_hparams;
+
+/* All layers have these heads. */
+static inline void sl_hparams_heads(sl_hparams *hp, int heads, int kv_heads, int head_dim) {
+    for (int i = 0; i < SL_MAX_LAYERS; i++) {
+        hp->heads[i] = heads;
+        hp->kv_heads[i] = kv_heads;
+        hp->head_dim[i] = head_dim;
+    }
+}
+
+/* The rotated values of a head of the layer. */
+static inline int sl_rope_dims(const sl_hparams *hp, int layer) {
+    return hp->window[layer] && hp->window_rope_theta != 0 ? hp->window_rope_dims : hp->rope_dims;
+}
 
 /* Of a gated delta net: all heads' queries, or keys; all heads' values; the convolution's channels, queries, keys, then values. */
 static inline int sl_delta_keys(const sl_hparams *hp) { return hp->delta_key_heads * hp->delta_key_dim; }

@@ -28,10 +28,10 @@ enum { QUERIES = 64, MOST_PARTIAL_BYTES = 64 << 20 };
 
 static const float LOG2_E = 0x1.715476p+0f; /* softmax is computed to the base 2 */
 
-/* Most chunks of a step that are cut into parts. sl__attention_plan cuts a chunk when each KV head of it is more than a
+/* Most chunks of a step that are cut into parts. sl__attend_plan cuts a chunk when each KV head of it is more than a
  * quarter of a thread's even share of the step: the chunk takes more than kv_heads quarters, and the step has four for each
  * thread. Example: 8 threads, 4 KV heads: fewer than 32 / 4 chunks. */
-static int most_cut(const sl_forward *f) { return 4 * f->c.threads / f->m->hp.kv_heads + 1; }
+static int most_cut(const sl_forward *f, int kv_heads) { return 4 * f->c.threads / kv_heads + 1; }
 
 /* The first position that a row of the layer sees. */
 static int first_seen(const sl_forward *f, int layer, int row) {
@@ -44,51 +44,50 @@ static int first_span(const sl_forward *f, int layer, int row) { return first_se
 static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
 
 /* Rows of a chunk at most: their query heads for one KV head are QUERIES, or one row's if it has more. */
-static int chunk_rows(const sl_forward *f) { return f->group >= QUERIES ? 1 : QUERIES / f->group; }
+static int chunk_rows(int group) { return group >= QUERIES ? 1 : QUERIES / group; }
 
 /* A chunk that is cut usually has one row (a decoding sequence with a long context); its partial results are one for each
  * span of the longest context. So much is asked for, but not more than MOST_PARTIAL_BYTES unless one row's need it. What
  * finds no place is not cut. */
-void sl__attention_sizes(sl_forward *f) {
+sl__attention_plan sl__attention_sizes(const sl_forward *f, int layer) {
     const sl_hparams *hp = &f->m->hp;
-    sl__attention *a = &f->attention;
+    sl__attention_plan p = {.heads = hp->heads[layer], .kv_heads = hp->kv_heads[layer], .head_dim = hp->head_dim[layer]};
+    p.group = p.heads / p.kv_heads;
     int spans = f->c.ctx / (SL_PAGE * SL_SPAN_PAGES) + 1;
-    size_t one = (size_t)hp->heads * ((size_t)hp->head_dim * sizeof(float) + sizeof(sl_attend));
-    size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_cut(f);
+    size_t one = (size_t)p.heads * ((size_t)p.head_dim * sizeof(float) + sizeof(sl_attend));
+    size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_cut(f, p.kv_heads);
     if (most < (size_t)spans) most = (size_t)spans;
-    a->queries = chunk_rows(f) * f->group;
-    a->max_partials = (int)(wanted < most ? wanted : most);
-    a->max_counters = most_cut(f) * hp->kv_heads;
+    p.queries = chunk_rows(p.group) * p.group;
+    p.max_partials = (int)(wanted < most ? wanted : most);
+    p.max_counters = most_cut(f, p.kv_heads) * p.kv_heads;
+    return p;
 }
 
 /* Makes chunks of the step's rows. */
-static void make_chunks(sl_forward *f) {
-    sl__attention *a = &f->attention;
-    const sl_step *s = f->step;
-    int most = chunk_rows(f);
-    a->chunks = 0;
+static void make_chunks(const sl_step *s, sl__attention_plan *p) {
+    int most = chunk_rows(p->group);
+    p->chunks = 0;
     for (int r = 0; r < s->rows;) {
         int n = 1;
         while (n < most && r + n < s->rows && s->row[r + n].sequence == s->row[r].sequence) n++;
-        a->chunk[a->chunks++] =
+        p->chunk[p->chunks++] =
             (sl__chunk){.row = r, .rows = n, .pages = s->row[r + n - 1].position / SL_PAGE + 1, .parts = 1};
         r += n;
     }
 }
 
-void sl__attention_plan(sl_forward *f) {
-    sl__attention *a = &f->attention;
-    int kv_heads = f->m->hp.kv_heads, partials = 0, counters = 0;
-    make_chunks(f);
+static void plan_one(const sl_forward *f, sl__attention_plan *p) {
+    int kv_heads = p->kv_heads, partials = 0, counters = 0;
+    make_chunks(f->step, p);
     int64_t work = 0; /* in (row, page, KV head) triples */
-    for (int i = 0; i < a->chunks; i++) work += (int64_t)a->chunk[i].rows * a->chunk[i].pages * kv_heads;
-    a->items = 0;
-    for (int i = 0; i < a->chunks; i++) {
-        sl__chunk *c = &a->chunk[i];
+    for (int i = 0; i < p->chunks; i++) work += (int64_t)p->chunk[i].rows * p->chunk[i].pages * kv_heads;
+    p->items = 0;
+    for (int i = 0; i < p->chunks; i++) {
+        sl__chunk *c = &p->chunk[i];
         int64_t item = (int64_t)c->rows * c->pages; /* one KV head of it */
         int spans = spans_of(c->pages);
-        if (item * 4 * f->c.threads > work && spans > 1 && c->rows * spans <= a->max_partials - partials &&
-            kv_heads <= a->max_counters - counters) {
+        if (item * 4 * f->c.threads > work && spans > 1 && c->rows * spans <= p->max_partials - partials &&
+            kv_heads <= p->max_counters - counters) {
             int64_t parts = item * 8 * f->c.threads / work; /* each about an eighth of a thread's share */
             c->parts = parts < spans ? (int)parts : spans;
             c->partial = partials;
@@ -96,9 +95,14 @@ void sl__attention_plan(sl_forward *f) {
             partials += c->rows * spans;
             counters += kv_heads;
         }
-        c->first_item = a->items;
-        a->items += kv_heads * c->parts;
+        c->first_item = p->items;
+        p->items += kv_heads * c->parts;
     }
+}
+
+void sl__attend_plan(sl_forward *f) {
+    for (int i = 0; i < f->m->hp.layers; i++)
+        if (f->attention.same[i] == i) plan_one(f, &f->attention.plan[i]);
 }
 
 /* One span of a chunk for one KV head, into the worker's state and the rows of acc. */
@@ -106,7 +110,7 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
                         sl_attend *state, float **acc) {
     const sl_step *s = f->step;
     const int32_t *page = s->sequence[s->row[c->row].sequence].page;
-    int d = f->m->hp.head_dim, n = c->rows * f->group;
+    int group = sl__plan_of(f, layer)->group, d = f->m->hp.head_dim[layer], n = c->rows * group;
     for (int i = 0; i < n; i++) {
         state[i] = (sl_attend){-INFINITY, 0};
         memset(acc[i], 0, (size_t)d * sizeof(float));
@@ -117,9 +121,9 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
         for (int r = 0; r < c->rows; r++) {
             int seen = s->row[c->row + r].position + 1 - p * SL_PAGE, hidden = first_seen(f, layer, c->row + r) - p * SL_PAGE;
             int count = seen < 0 || hidden >= SL_PAGE ? 0 : sl__least(seen, SL_PAGE);
-            for (int h = 0; h < f->group; h++) {
-                w->first[r * f->group + h] = count && hidden > 0 ? hidden : 0;
-                w->count[r * f->group + h] = count;
+            for (int h = 0; h < group; h++) {
+                w->first[r * group + h] = count && hidden > 0 ? hidden : 0;
+                w->count[r * group + h] = count;
             }
         }
         const uint8_t *ahead = p + 1 < c->pages ? sl_kv_head(&f->kv, page[p + 1], layer, kv_head) : NULL;
@@ -127,9 +131,8 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
     }
 }
 
-/* Adds a span's result to the spans before it. */
-static void merge(const sl_forward *f, sl_attend *total, float *sum, const sl_attend *span, const float *acc) {
-    int d = f->m->hp.head_dim;
+/* Adds a span's result to the spans before it. sum, acc [d] */
+static void merge(const sl_forward *f, int d, sl_attend *total, float *sum, const sl_attend *span, const float *acc) {
     float top = span->max > total->max ? span->max : total->max;
     float keep = sl_exp2f(total->max - top), add = sl_exp2f(span->max - top);
     total->max = top;
@@ -139,14 +142,15 @@ static void merge(const sl_forward *f, sl_attend *total, float *sum, const sl_at
 
 /* The end of query i of a KV head: the sum of its values by that of their weights, the layer's sink among these. */
 static void divide(const sl_forward *f, int layer, int kv_head, int i, const sl_attend *total, float *sum) {
+    const sl__attention_plan *p = sl__plan_of(f, layer);
     const float *sinks = f->m->layer[layer].sinks;
     float inverse = 1 / total->sum;
     if (sinks) {
-        float sink = sinks[kv_head * f->group + i % f->group] * LOG2_E, top = sink > total->max ? sink : total->max;
+        float sink = sinks[kv_head * p->group + i % p->group] * LOG2_E, top = sink > total->max ? sink : total->max;
         float keep = sl_exp2f(total->max - top);
         inverse = keep / fmaf(total->sum, keep, sl_exp2f(sink - top));
     }
-    for (int j = 0; j < f->m->hp.head_dim; j++) sum[j] *= inverse;
+    for (int j = 0; j < p->head_dim; j++) sum[j] *= inverse;
 }
 
 static bool sees(const sl_forward *f, int row, int span) {
@@ -154,50 +158,52 @@ static bool sees(const sl_forward *f, int row, int span) {
 }
 
 /* Where the result of query i of a chunk goes. */
-static float *result(const sl_forward *f, const sl__chunk *c, int kv_head, int i) {
-    size_t head = (size_t)(kv_head * f->group + i % f->group);
-    return sl_planes_row(&f->a, c->row + i / f->group) + head * (size_t)f->m->hp.head_dim;
+static float *result(const sl__attention_plan *p, const sl__chunk *c, int kv_head, int i) {
+    size_t head = (size_t)(kv_head * p->group + i % p->group);
+    return sl_planes_row(&p->result, c->row + i / p->group) + head * (size_t)p->head_dim;
 }
 
 static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_head, sl__worker *w) {
-    int d = f->m->hp.head_dim, n = c->rows * f->group;
-    for (int i = 0; i < n; i++) w->acc_row[i] = result(f, c, kv_head, i);
+    const sl__attention_plan *p = sl__plan_of(f, layer);
+    int d = p->head_dim, n = c->rows * p->group;
+    for (int i = 0; i < n; i++) w->acc_row[i] = result(p, c, kv_head, i);
     int span = first_span(f, layer, c->row);
     attend_span(f, c, layer, kv_head, span, w, w->total, w->acc_row);
     for (int i = 0; i < n; i++) w->acc_row[i] = w->acc + (size_t)i * (size_t)d;
     for (span++; span < spans_of(c->pages); span++) {
         attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
         for (int i = 0; i < n; i++) {
-            int row = c->row + i / f->group, begin = first_span(f, layer, row);
+            int row = c->row + i / p->group, begin = first_span(f, layer, row);
             if (span < begin || !sees(f, row, span)) continue;
             if (span > begin) {
-                merge(f, &w->total[i], result(f, c, kv_head, i), &w->state[i], w->acc_row[i]);
+                merge(f, d, &w->total[i], result(p, c, kv_head, i), &w->state[i], w->acc_row[i]);
                 continue;
             }
             w->total[i] = w->state[i];
-            memcpy(result(f, c, kv_head, i), w->acc_row[i], (size_t)d * sizeof(float));
+            memcpy(result(p, c, kv_head, i), w->acc_row[i], (size_t)d * sizeof(float));
         }
     }
-    for (int i = 0; i < n; i++) divide(f, layer, kv_head, i, &w->total[i], result(f, c, kv_head, i));
+    for (int i = 0; i < n; i++) divide(f, layer, kv_head, i, &w->total[i], result(p, c, kv_head, i));
 }
 
 /* Place of (span, row of the chunk, first head of the KV head) in the partial results, in heads. */
-static size_t partial_at(const sl_forward *f, const sl__chunk *c, int kv_head, int span, int row) {
-    return (size_t)(c->partial + span * c->rows + row) * (size_t)f->m->hp.heads + (size_t)(kv_head * f->group);
+static size_t partial_at(const sl__attention_plan *p, const sl__chunk *c, int kv_head, int span, int row) {
+    return (size_t)(c->partial + span * c->rows + row) * (size_t)p->heads + (size_t)(kv_head * p->group);
 }
 
 static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_head) {
     const sl__attention *a = &f->attention;
-    size_t d = (size_t)f->m->hp.head_dim;
-    for (int i = 0; i < c->rows * f->group; i++) {
-        int row = i / f->group, span = first_span(f, layer, c->row + row);
-        size_t head = (size_t)(i % f->group), at = partial_at(f, c, kv_head, span, row) + head;
-        float *sum = result(f, c, kv_head, i);
+    const sl__attention_plan *p = sl__plan_of(f, layer);
+    size_t d = (size_t)p->head_dim;
+    for (int i = 0; i < c->rows * p->group; i++) {
+        int row = i / p->group, span = first_span(f, layer, c->row + row);
+        size_t head = (size_t)(i % p->group), at = partial_at(p, c, kv_head, span, row) + head;
+        float *sum = result(p, c, kv_head, i);
         sl_attend total = a->partial_state[at];
         memcpy(sum, a->partial_acc + at * d, d * sizeof(float));
         for (span++; span < spans_of(c->pages) && sees(f, c->row + row, span); span++) {
-            at = partial_at(f, c, kv_head, span, row) + head;
-            merge(f, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
+            at = partial_at(p, c, kv_head, span, row) + head;
+            merge(f, (int)d, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
         }
         divide(f, layer, kv_head, i, &total, sum);
     }
@@ -205,18 +211,19 @@ static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
 
 static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_head, int part, sl__worker *w) {
     sl__attention *a = &f->attention;
-    int n = c->rows * f->group, spans = spans_of(c->pages);
-    size_t d = (size_t)f->m->hp.head_dim;
+    const sl__attention_plan *p = sl__plan_of(f, layer);
+    int n = c->rows * p->group, spans = spans_of(c->pages);
+    size_t d = (size_t)p->head_dim;
     int begin = first_span(f, layer, c->row);
     for (int span = part * spans / c->parts; span < (part + 1) * spans / c->parts; span++) {
         if (span < begin) continue; /* nobody sees it, and nobody merges it */
         for (int i = 0; i < n; i++) {
-            size_t at = partial_at(f, c, kv_head, span, i / f->group) + (size_t)(i % f->group);
+            size_t at = partial_at(p, c, kv_head, span, i / p->group) + (size_t)(i % p->group);
             w->acc_row[i] = a->partial_acc + at * d;
         }
         attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
         for (int i = 0; i < n; i++) {
-            a->partial_state[partial_at(f, c, kv_head, span, i / f->group) + (size_t)(i % f->group)] = w->state[i];
+            a->partial_state[partial_at(p, c, kv_head, span, i / p->group) + (size_t)(i % p->group)] = w->state[i];
         }
     }
     atomic_int *counter = &a->counter[c->counter + kv_head];
@@ -227,22 +234,22 @@ static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
 }
 
 void sl__attend_item(sl_forward *f, int layer, int self, int item) {
-    const sl__attention *a = &f->attention;
-    int lo = 0, hi = a->chunks - 1;
+    const sl__attention_plan *p = sl__plan_of(f, layer);
+    int lo = 0, hi = p->chunks - 1;
     while (lo < hi) {
         int mid = (lo + hi + 1) / 2;
-        if (a->chunk[mid].first_item <= item) lo = mid;
+        if (p->chunk[mid].first_item <= item) lo = mid;
         else hi = mid - 1;
     }
-    const sl__chunk *c = &a->chunk[lo];
+    const sl__chunk *c = &p->chunk[lo];
     int kv_head = (item - c->first_item) / c->parts, part = (item - c->first_item) % c->parts;
     sl__worker *w = &f->worker[self];
-    int d = f->m->hp.head_dim;
+    int d = p->head_dim;
     float given = f->m->hp.attention_scale, scale = (given != 0 ? given : 1 / sl_sqrtf((float)d)) * LOG2_E;
-    for (int i = 0; i < c->rows * f->group; i++) {
-        size_t row = (size_t)(c->row + i / f->group), head = (size_t)(kv_head * f->group + i % f->group);
+    for (int i = 0; i < c->rows * p->group; i++) {
+        size_t row = (size_t)(c->row + i / p->group), head = (size_t)(kv_head * p->group + i % p->group);
         void *ready = w->ready + (size_t)i * sl_query_bytes(d);
-        float by = f->k->query[f->kv.type](f->q + (row * (size_t)f->m->hp.heads + head) * (size_t)d, d, scale, ready);
+        float by = f->k->query[f->kv.type](f->q + (row * (size_t)p->heads + head) * (size_t)d, d, scale, ready);
         w->query[i] = (sl_query){ready, by};
     }
     if (c->parts == 1) attend_whole(f, c, layer, kv_head, w);

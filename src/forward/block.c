@@ -32,13 +32,14 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     const sl_hparams *hp = &f->m->hp;
     const sl_matrix *e = &f->m->embedding;
     const sl_step_row *s = &f->step->row[row];
-    size_t half = (size_t)(hp->rope_dims / 2);
+    int half = hp->rope_dims / 2, window_half = hp->window_rope_dims / 2;
     float *x = f->x + (size_t)row * (size_t)hp->width;
     sl_matrix_widen(e, s->token, x);
     for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
-    size_t at = (size_t)row * half;
-    sl__rope_angles(hp, f->frequency, hp->rope_attention, s->position, f->cosines + at, f->sines + at);
-    if (hp->window_rope_theta != 0) sl__rope_angles(hp, f->window_frequency, 1, s->position, f->window_cosines + at, f->window_sines + at);
+    size_t at = (size_t)row * (size_t)half, window_at = (size_t)row * (size_t)window_half;
+    sl__rope_angles(f->frequency, half, hp->rope_attention, s->position, f->cosines + at, f->sines + at);
+    if (hp->window_rope_theta != 0)
+        sl__rope_angles(f->window_frequency, window_half, 1, s->position, f->window_cosines + window_at, f->window_sines + window_at);
     sl__mixer_input(f, layer, row);
 }
 

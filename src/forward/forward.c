@@ -78,15 +78,61 @@ static void place_groups(sl_forward *f, space *s) {
     f->ffn.first_item = place(s, most + 1, sizeof *f->ffn.first_item);
 }
 
+static size_t larger_size(size_t a, size_t b) { return a > b ? a : b; }
+
+/* The first layer whose attention has the same heads as this one's; -1: it has no attention. */
+static int same_heads(const sl_hparams *hp, int layer) {
+    if (hp->mixer[layer] != SL_MIXER_ATTENTION) return -1;
+    for (int i = 0; i < layer; i++)
+        if (hp->mixer[i] == SL_MIXER_ATTENTION && hp->heads[i] == hp->heads[layer] && hp->kv_heads[i] == hp->kv_heads[layer] &&
+            hp->head_dim[i] == hp->head_dim[layer])
+            return i;
+    return layer;
+}
+
+/* Plans share the room for partial results, since one layer is computed at a time. */
 static void place_attention(sl_forward *f, space *s) {
     const sl_hparams *hp = &f->m->hp;
     sl__attention *a = &f->attention;
-    sl__attention_sizes(f);
-    size_t partials = (size_t)a->max_partials * (size_t)hp->heads;
-    a->chunk = place(s, (size_t)f->c.max_rows, sizeof *a->chunk);
-    a->partial_state = place(s, partials, sizeof *a->partial_state);
-    a->partial_acc = floats(s, partials, (size_t)hp->head_dim);
-    a->counter = place(s, (size_t)a->max_counters, sizeof *a->counter);
+    size_t states = 0, values = 0, counters = 0;
+    a->plan = place(s, (size_t)hp->layers, sizeof *a->plan);
+    a->same = place(s, (size_t)hp->layers, sizeof *a->same);
+    for (int i = 0; i < hp->layers; i++) {
+        int same = same_heads(hp, i);
+        if (a->same) a->same[i] = same;
+        if (same != i) continue;
+        sl__attention_plan p = sl__attention_sizes(f, i);
+        size_t partials = product_of(s, (size_t)p.max_partials, (size_t)p.heads);
+        p.chunk = place(s, (size_t)f->c.max_rows, sizeof *p.chunk);
+        p.result = f->a;
+        p.result.cols = p.heads * p.head_dim;
+        states = larger_size(states, partials);
+        values = larger_size(values, product_of(s, partials, (size_t)p.head_dim));
+        counters = larger_size(counters, (size_t)p.max_counters);
+        if (a->plan) a->plan[i] = p;
+    }
+    a->partial_state = place(s, states, sizeof *a->partial_state);
+    a->partial_acc = floats(s, 1, values);
+    a->counter = place(s, counters, sizeof *a->counter);
+}
+
+/* What is asked of a worker for any of the layers' attention. */
+typedef struct attention_room {
+    size_t queries, values, ready; /* queries; values of their heads; bytes of queries made ready */
+} attention_room;
+
+static attention_room room_of(const sl_forward *f) {
+    const sl_hparams *hp = &f->m->hp;
+    attention_room room = {0};
+    for (int i = 0; i < hp->layers; i++) {
+        if (same_heads(hp, i) != i) continue;
+        sl__attention_plan p = sl__attention_sizes(f, i);
+        size_t queries = (size_t)p.queries;
+        room.queries = larger_size(room.queries, queries);
+        room.values = larger_size(room.values, queries * (size_t)p.head_dim);
+        room.ready = larger_size(room.ready, queries * sl_query_bytes(p.head_dim));
+    }
+    return room;
 }
 
 static void place_delta(sl_forward *f, space *s) {
@@ -121,13 +167,13 @@ static bool any_gate(const sl_model *m) {
     return any;
 }
 
-static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
-    size_t queries = (size_t)f->attention.queries;
+static void place_worker(space *s, const attention_room *room, sl__worker *w, size_t gemm) {
+    size_t queries = room->queries;
     sl__worker placed = {.gemm = place(s, gemm, 1),
                          .ffn = place(s, SL_FFN_SCRATCH, sizeof(float)),
-                         .acc = floats(s, queries, (size_t)f->m->hp.head_dim),
+                         .acc = floats(s, 1, room->values),
                          .acc_row = place(s, queries, sizeof(float *)),
-                         .ready = place(s, queries, sl_query_bytes(f->m->hp.head_dim)),
+                         .ready = place(s, room->ready, 1),
                          .query = place(s, queries, sizeof(sl_query)),
                          .state = place(s, queries, sizeof(sl_attend)),
                          .total = place(s, queries, sizeof(sl_attend)),
@@ -138,11 +184,14 @@ static void place_worker(sl_forward *f, space *s, sl__worker *w, size_t gemm) {
 
 static void place_all(sl_forward *f, space *s) {
     const sl_hparams *hp = &f->m->hp;
-    size_t rows = (size_t)f->c.max_rows, half = (size_t)(hp->rope_dims / 2);
-    size_t width = (size_t)hp->width, q_width = (size_t)hp->heads * (size_t)hp->head_dim;
-    size_t kv_width = (size_t)hp->kv_heads * (size_t)hp->head_dim;
+    size_t rows = (size_t)f->c.max_rows, half = (size_t)(hp->rope_dims / 2), window_half = (size_t)(hp->window_rope_dims / 2);
+    size_t width = (size_t)hp->width, q_width = 0, kv_width = 0; /* the widest layer's */
+    for (int i = 0; i < hp->layers; i++) {
+        q_width = larger_size(q_width, (size_t)hp->heads[i] * (size_t)hp->head_dim[i]);
+        kv_width = larger_size(kv_width, (size_t)hp->kv_heads[i] * (size_t)hp->head_dim[i]);
+    }
     f->frequency = floats(s, 1, half);
-    if (hp->window_rope_theta != 0) f->window_frequency = floats(s, 1, half);
+    if (hp->window_rope_theta != 0) f->window_frequency = floats(s, 1, window_half);
     f->router = place(s, (size_t)hp->layers, sizeof *f->router);
     f->ffn_quantised = place(s, (size_t)hp->layers, sizeof *f->ffn_quantised);
     for (int i = 0; i < hp->layers; i++) {
@@ -163,8 +212,8 @@ static void place_all(sl_forward *f, space *s) {
     f->a = planes(s, product_of(s, rows, q_width), (int)q_width);
     f->cosines = floats(s, rows, half);
     f->sines = floats(s, rows, half);
-    f->window_cosines = hp->window_rope_theta != 0 ? floats(s, rows, half) : f->cosines;
-    f->window_sines = hp->window_rope_theta != 0 ? floats(s, rows, half) : f->sines;
+    f->window_cosines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->cosines;
+    f->window_sines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->sines;
     f->scores = floats(s, rows, (size_t)hp->experts);
     f->expert = place(s, product_of(s, rows, (size_t)hp->experts_used), sizeof *f->expert);
     f->weight = floats(s, rows, (size_t)hp->experts_used);
@@ -175,14 +224,12 @@ static void place_all(sl_forward *f, space *s) {
     f->logits = floats(s, (size_t)f->c.max_logit_rows, (size_t)hp->vocab);
     f->worker = place(s, (size_t)f->c.threads, sizeof *f->worker);
     size_t gemm = gemm_scratch(f->m);
-    for (int i = 0; i < f->c.threads; i++) place_worker(f, s, f->worker ? &f->worker[i] : NULL, gemm);
+    attention_room room = room_of(f);
+    for (int i = 0; i < f->c.threads; i++) place_worker(s, &room, f->worker ? &f->worker[i] : NULL, gemm);
 }
 
 /* What follows from the config alone. */
-static sl_forward bare(const sl_forward_config *c) {
-    const sl_hparams *hp = &c->model->hp;
-    return (sl_forward){.c = *c, .m = c->model, .k = sl_kernels(), .group = hp->heads / hp->kv_heads};
-}
+static sl_forward bare(const sl_forward_config *c) { return (sl_forward){.c = *c, .m = c->model, .k = sl_kernels()}; }
 
 size_t sl_forward_workspace_bytes(const sl_forward_config *c) {
     sl_forward f = bare(c);
@@ -316,7 +363,7 @@ float *sl_forward_run(sl_forward *f, const sl_step *s) {
     for (int r = 0; r < s->rows; r++) {
         if (s->row[r].logits) f->logit_row[f->logit_rows++] = r;
     }
-    sl__attention_plan(f);
+    sl__attend_plan(f);
     if (f->state.slot_bytes) sl__delta_plan(f);
     sl_workers_run(f->c.workers, region, f);
     return f->logits;

@@ -47,13 +47,21 @@ typedef struct sl__chunk {
     int counter;    /* when parts > 1: first of its kv_heads counters */
 } sl__chunk;
 
-typedef struct sl__attention {
-    sl__chunk *chunk;         /* [max_rows] */
-    int chunks, items;        /* of the step */
+/* How a step is cut into items in the layers that have the same heads. */
+typedef struct sl__attention_plan {
+    int heads, kv_heads, head_dim, group; /* group: query heads that share a KV head */
     int queries;              /* most (row, query head) pairs in an item */
     int max_partials;         /* places for the partial results of (span, row) pairs */
     int max_counters;
-    sl_attend *partial_state; /* [max_partials][heads] */
+    sl_planes result;         /* [rows][heads * head_dim]; plans share its memory */
+    sl__chunk *chunk;         /* [max_rows] */
+    int chunks, items;        /* of the step */
+} sl__attention_plan;
+
+typedef struct sl__attention {
+    sl__attention_plan *plan; /* [layers]; of those that have the same heads only the first one's is made */
+    int *same;                /* [layers] whose plan is the layer's; -1: it has no attention */
+    sl_attend *partial_state; /* [max_partials][heads] of the layer's plan */
     float *partial_acc;       /* [max_partials][heads][head_dim] */
     atomic_int *counter;      /* [max_counters] parts of a (chunk, KV head) that have ended */
 } sl__attention;
@@ -81,7 +89,7 @@ typedef struct sl__delta {
 typedef struct sl__worker {
     void *gemm;        /* scratch of the kernels */
     float *ffn;        /* [SL_FFN_SCRATCH] */
-    float *acc;        /* [queries][head_dim] values added up in one span */
+    float *acc;        /* [queries][head_dim] of the layer's plan: values added up in one span */
     float **acc_row;   /* [queries] where each query's values are added up */
     uint8_t *ready;    /* [queries][sl_query_bytes(head_dim)] queries as the KV type wants them */
     sl_query *query;   /* [queries] */
@@ -94,12 +102,11 @@ struct sl_forward {
     const sl_model *m;        /* c.model */
     const sl_kernel_table *k; /* sl_kernels() */
     sl_arena *arena;
-    int group;                /* query heads that share a KV head */
     sl_kv kv;
     sl_state state;
 
     /* Constant after start. */
-    float *frequency, *window_frequency; /* [rope_dims / 2]; those of layers with a window, where they have others */
+    float *frequency, *window_frequency; /* [rope_dims / 2]; [window_rope_dims / 2] of layers with a window, where they have others */
     const float **router; /* [layers] to [experts][width] in float; NULL in a dense layer */
     bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? */
 
@@ -110,13 +117,13 @@ struct sl_forward {
     float *x;               /* [rows][width] the residual stream */
     float *y;               /* [rows][width] what a part adds to it */
     sl_planes h;            /* [rows][width] a part's input: normed x; at the end [logit rows][width] */
-    float *q;               /* [rows][heads * head_dim] */
+    float *q;               /* [rows][heads * head_dim], of the layer at work, as all that has heads */
     float *kk, *v;          /* [rows][kv_heads * head_dim] keys, values */
     float *both;            /* [rows][heads][2 * head_dim] q and gate, where one matrix gives both */
     float *gate;            /* [rows][heads * head_dim] of attention's result, where the family has one */
-    sl_planes a;            /* [rows][heads * head_dim] attention's result */
+    sl_planes a;            /* [rows][heads * head_dim] attention's result, in the widest layer; of one layer, its plan's `result` */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
-    float *window_cosines, *window_sines; /* likewise, of layers with a window; the same where they have no others */
+    float *window_cosines, *window_sines; /* [rows][window_rope_dims / 2]; the same as those where such layers have no others */
     float *scores;          /* [rows][experts] */
     int32_t *expert;        /* [rows][experts_used] */
     float *weight;          /* [rows][experts_used] */
@@ -156,23 +163,24 @@ void sl__stream_norm(sl_forward *f, int row, const float *weight, const float *b
 void sl__stream_norm_added(sl_forward *f, int row, const float *weight);
 void sl__stream_add(sl_forward *f, int row);
 
-/* rope.c: the frequencies, [rope_dims / 2], at start; a row's angles' cosines and sines in a step.
- * divisors [rope_dims / 2] of the file; NULL: none. factor: on cosine and sine. */
+/* rope.c: the frequencies, [rope_dims / 2] or [window_rope_dims / 2], at start; a row's angles' cosines and sines in a step, of as
+ * many frequencies. divisors [rope_dims / 2] of the file; NULL: none. factor: on cosine and sine. */
 void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *frequency);
 void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency);
-void sl__rope_angles(const sl_hparams *hp, const float *frequency, float factor, int position, float *cosines, float *sines);
+void sl__rope_angles(const float *frequency, int count, float factor, int position, float *cosines, float *sines);
 
 /* attention.c */
-void sl__attention_sizes(sl_forward *f); /* the max_… fields and queries, from config and model */
-void sl__attention_plan(sl_forward *f);  /* chunks and items of the step; engine thread */
+sl__attention_plan sl__attention_sizes(const sl_forward *f, int layer); /* heads, queries and the max_… fields, from config and model */
+void sl__attend_plan(sl_forward *f); /* chunks and items of the step, in every plan; engine thread */
 sl__item_fn sl__attend_item;
+static inline const sl__attention_plan *sl__plan_of(const sl_forward *f, int layer) { return &f->attention.plan[f->attention.same[layer]]; }
 
 /* A kind of mixer. input makes a row of h from the stream; mix runs its phases up to what the output matrix is multiplied by, which
  * `result` has then, [rows][layer's o.cols], quantised where that matrix wants it. */
 typedef struct sl__mixer {
     sl__row_fn *input;
     void (*mix)(sl_forward *f, int layer, int self);
-    const sl_planes *(*result)(const sl_forward *f);
+    const sl_planes *(*result)(const sl_forward *f, int layer);
 } sl__mixer;
 extern const sl__mixer sl__mixer_attention, sl__mixer_delta; /* mixer_attention.c, mixer_delta.c */
 void sl__delta_plan(sl_forward *f); /* the step's runs; engine thread */

@@ -5,7 +5,7 @@
  *
  *     [layer][kv head][page][ keys | values ]      (the bytes inside a head of a page: sl_kv_type in kernels.h)
  *
- * Layers that keep no keys and values have no bytes in it.
+ * Layers may differ in their number of KV heads and in the bytes of a head; those that keep no keys and values have no bytes in it.
  *
  * One attention item reads one KV head of one layer over all pages of a sequence. With this order pages whose numbers are
  * neighbours are one piece of memory to it, and that is read at twice the speed of pieces of some 16 KB that lie apart.
@@ -17,11 +17,15 @@
 #include "families/family.h"
 #include "kernels/kernels.h"
 
-typedef struct sl_kv {
-    uint8_t *data;      /* [layers that have keys][kv heads][pages][head_bytes] */
-    size_t at[SL_MAX_LAYERS]; /* where a layer begins; of one without keys, where the next one does */
+typedef struct sl_kv_layer {
+    size_t at;          /* where it begins; of a layer without keys, where the next one does */
     size_t head_bytes;  /* keys and values of one KV head in one page */
     size_t plane_bytes; /* of one KV head in all pages */
+} sl_kv_layer;
+
+typedef struct sl_kv {
+    uint8_t *data;      /* [layers that have keys][the layer's kv heads][pages][its head_bytes] */
+    sl_kv_layer layer[SL_MAX_LAYERS];
     size_t mapped;      /* of all layers */
     sl_kv_type type;
 } sl_kv;
@@ -39,9 +43,10 @@ sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type);
 sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *ret, sl_error *e);
 void sl_kv_close(sl_kv *kv); /* zero-initialised is fine */
 
-/* Keys and values of one KV head of a page: head_bytes, 64-byte aligned. */
+/* Keys and values of one KV head of a page: the layer's head_bytes, 64-byte aligned. */
 static inline uint8_t *sl_kv_head(const sl_kv *kv, int page, int layer, int kv_head) {
-    return kv->data + kv->at[layer] + (size_t)kv_head * kv->plane_bytes + (size_t)page * kv->head_bytes;
+    const sl_kv_layer *l = &kv->layer[layer];
+    return kv->data + l->at + (size_t)kv_head * l->plane_bytes + (size_t)page * l->head_bytes;
 }
 
 #endif

@@ -10,7 +10,7 @@ static const sl__mixer *mixer_of(const sl_forward *f, int layer) { return mixers
 void sl__mixer_input(sl_forward *f, int layer, int row) { mixer_of(f, layer)->input(f, layer, row); }
 
 static sl__product output_product(sl_forward *f, int layer) {
-    return (sl__product){&f->m->layer[layer].o, mixer_of(f, layer)->result(f), f->y};
+    return (sl__product){&f->m->layer[layer].o, mixer_of(f, layer)->result(f, layer), f->y};
 }
 
 static void output_item(sl_forward *f, int layer, int self, int item) {

@@ -36,81 +36,78 @@ static void clip(float *x, int n, float most) {
     for (int i = 0; i < n; i++) x[i] = x[i] < -most ? -most : x[i] > most ? most : x[i];
 }
 
-/* Each head by itself. */
-static void norm_heads(sl_forward *f, float *x, int heads, const float *norm) {
-    const sl_hparams *hp = &f->m->hp;
-    for (int h = 0; h < heads; h++) f->k->rmsnorm(x + h * hp->head_dim, norm, hp->head_dim, hp->norm_eps, x + h * hp->head_dim);
+/* Each head by itself: x [heads][d]. */
+static void norm_heads(sl_forward *f, float *x, int heads, int d, const float *norm) {
+    for (int h = 0; h < heads; h++) f->k->rmsnorm(x + h * d, norm, d, f->m->hp.norm_eps, x + h * d);
 }
 
-/* Bias, norm and clip of one projection of one row: x [heads][head_dim]; bias, norm NULL: none. */
-static void finish_projection(sl_forward *f, float *x, int heads, const float *bias, const float *norm) {
+/* Bias, norm and clip of one projection of one row: x [heads][d]; bias, norm NULL: none. */
+static void finish_projection(sl_forward *f, float *x, int heads, int d, const float *bias, const float *norm) {
     const sl_hparams *hp = &f->m->hp;
-    int n = heads * hp->head_dim;
+    int n = heads * d;
     if (bias) f->k->add(x, bias, n);
     if (norm && hp->qk_norm == SL_QK_NORM_FULL) f->k->rmsnorm(x, norm, n, hp->norm_eps, x);
-    if (norm && hp->qk_norm == SL_QK_NORM_HEAD) norm_heads(f, x, heads, norm);
+    if (norm && hp->qk_norm == SL_QK_NORM_HEAD) norm_heads(f, x, heads, d, norm);
     if (hp->qkv_clip > 0) clip(x, n, hp->qkv_clip);
 }
 
 /* Queries and gates from one projection of a row, head by head: [heads][q | gate]. */
-static void part_gates(sl_forward *f, int row, const float *bias) {
-    const sl_hparams *hp = &f->m->hp;
-    size_t width = (size_t)hp->heads * (size_t)hp->head_dim, bytes = (size_t)hp->head_dim * sizeof(float);
+static void part_gates(sl_forward *f, int layer, int row, const float *bias) {
+    int heads = f->m->hp.heads[layer], d = f->m->hp.head_dim[layer];
+    size_t width = (size_t)heads * (size_t)d, bytes = (size_t)d * sizeof(float);
     float *both = f->both + (size_t)row * 2 * width, *q = f->q + (size_t)row * width, *gate = f->gate + (size_t)row * width;
     if (bias) f->k->add(both, bias, (int)(2 * width));
-    for (int h = 0; h < hp->heads; h++, both += 2 * hp->head_dim) {
-        memcpy(q + h * hp->head_dim, both, bytes);
-        memcpy(gate + h * hp->head_dim, both + hp->head_dim, bytes);
+    for (int h = 0; h < heads; h++, both += 2 * d) {
+        memcpy(q + h * d, both, bytes);
+        memcpy(gate + h * d, both + d, bytes);
     }
 }
 
 static void rotate(sl_forward *f, int layer, float *x, int heads, int row) {
     const sl_hparams *hp = &f->m->hp;
-    int half = hp->rope_dims / 2;
+    int half = sl_rope_dims(hp, layer) / 2, d = hp->head_dim[layer];
     bool window = hp->window[layer] != 0;
     const float *c = (window ? f->window_cosines : f->cosines) + (size_t)row * (size_t)half;
     const float *s = (window ? f->window_sines : f->sines) + (size_t)row * (size_t)half;
-    for (int h = 0; h < heads; h++) {
-        f->k->rope(x + h * hp->head_dim, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
-    }
+    for (int h = 0; h < heads; h++) f->k->rope(x + h * d, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
 }
 
 /* Finishes a row's q, k and v, and writes its keys and values into its page. */
 static void qkv_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
     const sl_hparams *hp = &f->m->hp;
-    size_t r = (size_t)row, d = (size_t)hp->head_dim, kv_width = (size_t)hp->kv_heads * d;
-    float *q = f->q + r * (size_t)hp->heads * d, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
-    if (hp->query_gated) part_gates(f, row, l->q_bias);
-    finish_projection(f, q, hp->heads, hp->query_gated ? NULL : l->q_bias, l->q_norm);
-    finish_projection(f, k, hp->kv_heads, l->k_bias, l->k_norm);
-    finish_projection(f, v, hp->kv_heads, l->v_bias, NULL);
+    int heads = hp->heads[layer], kv_heads = hp->kv_heads[layer], d = hp->head_dim[layer];
+    size_t r = (size_t)row, q_width = (size_t)heads * (size_t)d, kv_width = (size_t)kv_heads * (size_t)d;
+    float *q = f->q + r * q_width, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
+    if (hp->query_gated) part_gates(f, layer, row, l->q_bias);
+    finish_projection(f, q, heads, d, hp->query_gated ? NULL : l->q_bias, l->q_norm);
+    finish_projection(f, k, kv_heads, d, l->k_bias, l->k_norm);
+    finish_projection(f, v, kv_heads, d, l->v_bias, NULL);
     if (!hp->unrotated[layer]) {
-        rotate(f, layer, q, hp->heads, row);
-        rotate(f, layer, k, hp->kv_heads, row);
+        rotate(f, layer, q, heads, row);
+        rotate(f, layer, k, kv_heads, row);
     }
     if (l->q_norm && hp->qk_norm == SL_QK_NORM_HEAD_AFTER) {
-        norm_heads(f, q, hp->heads, l->q_norm);
-        norm_heads(f, k, hp->kv_heads, l->k_norm);
+        norm_heads(f, q, heads, d, l->q_norm);
+        norm_heads(f, k, kv_heads, d, l->k_norm);
     }
 
     const sl_step_row *s = &f->step->row[row];
     int page = f->step->sequence[s->sequence].page[s->position / SL_PAGE];
-    for (int h = 0; h < hp->kv_heads; h++) {
-        f->k->kv_store[f->kv.type](k + (size_t)h * d, v + (size_t)h * d, hp->head_dim, s->position % SL_PAGE,
-                                   sl_kv_head(&f->kv, page, layer, h));
-    }
+    for (int h = 0; h < kv_heads; h++)
+        f->k->kv_store[f->kv.type](k + h * d, v + h * d, d, s->position % SL_PAGE, sl_kv_head(&f->kv, page, layer, h));
 }
 
 /* --- attention's result --- */
 
 static void attended_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
-    float *a = sl_planes_row(&f->a, row);
-    const float *gate = f->gate + (size_t)row * (size_t)f->a.cols;
+    const sl_planes *all = &sl__plan_of(f, layer)->result;
+    float *a = sl_planes_row(all, row);
+    const float *gate = f->gate + (size_t)row * (size_t)all->cols;
     bool gated = l->gate.data || f->m->hp.query_gated;
-    for (int i = 0; gated && i < f->a.cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
-    if (sl_matrix_quantised(&l->o)) sl_planes_quantize(&f->a, row, 0, f->a.cols);
+    for (int i = 0; gated && i < all->cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
+    if (sl_matrix_quantised(&l->o)) sl_planes_quantize(all, row, 0, all->cols);
 }
 
 static void mix(sl_forward *f, int layer, int self) {
@@ -118,9 +115,9 @@ static void mix(sl_forward *f, int layer, int self) {
     int count = qkv_products(f, layer, qkv);
     bool finish = f->m->layer[layer].gate.data || f->m->hp.query_gated || sl_matrix_quantised(&f->m->layer[layer].o);
     sl__phase(f, layer, self, sl__product_items(f, qkv, count), qkv_item, qkv_row, NULL);
-    sl__phase(f, layer, self, f->attention.items, sl__attend_item, finish ? attended_row : NULL, NULL);
+    sl__phase(f, layer, self, sl__plan_of(f, layer)->items, sl__attend_item, finish ? attended_row : NULL, NULL);
 }
 
-static const sl_planes *result(const sl_forward *f) { return &f->a; }
+static const sl_planes *result(const sl_forward *f, int layer) { return &sl__plan_of(f, layer)->result; }
 
 const sl__mixer sl__mixer_attention = {input, mix, result};

@@ -256,6 +256,9 @@ static void mix(sl_forward *f, int layer, int self) {
     sl__phase(f, layer, self, whole_heads(f) ? heads : heads * sl_delta_blocks(&f->m->hp), recur_item, recurred_row, NULL);
 }
 
-static const sl_planes *result(const sl_forward *f) { return &f->delta.out; }
+static const sl_planes *result(const sl_forward *f, int layer) {
+    (void)layer;
+    return &f->delta.out;
+}
 
 const sl__mixer sl__mixer_delta = {input, mix, result};

@@ -53,11 +53,12 @@ void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *fr
 }
 
 void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency) {
-    for (int j = 0; j < hp->rope_dims / 2; j++) frequency[j] = 1 / sl_powf(hp->window_rope_theta, (float)(2 * j) / (float)hp->rope_dims);
+    int dims = hp->window_rope_dims;
+    for (int j = 0; j < dims / 2; j++) frequency[j] = 1 / sl_powf(hp->window_rope_theta, (float)(2 * j) / (float)dims);
 }
 
-void sl__rope_angles(const sl_hparams *hp, const float *frequency, float factor, int position, float *cosines, float *sines) {
-    for (int j = 0; j < hp->rope_dims / 2; j++) {
+void sl__rope_angles(const float *frequency, int count, float factor, int position, float *cosines, float *sines) {
+    for (int j = 0; j < count; j++) {
         float s, c;
         sl_sincosf((float)position * frequency[j], &s, &c);
         cosines[j] = c * factor;

@@ -58,9 +58,13 @@ static sl__names names_of(const sl_family *f, const sl__tensors *tensors) {
     return n;
 }
 
+/* Rows of the current layer's queries, and of its keys or values. */
+static int q_rows(const sl__binder *b) { return b->hp->heads[b->layer] * b->hp->head_dim[b->layer]; }
+static int kv_rows(const sl__binder *b) { return b->hp->kv_heads[b->layer] * b->hp->head_dim[b->layer]; }
+
 /* q, k and v in one matrix, in this order, and their biases likewise. */
 static sl_status fused_qkv(const sl__binder *b, sl__tensor *t, sl_layer *l) {
-    int q = b->hp->heads * b->hp->head_dim, kv = b->hp->kv_heads * b->hp->head_dim, all = q + 2 * kv, width = b->hp->width;
+    int q = q_rows(b), kv = kv_rows(b), all = q + 2 * kv, width = b->hp->width;
     const float *all_biases = NULL;
     sl_status s = sl__bind_take(b, t, 1, (uint64_t)all, (uint64_t)width);
     if (s == SL_OK) s = sl__bind_bias(b, b->n->qkv, b->o->declared.qkv_bias, all, &all_biases);
@@ -76,12 +80,9 @@ static sl_status fused_qkv(const sl__binder *b, sl__tensor *t, sl_layer *l) {
     return SL_OK;
 }
 
-/* q's matrix and bias, which may have gates too. */
-static int query_rows(const sl_hparams *hp) { return hp->heads * hp->head_dim * (hp->query_gated ? 2 : 1); }
-
 static sl_status separate_qkv(const sl__binder *b, sl_layer *l) {
     const sl__names *n = b->n;
-    int q = query_rows(b->hp), kv = b->hp->kv_heads * b->hp->head_dim;
+    int q = q_rows(b) * (b->hp->query_gated ? 2 : 1), kv = kv_rows(b);
     sl_status s = sl__bind_matrix(b, n->q, q, b->hp->width, &l->q);
     if (s == SL_OK) s = sl__bind_matrix(b, n->k, kv, b->hp->width, &l->k);
     if (s == SL_OK) s = sl__bind_matrix(b, n->v, kv, b->hp->width, &l->v);
@@ -94,7 +95,7 @@ static sl_status separate_qkv(const sl__binder *b, sl_layer *l) {
 static sl_status attention(const sl__binder *b, sl_layer *l) {
     const sl_hparams *hp = b->hp;
     const sl__names *n = b->n;
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim;
+    int q = q_rows(b), kv = kv_rows(b), dim = hp->head_dim[b->layer];
     char full[SL__BIND_NAME];
     sl__tensor *qkv = n->qkv ? sl__bind_find(b, full, "%s.weight", n->qkv) : NULL;
     sl_status s = sl__bind_norm(b, n->attn_norm, &l->attn_norm, &l->attn_norm_bias);
@@ -104,12 +105,12 @@ static sl_status attention(const sl__binder *b, sl_layer *l) {
     if (s == SL_OK) s = sl__bind_bias(b, n->o, b->o->declared.o_bias, hp->width, &l->o_bias);
     if (s == SL_OK && b->family->sinks) {
         sl__tensor *t = sl__bind_find(b, full, "%s", n->sinks);
-        s = t ? sl__bind_vector_of(b, t, hp->heads, &l->sinks) : sl__bind_missing(b, full);
+        s = t ? sl__bind_vector_of(b, t, hp->heads[b->layer], &l->sinks) : sl__bind_missing(b, full);
     }
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
-    s = sl__bind_norm_vector(b, n->q_norm, whole ? q : hp->head_dim, &l->q_norm);
-    if (s == SL_OK) s = sl__bind_norm_vector(b, n->k_norm, whole ? kv : hp->head_dim, &l->k_norm);
+    s = sl__bind_norm_vector(b, n->q_norm, whole ? q : dim, &l->q_norm);
+    if (s == SL_OK) s = sl__bind_norm_vector(b, n->k_norm, whole ? kv : dim, &l->k_norm);
     return s;
 }
 

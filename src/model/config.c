@@ -235,13 +235,14 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
 }
 
 /* kv_heads and head_dim: an absent key means the class's default, null that it follows from heads and width. */
-static sl_status read_heads(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+static sl_status read_heads(const sl_json *top, const sl_family *f, int heads, sl_hparams *hp, sl_error *e) {
     bool kv_absent = json_object_get(top->v, "num_key_value_heads") == NULL;
     bool dim_absent = json_object_get(top->v, "head_dim") == NULL;
-    hp->kv_heads = kv_absent && f->default_kv_heads ? f->default_kv_heads : hp->heads;
-    hp->head_dim = dim_absent && f->default_head_dim ? f->default_head_dim : hp->width / hp->heads;
-    sl_status s = sl__config_int(top, "num_key_value_heads", 1, &hp->kv_heads, e);
-    if (s == SL_OK) s = sl__config_int(top, "head_dim", 1, &hp->head_dim, e);
+    int kv_heads = kv_absent && f->default_kv_heads ? f->default_kv_heads : heads;
+    int head_dim = dim_absent && f->default_head_dim ? f->default_head_dim : hp->width / heads;
+    sl_status s = sl__config_int(top, "num_key_value_heads", 1, &kv_heads, e);
+    if (s == SL_OK) s = sl__config_int(top, "head_dim", 1, &head_dim, e);
+    sl_hparams_heads(hp, heads, kv_heads, head_dim);
     return s;
 }
 
@@ -255,7 +256,7 @@ static sl_status read_scales(const sl_json *top, const sl_family *f, sl_hparams 
     if (s == SL_OK && f->hf_score_width_key) {
         float width = f->default_score_width;
         s = sl__config_float(top, f->hf_score_width_key, SL__SCALE, &width, e);
-        if (width != (float)hp->head_dim) hp->attention_scale = 1 / sl_sqrtf(width);
+        if (width != (float)hp->head_dim[0]) hp->attention_scale = 1 / sl_sqrtf(width);
     }
     if (root || f->hf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
     if (logits != 1) hp->logit_scale = logits;
@@ -299,11 +300,11 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     hp->context = f->default_context;
     hp->norm_eps = f->default_norm_eps;
     hp->vocab = f->default_vocab;
-    hp->heads = f->default_heads;
+    int heads = f->default_heads;
     sl_status s = (f->default_vocab ? sl__config_int : need_int)(top, "vocab_size", 1, &hp->vocab, e);
     if (s == SL_OK) s = need_int(top, "hidden_size", 1, &hp->width, e);
     if (s == SL_OK) s = need_int(top, "num_hidden_layers", 1, &hp->layers, e);
-    if (s == SL_OK) s = (f->default_heads ? sl__config_int : need_int)(top, "num_attention_heads", 1, &hp->heads, e);
+    if (s == SL_OK) s = (f->default_heads ? sl__config_int : need_int)(top, "num_attention_heads", 1, &heads, e);
     bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || f->hf_layer_range ||
                         strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
     if (s == SL_OK) s = (dense_layers ? need_int : sl__config_int)(top, "intermediate_size", 1, &hp->ff, e);
@@ -314,14 +315,14 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
         sl_json_get(top, "num_hidden_layers", &at);
         s = sl_json_fail(&at, e, "is %d, at most %d are supported", hp->layers, SL_MAX_LAYERS);
     }
-    if (s == SL_OK) s = read_heads(top, f, hp, e);
-    if (s == SL_OK) s = sl__config_rope(top, f, hp, notes, e);
+    if (s == SL_OK) s = read_heads(top, f, heads, hp, e);
     if (s == SL_OK) s = read_qk_norm(top, f, hp, e);
     if (s == SL_OK && f->routed) s = read_experts(top, f, hp, e);
     if (s == SL_OK) s = read_scales(top, f, hp, e);
     if (s == SL_OK) s = read_declared(top, f, hp, d, e);
     if (s == SL_OK) s = refuse_others(top, f, hp, e);
     if (s == SL_OK) s = sl__config_layers(top, f, hp, e);
+    if (s == SL_OK) s = sl__config_rope(top, f, hp, notes, e);
     if (s != SL_OK) return s;
     bool dense = false;
     for (int i = 0; i < hp->layers; i++) dense = dense || !hp->sparse[i];

@@ -94,14 +94,21 @@ static sl_status read_dynamic(const sl_json *rope, const sl_family *f, sl_hparam
     return SL_OK;
 }
 
+/* Values of a head in layers with a window, or in those without; where there are none of these, in the others. */
+static int head_dim(const sl_hparams *hp, bool window) {
+    for (int i = 0; i < hp->layers; i++)
+        if ((hp->window[i] != 0) == window) return hp->head_dim[i];
+    return hp->head_dim[0];
+}
+
 /* The first of the whole head's pairs turn, the others stand still. */
 static sl_status read_proportional(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     double part = 1;
     hp->rope_factor = 1;
     sl_status s = sl_json_opt_float(rope, "partial_rotary_factor", 0, 1, &part, e);
     if (s == SL_OK) s = sl__config_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
-    hp->rope_dims = hp->head_dim;
-    hp->rope_turning = (int)(part * hp->head_dim / 2);
+    hp->rope_dims = head_dim(hp, false);
+    hp->rope_turning = (int)(part * hp->rope_dims / 2);
     hp->rope_scaling = SL_ROPE_PROPORTIONAL;
     return s;
 }
@@ -133,28 +140,29 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
 }
 
-/* The part of a head that is rotated: rope_dims = head_dim times partial_rotary_factor, rounded down. */
-static sl_status read_part(const sl_json *obj, const sl_family *f, sl_hparams *hp, sl_error *e) {
+/* The part of a head of `whole` values that is rotated: these times partial_rotary_factor, rounded down. */
+static sl_status read_part(const sl_json *obj, const sl_family *f, int whole, int *ret, sl_error *e) {
     sl_json at;
     double part = -1; /* the key is absent */
     sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &part, e);
     if (s != SL_OK || part < 0) return s;
-    int dims = (int)((double)hp->head_dim * part);
+    int dims = (int)((double)whole * part);
     sl_json_get(obj, "partial_rotary_factor", &at);
-    if (f->default_rope_part == 0 && dims != hp->head_dim) return sl_json_fail(&at, e, "%g is not supported", part);
-    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, hp->head_dim, dims);
-    hp->rope_dims = dims;
+    if (f->default_rope_part == 0 && dims != whole) return sl_json_fail(&at, e, "%g is not supported", part);
+    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, whole, dims);
+    *ret = dims;
     return SL_OK;
 }
 
-/* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base alone. */
-static sl_status read_window(const sl_json *rope, sl_hparams *hp, sl_error *e) {
+/* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base, and a part of the head. */
+static sl_status read_window(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_json at;
     const char *type = "default";
     if (!sl_json_get(rope, "sliding_attention", &at)) return SL_OK;
     sl_status s = sl_json_object(&at, e);
     if (s == SL_OK) s = sl_json_opt_string(&at, "rope_type", &type, NULL, e);
     if (s == SL_OK && strcmp(type, "default") != 0) s = sl_json_fail(&at, e, "rope type \"%.40s\" is not supported", type);
+    if (s == SL_OK) s = read_part(&at, f, head_dim(hp, true), &hp->window_rope_dims, e);
     return s == SL_OK ? sl__config_float(&at, "rope_theta", SL__ROPE_THETA, &hp->window_rope_theta, e) : s;
 }
 
@@ -171,10 +179,12 @@ static void scale_as_usual(sl_hparams *hp) {
 sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json rope, inner;
     const sl_json *full = &rope;
-    hp->rope_dims = f->default_rope_part != 0 ? (int)((float)hp->head_dim * f->default_rope_part) : hp->head_dim;
+    int whole = head_dim(hp, false), in_window = head_dim(hp, true);
+    hp->rope_dims = f->default_rope_part != 0 ? (int)((float)whole * f->default_rope_part) : whole;
+    if (hp->window_rope_theta != 0) hp->window_rope_dims = f->default_rope_part != 0 ? (int)((float)in_window * f->default_rope_part) : in_window;
     sl_status s = sl__config_float(top, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
     if (s == SL_OK && f->hf_rope_dims_key) s = sl__config_int(top, f->hf_rope_dims_key, 2, &hp->rope_dims, e);
-    if (s == SL_OK) s = read_part(top, f, hp, e);
+    if (s == SL_OK) s = read_part(top, f, whole, &hp->rope_dims, e);
     if (s == SL_OK && f->default_window_rope_theta != 0) s = sl__config_float(top, "rope_local_base_freq", SL__ROPE_THETA, &hp->window_rope_theta, e);
     if (s != SL_OK) return s;
     bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
@@ -184,10 +194,10 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
     }
     if (sl_json_get(&rope, "full_attention", &inner)) {
         if (f->default_window_rope_theta == 0) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
-        s = read_window(&rope, hp, e);
+        s = read_window(&rope, f, hp, e);
         full = &inner;
     }
     if (s == SL_OK) s = sl__config_float(full, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
     if (s == SL_OK) s = read_scaling(top, full, f, hp, notes, e);
-    return s == SL_OK && hp->rope_scaling != SL_ROPE_PROPORTIONAL ? read_part(full, f, hp, e) : s;
+    return s == SL_OK && hp->rope_scaling != SL_ROPE_PROPORTIONAL ? read_part(full, f, whole, &hp->rope_dims, e) : s;
 }

@@ -38,7 +38,7 @@ static sl_status get_float(keys *k, const char *key, bool required, double lo, d
 static const char *const known[] = {
     "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "expert_count", "expert_used_count",
     "expert_feed_forward_length", "expert_shared_feed_forward_length", "expert_weights_norm", "attention.head_count",
-    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
+    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.key_length_swa", "attention.value_length_swa", "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon", "attention.clamp_kqv", "attention.scale", "attention.causal", "attention.sliding_window",
     "rope.dimension_count", "rope.freq_base", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
     "rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned",
@@ -146,8 +146,8 @@ static sl_status read_scales(keys *k, const sl_family *f, sl_hparams *hp, sl_err
     if (s == SL_OK) s = read_scale(k, "logit_scale", f->multipliers || f->hf_logit_scale_key, &logits, e);
     if (logits != 0) hp->logit_scale = f->multipliers ? 1 / logits : logits; /* of Granite's files a divisor */
     if (f->gguf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
-    if (f->gguf_width_scored_layers && hp->layers == f->gguf_width_scored_layers)
-        hp->attention_scale = 1 / sl_sqrtf((float)hp->width / (float)hp->heads);
+    if (f->gguf_width_scored_layers && hp->layers == f->gguf_width_scored_layers && hp->heads[0])
+        hp->attention_scale = 1 / sl_sqrtf((float)hp->width / (float)hp->heads[0]);
     float cap = 0;
     if (s == SL_OK) s = get_float(k, "final_logit_softcapping", false, 0, 1e6, &cap, e);
     if (s == SL_OK && cap != 0 && !f->logit_cap) s = sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", k->name, (double)cap);
@@ -208,15 +208,16 @@ static sl_status read_divided(keys *k, sl__open *o, sl_error *e) {
     return SL_OK;
 }
 
-/* Layers with a window that rotate by another base, or more or fewer values. */
+/* Layers with a window that rotate by another base, and then perhaps more or fewer values. */
 static sl_status read_window_rope(keys *k, sl_hparams *hp, sl_error *e) {
     bool own = hp->window_rope_theta != 0;
     float base = hp->rope_theta;
     int dims = hp->rope_dims;
+    if (own) hp->window_rope_dims = hp->rope_dims;
     sl_status s = get_float(k, "rope.freq_base_swa", false, SL__ROPE_THETA, own ? &hp->window_rope_theta : &base, e);
     if (s == SL_OK && base != hp->rope_theta)
         return sl_fail(e, SL_UNSUPPORTED, "%s is %g, another than rope.freq_base, which is not supported", k->name, (double)base);
-    if (s == SL_OK) s = get_int(k, "rope.dimension_count_swa", false, 1, INT32_MAX, &dims, e);
+    if (s == SL_OK) s = get_int(k, "rope.dimension_count_swa", false, 1, INT32_MAX, own ? &hp->window_rope_dims : &dims, e);
     if (s == SL_OK && dims != hp->rope_dims)
         s = sl_fail(e, SL_UNSUPPORTED, "%s is %d, another than rope.dimension_count, which is not supported", k->name, dims);
     return s;
@@ -227,7 +228,7 @@ static sl_status read_rope(keys *k, sl__open *o, sl_error *e) {
     sl_arena *arena = o->arena;
     const char *type = "linear";
     float factor = 0; /* 0, which some files say, means no scaling too */
-    hp->rope_dims = hp->head_dim;
+    hp->rope_dims = hp->head_dim[0];
     hp->rope_theta = 10000;
     sl_status s = get_int(k, "rope.dimension_count", false, 2, INT32_MAX, &hp->rope_dims, e);
     if (s == SL_OK) s = get_float(k, "rope.freq_base", false, SL__ROPE_THETA, &hp->rope_theta, e);
@@ -370,8 +371,23 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
     return SL_OK;
 }
 
+/* Heads of every layer; the size of a head, which layers with a window may have otherwise (gguf_layers.c). */
+static sl_status read_heads(keys *k, sl_hparams *hp, sl_error *e) {
+    int dim = 0, value_length;
+    sl_status s = sl__gguf_by_layer(k->g, name_of(k, "attention.head_count"), true, 65536, hp->layers, hp->heads, e);
+    memcpy(hp->kv_heads, hp->heads, sizeof hp->kv_heads);
+    if (s == SL_OK) s = sl__gguf_by_layer(k->g, name_of(k, "attention.head_count_kv"), false, 65536, hp->layers, hp->kv_heads, e);
+    if (s == SL_OK && hp->heads[0]) dim = hp->width / hp->heads[0];
+    if (s == SL_OK) s = get_int(k, "attention.key_length", false, 1, INT32_MAX, &dim, e);
+    value_length = dim;
+    if (s == SL_OK) s = get_int(k, "attention.value_length", false, 1, INT32_MAX, &value_length, e);
+    for (int i = 0; i < hp->layers; i++) hp->head_dim[i] = dim;
+    if (s == SL_OK && value_length != dim)
+        s = sl_fail(e, SL_UNSUPPORTED, "%s.attention.value_length is %d, another than key_length %d", k->arch, value_length, dim);
+    return s;
+}
+
 static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    int value_length = 0;
     int predictors = 0; /* layers at the end that only foretell further tokens; nothing here uses them */
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
     if (s == SL_OK) s = get_int(k, "nextn_predict_layers", false, 0, hp->layers - 1, &predictors, e);
@@ -379,19 +395,9 @@ static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_erro
     if (s == SL_OK) s = get_int(k, "context_length", true, 1, INT32_MAX, &hp->context, e);
     if (s == SL_OK) s = get_int(k, "embedding_length", true, 1, INT32_MAX, &hp->width, e);
     if (s == SL_OK) s = get_int(k, "feed_forward_length", false, 0, INT32_MAX, &hp->ff, e);
-    if (s == SL_OK) s = get_int(k, "attention.head_count", true, 1, 65536, &hp->heads, e);
-    if (s != SL_OK) return s;
-    hp->kv_heads = hp->heads;
-    hp->head_dim = hp->width / hp->heads;
-    s = get_int(k, "attention.head_count_kv", false, 1, hp->heads, &hp->kv_heads, e);
-    if (s == SL_OK) s = get_int(k, "attention.key_length", false, 1, INT32_MAX, &hp->head_dim, e);
-    value_length = hp->head_dim;
-    if (s == SL_OK) s = get_int(k, "attention.value_length", false, 1, INT32_MAX, &value_length, e);
+    if (s == SL_OK) s = read_heads(k, hp, e);
     if (s == SL_OK) s = read_norm(k, f, hp, e);
-    if (s == SL_OK) s = get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e);
-    if (s == SL_OK && value_length != hp->head_dim)
-        s = sl_fail(e, SL_UNSUPPORTED, "%s.attention.value_length is %d, another than key_length %d", k->arch, value_length, hp->head_dim);
-    return s;
+    return s == SL_OK ? get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e) : s;
 }
 
 /* The embedding's rows are the vocabulary; its last dimension, dimensions of 1 aside, is the width. */

@@ -48,6 +48,22 @@ static sl_status read_delta(const sl__gguf *g, const char *arch, const sl_family
     return SL_OK;
 }
 
+/* The size of a head in layers with a window, where it is another. */
+static sl_status read_window_heads(const sl__gguf *g, const char *arch, sl_hparams *hp, sl_error *e) {
+    char key[128];
+    int64_t dim = 0, value = 0;
+    snprintf(key, sizeof key, "%s.attention.key_length_swa", arch);
+    sl_status s = sl__gguf_uniform(g, key, false, 1, INT32_MAX, &dim, e);
+    snprintf(key, sizeof key, "%s.attention.value_length_swa", arch);
+    value = dim;
+    if (s == SL_OK) s = sl__gguf_uniform(g, key, false, 1, INT32_MAX, &value, e);
+    if (s == SL_OK && value != dim)
+        s = sl_fail(e, SL_UNSUPPORTED, "%s is %lld, another than attention.key_length_swa %lld", key, (long long)value, (long long)dim);
+    for (int i = 0; s == SL_OK && dim && i < hp->layers; i++)
+        if (hp->window[i]) hp->head_dim[i] = (int)dim;
+    return s;
+}
+
 sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     char key[128];
     int64_t window = 0;
@@ -68,5 +84,7 @@ sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *
         hp->unrotated[i] = f->default_unrotated_interval && (i + 1) % f->default_unrotated_interval == 0;
     }
     sl__hparams_windows(f, has, (int)window, f->rope_in_prefix, hp);
+    s = read_window_heads(g, arch, hp, e);
+    if (s != SL_OK) return s;
     return f->delta_mixers ? read_delta(g, arch, f, hp, e) : SL_OK;
 }

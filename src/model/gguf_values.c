@@ -77,6 +77,21 @@ sl_status sl__gguf_uniform(const sl__gguf *g, const char *key, bool required, in
     return s;
 }
 
+sl_status sl__gguf_by_layer(const sl__gguf *g, const char *key, bool required, int most, int layers, int *ret, sl_error *e) {
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    int64_t x = 0;
+    if (!v) return absent(key, required, e);
+    bool each = v->type == SL__GGUF_ARRAY;
+    sl_status s = each ? SL_OK : sl__gguf_int(g, key, true, 1, most, &x, e);
+    if (each && v->count < (uint64_t)layers) s = sl_fail(e, SL_FORMAT, "%s has fewer elements than there are layers", key);
+    for (int i = 0; i < layers && s == SL_OK; i++) {
+        if (each && !integer(v->element, v->data, (uint64_t)i, &x)) return sl_fail(e, SL_FORMAT, "%s is not an array of integers", key);
+        if (each) s = in_range(key, x, 0, most, e);
+        if (s == SL_OK) ret[i] = (int)x;
+    }
+    return s;
+}
+
 sl_status sl__gguf_float(const sl__gguf *g, const char *key, bool required, double lo, double hi, double *ret,
                          sl_error *e) {
     const sl__gguf_value *v = sl__gguf_find(g, key);

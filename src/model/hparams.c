@@ -38,11 +38,21 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
     };
 }
 
+typedef struct size_range {
+    const char *what;
+    int64_t value, lo, hi;
+} size_range;
+
+static sl_status within(const size_range *range, size_t count, sl_error *e) {
+    for (size_t i = 0; i < count; i++)
+        if (range[i].value < range[i].lo || range[i].value > range[i].hi)
+            return sl_fail(e, SL_FORMAT, "%s is %lld, not within %lld … %lld", range[i].what, (long long)range[i].value,
+                           (long long)range[i].lo, (long long)range[i].hi);
+    return SL_OK;
+}
+
 static sl_status check_delta(const sl_hparams *hp, sl_error *e) {
-    const struct {
-        const char *what;
-        int64_t value, lo, hi;
-    } range[] = {
+    const size_range range[] = {
         {"the number of linear attention's key heads", hp->delta_key_heads, 1, 65536},
         {"the number of linear attention's value heads", hp->delta_value_heads, 1, 65536},
         {"the size of linear attention's key heads", hp->delta_key_dim, 1, MAX_HEAD_DIM},
@@ -51,29 +61,47 @@ static sl_status check_delta(const sl_hparams *hp, sl_error *e) {
         {"linear attention's value heads times their size", (int64_t)hp->delta_value_heads * hp->delta_value_dim, 1, MAX_WIDTH},
         {"the positions of linear attention's convolution", hp->delta_taps, 2, 16},
     };
-    for (size_t i = 0; i < sizeof range / sizeof *range; i++)
-        if (range[i].value < range[i].lo || range[i].value > range[i].hi)
-            return sl_fail(e, SL_FORMAT, "%s is %lld, not within %lld … %lld", range[i].what, (long long)range[i].value,
-                           (long long)range[i].lo, (long long)range[i].hi);
+    if (within(range, sizeof range / sizeof *range, e) != SL_OK) return SL_FORMAT;
     if (hp->delta_value_heads % hp->delta_key_heads)
         return sl_fail(e, SL_FORMAT, "%d value heads of linear attention are not a multiple of %d key heads", hp->delta_value_heads,
                        hp->delta_key_heads);
     return SL_OK;
 }
 
+/* Of a layer with attention. */
+static sl_status check_heads(const sl_hparams *hp, int layer, sl_error *e) {
+    int heads = hp->heads[layer], kv_heads = hp->kv_heads[layer], dim = hp->head_dim[layer];
+    const size_range range[] = {
+        {"the number of heads", heads, 1, 65536},
+        {"the number of key-value heads", kv_heads, 1, heads},
+        {"the head dimension", dim, 1, MAX_HEAD_DIM},
+        {"heads times head dimension", (int64_t)heads * dim, 1, MAX_WIDTH},
+        {"the rotated dimensions of a head", hp->unrotated[layer] ? 0 : sl_rope_dims(hp, layer), 0, dim},
+    };
+    if (within(range, sizeof range / sizeof *range, e) != SL_OK) return sl_error_prefix(e, "layer %d", layer);
+    if (heads % kv_heads)
+        return sl_fail(e, SL_FORMAT, "%d heads of layer %d are not a multiple of %d key-value heads", heads, layer, kv_heads);
+    return SL_OK;
+}
+
+static sl_status check_rope(const sl_hparams *hp, sl_error *e) {
+    const size_range range[] = {
+        {"the rotated dimensions of a head", hp->rope_dims, 2, MAX_HEAD_DIM},
+        {"the rotated dimensions of a head in layers with a window", hp->window_rope_dims, hp->window_rope_theta != 0 ? 2 : 0, MAX_HEAD_DIM},
+        {"the context length before rope scaling", hp->rope_original, hp->rope_scaling < SL_ROPE_DIVIDED ? 0 : 1, INT32_MAX},
+        {"the pairs that turn", hp->rope_turning, hp->rope_scaling == SL_ROPE_PROPORTIONAL ? 1 : 0, hp->rope_dims / 2},
+    };
+    if (within(range, sizeof range / sizeof *range, e) != SL_OK) return SL_FORMAT;
+    int odd = hp->rope_dims % 2 ? hp->rope_dims : hp->window_rope_dims;
+    return odd % 2 ? sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", odd) : SL_OK;
+}
+
 static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
-    const struct {
-        const char *what;
-        int64_t value, lo, hi;
-    } range[] = {
+    const size_range range[] = {
         {"the vocabulary's size", hp->vocab, 1, MAX_VOCAB},
         {"the context length", hp->context, 1, INT32_MAX},
         {"the hidden size", hp->width, 1, MAX_WIDTH},
         {"the number of layers", hp->layers, 1, SL_MAX_LAYERS},
-        {"the number of heads", hp->heads, 1, 65536},
-        {"the number of key-value heads", hp->kv_heads, 1, hp->heads},
-        {"the head dimension", hp->head_dim, 1, MAX_HEAD_DIM},
-        {"heads times head dimension", (int64_t)hp->heads * hp->head_dim, 1, MAX_WIDTH},
         {"the feed-forward width", hp->ff, 0, MAX_WIDTH},
         {"the number of experts", hp->experts, 0, SL_MAX_EXPERTS},
         {"the number of experts used", hp->experts_used, hp->experts ? 1 : 0, hp->experts},
@@ -81,29 +109,23 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         {"the number of groups that experts are chosen in", hp->router_groups_used, 1, hp->router_groups},
         {"the experts' width", hp->expert_ff, hp->experts ? 1 : 0, MAX_WIDTH},
         {"the shared expert's width", hp->shared_ff, 0, MAX_WIDTH},
-        {"the rotated dimensions of a head", hp->rope_dims, 2, hp->head_dim},
-        {"the context length before rope scaling", hp->rope_original, hp->rope_scaling < SL_ROPE_DIVIDED ? 0 : 1, INT32_MAX},
-        {"the pairs that turn", hp->rope_turning, hp->rope_scaling == SL_ROPE_PROPORTIONAL ? 1 : 0, hp->rope_dims / 2},
     };
-    for (size_t i = 0; i < sizeof range / sizeof *range; i++)
-        if (range[i].value < range[i].lo || range[i].value > range[i].hi)
-            return sl_fail(e, SL_FORMAT, "%s is %lld, not within %lld … %lld", range[i].what, (long long)range[i].value,
-                           (long long)range[i].lo, (long long)range[i].hi);
-    if (hp->heads % hp->kv_heads)
-        return sl_fail(e, SL_FORMAT, "%d heads are not a multiple of %d key-value heads", hp->heads, hp->kv_heads);
+    if (within(range, sizeof range / sizeof *range, e) != SL_OK) return SL_FORMAT;
     if (hp->experts % hp->router_groups)
         return sl_fail(e, SL_FORMAT, "%d experts are not a multiple of %d groups", hp->experts, hp->router_groups);
-    int within = hp->experts / hp->router_groups * hp->router_groups_used;
-    if (within < hp->experts_used)
-        return sl_fail(e, SL_FORMAT, "%d experts are chosen among %d, in %d of %d groups", hp->experts_used, within,
+    int among = hp->experts / hp->router_groups * hp->router_groups_used;
+    if (among < hp->experts_used)
+        return sl_fail(e, SL_FORMAT, "%d experts are chosen among %d, in %d of %d groups", hp->experts_used, among,
                        hp->router_groups_used, hp->router_groups);
-    if (hp->rope_dims % 2) return sl_fail(e, SL_FORMAT, "the rotated dimensions of a head are %d, which is odd", hp->rope_dims);
     if (hp->experts && hp->router_score == SL_ROUTER_SPARSEMIXER && hp->experts_used != 2)
         return sl_fail(e, SL_UNSUPPORTED, "%d experts a token are not supported by this router, only 2", hp->experts_used);
     int attending = 0;
     for (int i = 0; i < hp->layers; i++) attending += hp->mixer[i] == SL_MIXER_ATTENTION;
     if (attending < hp->layers && check_delta(hp, e) != SL_OK) return SL_FORMAT;
     if (!attending) return sl_fail(e, SL_UNSUPPORTED, "no layer has attention, which is not supported");
+    for (int i = 0; i < hp->layers; i++)
+        if (hp->mixer[i] == SL_MIXER_ATTENTION && check_heads(hp, i, e) != SL_OK) return SL_FORMAT;
+    if (check_rope(hp, e) != SL_OK) return SL_FORMAT;
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)
@@ -174,7 +196,7 @@ void sl__shared_mean(sl_hparams *hp) {
 }
 
 bool sl__usual_scale(const sl_hparams *hp, float scale) {
-    float usual = 1 / sl_sqrtf((float)hp->head_dim);
+    float usual = 1 / sl_sqrtf((float)hp->head_dim[0]);
     return scale == 0 || (scale > usual * (1 - 1e-5f) && scale < usual * (1 + 1e-5f));
 }
 

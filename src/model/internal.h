@@ -116,6 +116,8 @@ sl_status sl__gguf_string(const sl__gguf *g, const char *key, bool required, sl_
 /* An integer, or an array of them that are all equal (a key that may differ by layer). */
 sl_status sl__gguf_uniform(const sl__gguf *g, const char *key, bool required, int64_t lo, int64_t hi, int64_t *ret,
                            sl_error *e);
+/* One integer from 1 on for all layers, or an array with one from 0 on for each: ret [layers]. */
+sl_status sl__gguf_by_layer(const sl__gguf *g, const char *key, bool required, int most, int layers, int *ret, sl_error *e);
 /* Element i of an array of integers or floats; i < count. */
 int64_t sl__gguf_int_at(const sl__gguf_value *v, uint64_t i);
 double sl__gguf_number_at(const sl__gguf_value *v, uint64_t i); /* of a value of a number type, alone (i is 0) or in an array */

@@ -12,7 +12,8 @@ static const sl__mix *mix(const char *name) {
 }
 
 static sl_type type_in(const char *name, int layers, int experts, sl__part part, int layer, int cols, bool important, const char *wanted) {
-    const sl_hparams hp = {.layers = layers, .experts = experts, .heads = 8, .kv_heads = 8};
+    sl_hparams hp = {.layers = layers, .experts = experts};
+    sl_hparams_heads(&hp, 8, 8, 128);
     const sl__placed at = {part, layer, cols, experts && part >= SL__PART_GATE, important};
     const char *got;
     sl_type t = sl__mix_type(mix(name), &hp, at, &got);
@@ -66,13 +67,14 @@ START_TEST(output_and_eight_experts) {
 END_TEST
 
 START_TEST(llama_70b) {
-    sl_hparams hp = {.layers = 80, .heads = 64, .kv_heads = 8};
+    sl_hparams hp = {.layers = 80};
+    sl_hparams_heads(&hp, 64, 8, 128);
     const sl__placed at = {.part = SL__PART_V, .layer = 11, .cols = 8192}; /* has no more bits by the rule of layers */
     const char *wanted;
     ck_assert_int_eq(sl__mix_type(mix("q4_k_m"), &hp, at, &wanted), SL_TYPE_Q5_K);
     ck_assert_ptr_null(wanted);
     ck_assert_int_eq(sl__mix_type(mix("q4_0"), &hp, at, &wanted), SL_TYPE_Q4_0);
-    hp.kv_heads = 64;
+    sl_hparams_heads(&hp, 64, 64, 128);
     ck_assert_int_eq(sl__mix_type(mix("q4_k_m"), &hp, at, &wanted), SL_TYPE_Q4_K);
 }
 END_TEST
@@ -97,7 +99,8 @@ START_TEST(fewer_bits) {
 END_TEST
 
 START_TEST(where_heads_share) {
-    const sl_hparams hp = {.layers = 48, .experts = 128, .heads = 32, .kv_heads = 4};
+    sl_hparams hp = {.layers = 48, .experts = 128};
+    sl_hparams_heads(&hp, 32, 4, 128);
     const sl__placed at = {.part = SL__PART_V, .layer = 40, .cols = 2048};
     const char *wanted;
     ck_assert_int_eq(sl__mix_type(mix("q2_k"), &hp, at, &wanted), SL_TYPE_Q4_K);

@@ -18,9 +18,9 @@ typedef struct rig {
 
 static rig *rig_new(int heads, int kv_heads, int threads, int sequences, int window) {
     rig *g = calloc(1, sizeof *g);
-    sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .heads = heads, .kv_heads = kv_heads, .head_dim = 32,
-                     .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1, .window = {0, window}};
+    sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1, .window = {0, window}};
     sl_error e;
+    sl_hparams_heads(&hp, heads, kv_heads, 32);
     g->r = random_model_new(&hp, SL_TYPE_F32, 5);
     ck_assert(sl_workers_new(threads, 0, &g->w, &e) == SL_OK);
     sl_forward_config c = {.model = &g->r->m, .workers = g->w, .threads = threads, .max_rows = MOST_ROWS, .max_logit_rows = 1,
@@ -51,16 +51,16 @@ static int spans(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES
 /* Chunks are the rows in order; each has its own items, and its own places if it is cut; no item that could be cut has more
  * than a quarter of a thread's share, unless there is no place left. */
 static void check_plan(const rig *g) {
-    const sl__attention *a = &g->f->attention;
-    int kv_heads = g->f->m->hp.kv_heads, row = 0, item = 0, partial = 0, counter = 0;
+    const sl__attention_plan *a = sl__plan_of(g->f, 0);
+    int kv_heads = a->kv_heads, row = 0, item = 0, partial = 0, counter = 0;
     int64_t work = 0;
-    sl__attention_plan(g->f);
+    sl__attend_plan(g->f);
     for (int i = 0; i < a->chunks; i++) work += (int64_t)a->chunk[i].rows * a->chunk[i].pages * kv_heads;
     for (int i = 0; i < a->chunks; i++) {
         const sl__chunk *c = &a->chunk[i];
         ck_assert_int_eq(c->row, row);
         ck_assert_int_eq(c->first_item, item);
-        ck_assert(c->rows >= 1 && c->rows * g->f->group <= a->queries);
+        ck_assert(c->rows >= 1 && c->rows * a->group <= a->queries);
         for (int r = 1; r < c->rows; r++) ck_assert_int_eq(g->row[row + r].sequence, g->row[row].sequence);
         row += c->rows;
         item += kv_heads * c->parts;
@@ -103,7 +103,7 @@ END_TEST
 /* Writes random keys and values of positions 0 … count - 1, kept as doubles too: [count][kv_heads][head_dim]. */
 static void fill_pages(rig *g, int sequence, int layer, int count, double *keys, double *values) {
     const sl_forward *f = g->f;
-    int d = f->m->hp.head_dim, kv_heads = f->m->hp.kv_heads;
+    int d = f->m->hp.head_dim[0], kv_heads = f->m->hp.kv_heads[0];
     for (int p = 0; p < count; p++)
         for (int h = 0; h < kv_heads; h++) {
             float k[32], v[32];
@@ -118,7 +118,7 @@ static void fill_pages(rig *g, int sequence, int layer, int count, double *keys,
 
 /* out [head_dim]: softmax over positions first … last of one query, in double precision. */
 static void exact(const rig *g, const float *q, int kv_head, int first, int last, const double *keys, const double *values, double *out) {
-    int d = g->f->m->hp.head_dim, kv_heads = g->f->m->hp.kv_heads;
+    int d = g->f->m->hp.head_dim[0], kv_heads = g->f->m->hp.kv_heads[0];
     double *score = malloc((size_t)(last + 1) * sizeof *score), most = -INFINITY, total = 0;
     for (int p = first; p <= last; p++) {
         const double *k = keys + ((size_t)p * (size_t)kv_heads + (size_t)kv_head) * (size_t)d;
@@ -142,8 +142,8 @@ START_TEST(is_softmax_over_what_a_row_sees) {
     int window = windows[_i];
     rig *g = rig_new(4, 2, 1 + 3 * (_i % 2), 2, window);
     sl_forward *f = g->f;
-    int d = f->m->hp.head_dim, heads = f->m->hp.heads;
-    size_t room = (size_t)CTX * (size_t)(f->m->hp.kv_heads * d);
+    int d = f->m->hp.head_dim[0], heads = f->m->hp.heads[0];
+    size_t room = (size_t)CTX * (size_t)(f->m->hp.kv_heads[0] * d);
     double *keys[2], *values[2];
     for (int s = 0; s < 2; s++) {
         keys[s] = malloc(room * sizeof(double));
@@ -154,8 +154,8 @@ START_TEST(is_softmax_over_what_a_row_sees) {
     add_rows(g, 1, 350, _i % 2 ? 50 : 3);
     for (int i = 0; i < g->step.rows * heads * d; i++) f->q[i] = 2 * random_float(g->r);
     check_plan(g);
-    ck_assert_int_gt(f->attention.chunk[0].parts, 1);
-    for (int item = f->attention.items - 1; item >= 0; item--) sl__attend_item(f, LAYER, 0, item);
+    ck_assert_int_gt(sl__plan_of(f, LAYER)->chunk[0].parts, 1);
+    for (int item = sl__plan_of(f, LAYER)->items - 1; item >= 0; item--) sl__attend_item(f, LAYER, 0, item);
     double worst = 0;
     for (int row = 0; row < g->step.rows; row++)
         for (int h = 0; h < heads; h++) {
@@ -163,11 +163,11 @@ START_TEST(is_softmax_over_what_a_row_sees) {
             int s = g->row[row].sequence;
             size_t at = (size_t)(row * heads + h) * (size_t)d;
             int last = g->row[row].position;
-            exact(g, f->q + at, h / f->group, window && last >= window ? last - window + 1 : 0, last, keys[s], values[s], want);
+            exact(g, f->q + at, h / sl__plan_of(f, LAYER)->group, window && last >= window ? last - window + 1 : 0, last, keys[s], values[s], want);
             for (int j = 0; j < d; j++) worst = fmax(worst, fabs((double)f->a.f[at + (size_t)j] - want[j]));
         }
     ck_assert_msg(worst < 2e-5, "off by %g", worst);
-    for (int i = 0; i < f->attention.max_counters; i++) ck_assert_int_eq(atomic_load(&f->attention.counter[i]), 0);
+    for (int i = 0; i < sl__plan_of(f, LAYER)->max_counters; i++) ck_assert_int_eq(atomic_load(&f->attention.counter[i]), 0);
     for (int s = 0; s < 2; s++) free(keys[s]), free(values[s]);
     rig_free(g);
 }

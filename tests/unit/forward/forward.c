@@ -89,8 +89,8 @@ static void random_delta(sl_hparams *hp, int key_dim, int value_dim, int key_hea
 START_TEST(any_structure) { /* Promise 1 */
     sl_hparams hp = random_hparams();
     switch (_i) {
-    case 0: hp.kv_heads = 4, hp.qk_norm = SL_QK_NORM_FULL, hp.shared_gate = SL_SHARED_NONE, hp.shared_ff = 0; break;
-    case 1: hp.kv_heads = 1, hp.qk_norm = SL_QK_NORM_NONE, hp.rope_style = SL_ROPE_INTERLEAVED, hp.rope_dims = 32; break;
+    case 0: sl_hparams_heads(&hp, 4, 4, 64), hp.qk_norm = SL_QK_NORM_FULL, hp.shared_gate = SL_SHARED_NONE, hp.shared_ff = 0; break;
+    case 1: sl_hparams_heads(&hp, 4, 1, 64), hp.qk_norm = SL_QK_NORM_NONE, hp.rope_style = SL_ROPE_INTERLEAVED, hp.rope_dims = 32; break;
     case 2: hp.experts = hp.experts_used = hp.expert_ff = hp.shared_ff = 0, hp.tied = true; break;
     case 3: hp.experts_used = 8, hp.router_norm = SL_ROUTER_KEEP, hp.expert_ff = 96; break;
     case 4: hp.router_score = SL_ROUTER_SIGMOID, hp.router_scale = 2.5f, hp.router_groups = 4, hp.router_groups_used = 2,
@@ -100,6 +100,8 @@ START_TEST(any_structure) { /* Promise 1 */
     case 7: random_delta(&hp, 64, 64, 1, 2), hp.mixer[2] = SL_MIXER_ATTENTION, hp.delta_taps = 2; break;
     case 8: hp.activation = SL_ACTIVATION_CLAMPED, hp.activation_alpha = 1.702f, hp.activation_limit = 0.5f,
             hp.router_score = SL_ROUTER_LOGIT, hp.router_norm = SL_ROUTER_SHARE, hp.window[0] = hp.window[2] = 9; break;
+    case 9: hp.heads[1] = 8, hp.kv_heads[1] = 1, hp.head_dim[1] = 32, hp.window[1] = 9, hp.window_rope_theta = 100, hp.window_rope_dims = 24,
+            hp.heads[2] = 2, hp.head_dim[2] = 160; break; /* every layer has other heads */
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
     one_answer(&r->m, _i < 5 ? 40 : 100);
@@ -110,7 +112,7 @@ END_TEST
 /* A long context: one row's spans become items of their own, and are merged in the same order. */
 START_TEST(split_spans) { /* Promise 1 */
     sl_hparams hp = random_hparams();
-    hp.layers = 1, hp.width = 64, hp.heads = 2, hp.kv_heads = 1, hp.head_dim = 32, hp.rope_dims = 32, hp.expert_ff = 32;
+    hp.layers = 1, hp.width = 64, sl_hparams_heads(&hp, 2, 1, 32), hp.rope_dims = 32, hp.expert_ff = 32;
     hp.shared_ff = 32, hp.vocab = 40;
     if (_i) hp.activation = SL_ACTIVATION_CLAMPED, hp.activation_alpha = 1, hp.activation_limit = 7; /* with sinks */
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 9);
@@ -263,7 +265,7 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 9);
+    tcase_add_loop_test(t, any_structure, 0, 10);
     tcase_add_loop_test(t, split_spans, 0, 2);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
     tcase_add_test(t, any_tier_with_state);

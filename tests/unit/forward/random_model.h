@@ -95,12 +95,14 @@ static inline sl_ffn_weights random_ffn(random_model *r, sl_type type, int width
 
 /* A small sparse model that has a bit of everything: biases, norms, a dense layer, a shared expert. */
 static inline sl_hparams random_hparams(void) {
-    return (sl_hparams){.vocab = 300, .context = 2048, .width = 256, .layers = 3, .heads = 4, .kv_heads = 2, .head_dim = 64,
-                        .ff = 512, .norm_eps = 1e-5f, .qk_norm = SL_QK_NORM_HEAD, .qkv_clip = 8, .rope_style = SL_ROPE_HALF,
-                        .rope_dims = 64, .rope_theta = 10000, .rope_attention = 1, .experts = 8, .experts_used = 3,
-                        .expert_ff = 256, .router_norm = SL_ROUTER_SUM, .router_scale = 1, .router_groups = 1, .router_groups_used = 1,
-                        .shared_gate = SL_SHARED_SIGMOID, .shared_ff = 256,
-                        .sparse = {true, false, true}};
+    sl_hparams hp = {.vocab = 300, .context = 2048, .width = 256, .layers = 3,
+                     .ff = 512, .norm_eps = 1e-5f, .qk_norm = SL_QK_NORM_HEAD, .qkv_clip = 8, .rope_style = SL_ROPE_HALF,
+                     .rope_dims = 64, .rope_theta = 10000, .rope_attention = 1, .experts = 8, .experts_used = 3,
+                     .expert_ff = 256, .router_norm = SL_ROUTER_SUM, .router_scale = 1, .router_groups = 1, .router_groups_used = 1,
+                     .shared_gate = SL_SHARED_SIGMOID, .shared_ff = 256,
+                     .sparse = {true, false, true}};
+    sl_hparams_heads(&hp, 4, 2, 64);
+    return hp;
 }
 
 static inline void random_mixer_delta(random_model *r, sl_layer *l, sl_type type, bool apart) {
@@ -122,7 +124,8 @@ static inline void random_mixer_delta(random_model *r, sl_layer *l, sl_type type
 
 static inline void random_mixer_attention(random_model *r, sl_layer *l, sl_type type) {
     const sl_hparams *hp = &r->m.hp;
-    int q = hp->heads * hp->head_dim, kv = hp->kv_heads * hp->head_dim, q_rows = hp->query_gated ? 2 * q : q;
+    int number = (int)(l - r->m.layer), dim = hp->head_dim[number];
+    int q = hp->heads[number] * dim, kv = hp->kv_heads[number] * dim, q_rows = hp->query_gated ? 2 * q : q;
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
     l->q = random_matrix(r, type, q_rows, hp->width);
     l->k = random_matrix(r, type, kv, hp->width);
@@ -133,8 +136,8 @@ static inline void random_mixer_attention(random_model *r, sl_layer *l, sl_type 
     l->v_bias = random_vector(r, kv, 0, 0.1f);
     l->o_bias = random_vector(r, hp->width, 0, 0.1f);
     if (hp->qk_norm == SL_QK_NORM_NONE) return;
-    l->q_norm = random_vector(r, full ? q : hp->head_dim, 1, 0.1f);
-    l->k_norm = random_vector(r, full ? kv : hp->head_dim, 1, 0.1f);
+    l->q_norm = random_vector(r, full ? q : dim, 1, 0.1f);
+    l->k_norm = random_vector(r, full ? kv : dim, 1, 0.1f);
 }
 
 static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool sparse) {
@@ -145,7 +148,7 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
     if (hp->mixer[number] == SL_MIXER_DELTA) random_mixer_delta(r, l, type, hp->delta_tiled);
     else random_mixer_attention(r, l, type);
     bool everything = hp->activation == SL_ACTIVATION_CLAMPED; /* with that gate come sinks, and biases of router and experts */
-    if (everything) l->sinks = random_vector(r, hp->heads, 0, 1);
+    if (everything) l->sinks = random_vector(r, hp->heads[number], 0, 1);
     if (!sparse) {
         l->dense = random_ffn(r, type, hp->width, hp->ff);
         return;

@@ -88,7 +88,7 @@ START_TEST(angles) {
     hp.rope_attention = 1.25f;
     sl__rope_frequencies(&hp, NULL, f);
     for (size_t p = 0; p < sizeof positions / sizeof positions[0]; p++) {
-        sl__rope_angles(&hp, f, hp.rope_attention, positions[p], cosines, sines);
+        sl__rope_angles(f, hp.rope_dims / 2, hp.rope_attention, positions[p], cosines, sines);
         for (int j = 0; j < HALF; j++) {
             double angle = (double)((float)positions[p] * f[j]);
             ck_assert(fabs((double)cosines[j] - 1.25 * cos(angle)) < 2e-7);

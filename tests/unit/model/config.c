@@ -46,10 +46,10 @@ static void refused(const char *type, const char *more, const char *part) {
 
 START_TEST(defaults) {
     read_config r = good("llama", "");
-    ck_assert(r.hp.kv_heads == 4 && r.hp.head_dim == 16 && r.hp.norm_eps == 1e-6f && r.hp.rope_theta == 10000 && r.hp.context == 2048);
+    ck_assert(r.hp.kv_heads[0] == 4 && r.hp.head_dim[1] == 16 && r.hp.norm_eps == 1e-6f && r.hp.rope_theta == 10000 && r.hp.context == 2048);
     ck_assert(r.declared.qkv_bias == 0 && r.declared.o_bias == 0 && r.declared.tied == -1 && r.hp.ff == 96 && !r.hp.sparse[0]);
     r = good("qwen3", ",\"num_key_value_heads\":null");
-    ck_assert(r.hp.kv_heads == 4 && r.hp.head_dim == 128 && r.hp.qk_norm == SL_QK_NORM_HEAD);
+    ck_assert(r.hp.kv_heads[1] == 4 && r.hp.head_dim[0] == 128 && r.hp.qk_norm == SL_QK_NORM_HEAD);
     r = good("mixtral", ",\"num_key_value_heads\":2");
     ck_assert(r.hp.experts == 8 && r.hp.experts_used == 2 && r.hp.expert_ff == 96 && r.hp.ff == 0 && r.hp.rope_theta == 1e6f);
     ck_assert(r.hp.norm_eps == 1e-5f && r.hp.router_norm == SL_ROUTER_SUM && r.hp.sparse[3]);
@@ -59,7 +59,7 @@ START_TEST(defaults) {
     ck_assert(r.declared.qkv_bias == 1 && r.declared.o_bias == 0 && r.hp.experts == 60 && r.hp.experts_used == 4);
     ck_assert(r.hp.expert_ff == 1408 && r.hp.shared_ff == 5632 && r.hp.shared_gate == SL_SHARED_SIGMOID);
     r = good("qwen3_moe", ",\"norm_topk_prob\":true");
-    ck_assert(r.hp.experts == 128 && r.hp.router_norm == SL_ROUTER_SUM && r.hp.kv_heads == 4);
+    ck_assert(r.hp.experts == 128 && r.hp.router_norm == SL_ROUTER_SUM && r.hp.kv_heads[0] == 4);
     ck_assert(good("qwen3_moe", "").hp.router_norm == SL_ROUTER_KEEP);
     ck_assert(good("qwen3_moe", ",\"num_local_experts\":16").hp.experts == 16);
 }
@@ -70,7 +70,7 @@ END_TEST
 /* Those of transformers 5.24, whose classes these are. */
 START_TEST(defaults_of_sigmoid_routers) {
     read_config r = good("glm4_moe", ",\"num_key_value_heads\":4");
-    ck_assert(r.hp.experts == 128 && r.hp.experts_used == 8 && r.hp.expert_ff == 1408 && r.hp.shared_ff == 1408 && r.hp.kv_heads == 4);
+    ck_assert(r.hp.experts == 128 && r.hp.experts_used == 8 && r.hp.expert_ff == 1408 && r.hp.shared_ff == 1408 && r.hp.kv_heads[0] == 4);
     ck_assert(r.hp.router_score == SL_ROUTER_SIGMOID && r.hp.router_norm == SL_ROUTER_SUM && r.hp.router_scale == 1 && r.hp.router_groups == 1);
     ck_assert(!r.hp.sparse[0] && r.hp.sparse[1] && r.hp.ff == 96 && r.hp.rope_dims == 8 && r.hp.qk_norm == SL_QK_NORM_NONE);
     r = good("glm4_moe", ",\"num_key_value_heads\":4,\"use_qk_norm\":true,\"attention_bias\":true,\"n_shared_experts\":3,\"first_k_dense_replace\":3,\"partial_rotary_factor\":0.25,"

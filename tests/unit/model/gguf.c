@@ -242,9 +242,9 @@ START_TEST(hostile_hyperparameters) {
     with_u32("llama", "llama.block_count", 513, "llama.block_count is 513");
     with_u32("llama", "llama.block_count", 2, "tensor \"blk.1.attn_norm.weight\" is missing");
     with_u32("llama", "llama.attention.head_count", 0, "llama.attention.head_count is 0");
-    with_u32("llama", "llama.attention.head_count", 5, "the head dimension is 0");
+    with_u32("llama", "llama.attention.head_count", 5, "layer 0: the head dimension is 0");
     with_u32("llama", "llama.attention.head_count_kv", 0, "llama.attention.head_count_kv is 0");
-    with_u32("llama", "llama.attention.head_count_kv", 3, "llama.attention.head_count_kv is 3");
+    with_u32("llama", "llama.attention.head_count_kv", 3, "layer 0: the number of key-value heads is 3");
     with_u32("llama", "llama.embedding_length", 8, "but the hyperparameters say");
     with_u32("llama", "llama.embedding_length", UINT32_MAX, "llama.embedding_length");
     with_u32("llama", "llama.context_length", 0, "llama.context_length is 0");
@@ -390,7 +390,7 @@ START_TEST(ranges) {
     refused_with("llama.rope.scaling.attn_factor", f32_value(0), "llama.rope.scaling.attn_factor is 0");
     refused_with("llama.rope.scaling.attn_factor", f32_value(1e30f), "llama.rope.scaling.attn_factor is 1e+30");
     refused_with("llama.rope.dimension_count", u32_value(1), "llama.rope.dimension_count is 1");
-    refused_with("llama.rope.dimension_count", u32_value(4), "the rotated dimensions of a head is 4");
+    refused_with("llama.rope.dimension_count", u32_value(4), "layer 0: the rotated dimensions of a head is 4");
     refused_with("llama.attention.clamp_kqv", f32_value(1e-30f), "the bound on q, k and v is 1e-30");
     sl_model *m = good_with("llama.attention.sliding_window", u32_value(UINT32_MAX)); /* longer than any context */
     ck_assert_int_eq(m->hp.window[0], 0);

@@ -71,12 +71,14 @@ START_TEST(containers_agree) {
     snprintf(path, sizeof path, "checkpoints/%s", names[_i]);
     sl_model *h = open_reference(path);
     const sl_hparams *a = &g->hp, *b = &h->hp;
-    ck_assert(a->vocab == b->vocab && a->width == b->width && a->layers == b->layers && a->heads == b->heads);
-    ck_assert(a->kv_heads == b->kv_heads && a->head_dim == b->head_dim && a->ff == b->ff && a->norm_eps == b->norm_eps);
+    ck_assert(a->vocab == b->vocab && a->width == b->width && a->layers == b->layers);
+    for (int i = 0; i < a->layers; i++)
+        ck_assert(a->heads[i] == b->heads[i] && a->kv_heads[i] == b->kv_heads[i] && a->head_dim[i] == b->head_dim[i]);
+    ck_assert(a->ff == b->ff && a->norm_eps == b->norm_eps);
     ck_assert(a->experts == b->experts && a->experts_used == b->experts_used && a->expert_ff == b->expert_ff);
     ck_assert(a->shared_ff == b->shared_ff && a->tied == b->tied && a->qk_norm == b->qk_norm && a->router_norm == b->router_norm);
     ck_assert(a->rope_theta == b->rope_theta && a->rope_dims == b->rope_dims && a->rope_attention == b->rope_attention);
-    int permuted = g->family->gguf_qk_permuted ? a->head_dim : 0, q = a->heads * a->head_dim;
+    int dim = a->head_dim[0], permuted = g->family->gguf_qk_permuted ? dim : 0, q = a->heads[0] * dim;
     same_rows(&g->embedding, &h->embedding, 0);
     same_rows(&g->output, &h->output, 0);
     same_floats(g->output_norm, h->output_norm, a->width);
@@ -86,8 +88,8 @@ START_TEST(containers_agree) {
         same_rows(&x->v, &y->v, 0), same_rows(&x->o, &y->o, 0);
         same_floats(x->attn_norm, y->attn_norm, a->width), same_floats(x->ffn_norm, y->ffn_norm, a->width);
         if (!permuted) same_floats(x->q_bias, y->q_bias, q);
-        same_floats(x->v_bias, y->v_bias, a->kv_heads * a->head_dim), same_floats(x->o_bias, y->o_bias, a->width);
-        same_floats(x->q_norm, y->q_norm, a->qk_norm == SL_QK_NORM_FULL ? q : a->head_dim);
+        same_floats(x->v_bias, y->v_bias, a->kv_heads[0] * dim), same_floats(x->o_bias, y->o_bias, a->width);
+        same_floats(x->q_norm, y->q_norm, a->qk_norm == SL_QK_NORM_FULL ? q : dim);
         ck_assert(a->sparse[i] == b->sparse[i]);
         if (!a->sparse[i]) same_ffn(&x->dense, &y->dense);
         if (!a->sparse[i]) continue;

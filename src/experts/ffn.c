@@ -80,7 +80,8 @@ static const float *bias_of(const sl_vector *v, int first, int n, float room[MOS
     const uint8_t *from = v->data + (size_t)first * v->step;
     if (v->type == SL_TYPE_F32 && v->step == sizeof(float) && (uintptr_t)from % _Alignof(float) == 0)
         return (const float *)(const void *)from;
-    for (int i = 0; i < n; i++) sl_kernels()->widen[v->type](from + (size_t)i * v->step, 1, room + i);
+    bool together = v->step == (size_t)sl_types[v->type].block_bytes;
+    for (int i = 0; i < n; i += together ? n : 1) sl_kernels()->widen[v->type](from + (size_t)i * v->step, together ? n : 1, room + i);
     return room;
 }
 

@@ -1,6 +1,5 @@
 /* mixer_attention.c: attention as a layer's mixer. Two of the phases of internal.h: q k v, and attend, whose arithmetic is
  * attention.c's. */
-#include "base/fmath.h"
 #include "forward/internal.h"
 
 #include <string.h>
@@ -106,7 +105,7 @@ static void attended_row(sl_forward *f, int layer, int row) {
     float *a = sl_planes_row(all, row);
     const float *gate = f->gate + (size_t)row * (size_t)all->cols;
     bool gated = l->gate.data || f->m->hp.query_gated;
-    for (int i = 0; gated && i < all->cols; i++) a[i] /= 1 + sl_expf(-gate[i]);
+    if (gated) f->k->gated(a, gate, all->cols);
     if (sl_matrix_quantised(&l->o)) sl_planes_quantize(all, row, 0, all->cols);
 }
 

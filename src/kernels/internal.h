@@ -40,6 +40,7 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     X(swiglu, tier)                                                                                                    \
     X(clamped, tier)                                                                                                   \
     X(geglu, tier)                                                                                                     \
+    X(gated, tier)                                                                                                     \
     X(add, tier)                                                                                                       \
     X(axpy, tier)                                                                                                      \
     X(axpby, tier)                                                                                                     \

@@ -170,6 +170,9 @@ typedef void sl_clamped_fn(const float *gate, const float *up, int n, float alph
  * gate or up. */
 typedef void sl_geglu_fn(const float *gate, const float *up, int n, float *out);
 
+/* x = x / (1 + e^-gate) */
+typedef void sl_gated_fn(float *x, const float *gate, int n);
+
 typedef void sl_add_fn(float *y, const float *x, int n);                     /* y += x */
 typedef void sl_axpy_fn(float *y, float a, const float *x, int n);           /* y = fma(a, x, y) */
 typedef void sl_axpby_fn(float *y, float b, const float *x, float a, int n); /* y = fma(a, x, y * b) */
@@ -223,6 +226,7 @@ typedef struct sl_kernel_table {
     sl_swiglu_fn *swiglu;
     sl_clamped_fn *clamped;
     sl_geglu_fn *geglu;
+    sl_gated_fn *gated;
     sl_add_fn *add;
     sl_axpy_fn *axpy;
     sl_axpby_fn *axpby;

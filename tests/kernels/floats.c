@@ -56,6 +56,7 @@ static void against_scalar(const sl_kernel_table *t, int n, int kd) {
     COMPARE("swiglu", a, n, k->swiglu(a, b, n, out));
     COMPARE("clamped", a, n, k->clamped(a, b, n, 1.702f, 7, out));
     COMPARE("geglu", a, n, k->geglu(a, b, n, out));
+    COMPARE("gated", a, n, k->gated(out, b, n));
     COMPARE("add", a, n, k->add(out, b, n));
     COMPARE("axpy", a, n, k->axpy(out, b[0], b, n));
     COMPARE("rope", c, 2 * n, k->rope(out, a, b, n, 0));
@@ -146,6 +147,12 @@ static void against_double(const sl_kernel_table *t, int n) {
     for (int i = 0; i < n; i++) {
         double g = (double)a[i], want = 0.5 * g * (1 + tanh(sqrt(2 / 3.14159265358979323846) * (g + 0.044715 * g * g * g))) * (double)b[i];
         near("geglu", n, (double)out[i], want, 1e-6 * fabs(g * (double)b[i]));
+    }
+    memcpy(out, a, (size_t)n * sizeof *a);
+    t->gated(out, b, n);
+    for (int i = 0; i < n; i++) {
+        double want = (double)a[i] / (1 + exp(-(double)b[i]));
+        near("gated", n, (double)out[i], want, 1e-6 * fabs(want));
     }
     for (int interleaved = 0; interleaved < 2; interleaved++) {
         float x[2 * LONGEST];

@@ -160,6 +160,13 @@ void sl__geglu_avx2(const float *gate, const float *up, int n, float *out) {
         _mm256_maskstore_ps(out + i, sl__first_lanes(n - i), geglu8(load_first(gate + i, n - i), load_first(up + i, n - i)));
 }
 
+void sl__gated_avx2(float *x, const float *gate, int n) {
+    int i = 0;
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(x + i, sl__times_sigmoid8(_mm256_loadu_ps(x + i), _mm256_loadu_ps(gate + i)));
+    if (i < n)
+        _mm256_maskstore_ps(x + i, sl__first_lanes(n - i), sl__times_sigmoid8(load_first(x + i, n - i), load_first(gate + i, n - i)));
+}
+
 void sl__add_avx2(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

@@ -64,6 +64,10 @@ void sl__geglu_scalar(const float *gate, const float *up, int n, float *out) {
     }
 }
 
+void sl__gated_scalar(float *x, const float *gate, int n) {
+    for (int i = 0; i < n; i++) x[i] = x[i] / (1.0f + sl_expf(-gate[i]));
+}
+
 void sl__add_scalar(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

@@ -58,7 +58,7 @@ static int usual_heads(const sl_hparams *hp) {
 /* Are layers a and b the same in kind? */
 static bool alike(const sl_hparams *hp, int a, int b) {
     if (hp->mixer[a] == SL_MIXER_ATTENTION && !same_heads(hp, a, b)) return false;
-    return hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
+    return hp->keyed_values[a] == hp->keyed_values[b] && hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
 }
 
 /* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */
@@ -74,8 +74,10 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
         if (hp->mixer[first] == SL_MIXER_ATTENTION) {
             sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
             if (differ) sl_buffer_printf(out, ", heads %d of %d (keys and values %d)", hp->heads[first], hp->head_dim[first], hp->kv_heads[first]);
+            if (hp->keyed_values[first]) sl_buffer_puts(out, ", keys are values");
         }
         sl_buffer_puts(out, "; ");
+        if (hp->sparse[first] && hp->dense_beside) sl_buffer_printf(out, "dense feed-forward of width %d beside ", hp->ff);
         if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", hp->ff);
         else if (hp->shared_ff)
             sl_buffer_printf(out, "%d experts of width %d and a shared one of %d\n", hp->experts, hp->expert_ff, hp->shared_ff);

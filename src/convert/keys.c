@@ -145,6 +145,7 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     put_windows(m, arch, k);
     put_scales(m, arch, k);
     if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
+    for (int i = 0; i < 2 && m->family->gguf_zero_keys[i]; i++) sl__put_u32(k, below(b, arch, m->family->gguf_zero_keys[i]), 0);
 }
 
 /* What the router does with its logits, in so far as keys say it. */
@@ -228,8 +229,6 @@ static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_e
     if (hp->window_rope_theta != 0 && hp->window_rope_dims != hp->rope_dims)
         sl__put_u32(k, below(b, arch, "rope.dimension_count_swa"), (uint32_t)hp->window_rope_dims);
     put_attention_factor(hp, arch, k);
-    if (hp->rope_scaling == SL_ROPE_PROPORTIONAL)
-        return sl_fail(e, SL_UNSUPPORTED, "%s: rope of which a part of the pairs stands still is nothing that is written as GGUF", m->path);
     if (hp->rope_scaling == SL_ROPE_DIVIDED) {
         sl__put_string(k, below(b, arch, "rope.scaling.type"), "longrope");
         sl__put_u32(k, below(b, arch, "rope.scaling.original_context_length"), (uint32_t)hp->rope_original);

@@ -43,14 +43,20 @@ static sl_status add_vector(sl__plan *p, int layer, const char *name, const char
     return SL_OK;
 }
 
-/* What the base frequencies are divided by, so that they become those of llama3 scaling, where the file has the scaling's
+/* What the base frequencies are divided by, so that a part of the pairs stands still, or that they become those of llama3 scaling, where the file has the scaling's
  * parameters. The divisor is the one of which this server makes the same frequency, to the bit, if there is one. */
 static sl_status rope_divisors(sl__plan *p, const float **ret, sl_error *e) {
     const sl_hparams *hp = &p->model->hp;
     *ret = p->model->rope_divisors;
-    if (*ret || hp->rope_scaling != SL_ROPE_LLAMA3) return SL_OK;
+    bool stands = hp->rope_scaling == SL_ROPE_PROPORTIONAL;
+    if (*ret || (!stands && hp->rope_scaling != SL_ROPE_LLAMA3)) return SL_OK;
     float *divisor = sl_arena_array(p->arena, SL_MEM_METADATA, (size_t)hp->rope_dims / 2, sizeof *divisor);
     if (!divisor) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    for (int j = 0; stands && j < hp->rope_dims / 2; j++) divisor[j] = j < hp->rope_turning ? hp->rope_factor : 1e30f; /* as peers have it */
+    if (stands) {
+        *ret = divisor;
+        return SL_OK;
+    }
     for (int j = 0; j < hp->rope_dims / 2; j++) {
         float f = 1 / sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims);
         float original = (float)hp->rope_original, wavelength = 6.283185307179586f / f;
@@ -132,7 +138,7 @@ static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int kv, bool per
     sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, l->q.rows, q_heads, e);
     add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
     if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
-    add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
+    if (l->v.data) add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
     return s == SL_OK ? add_vector(p, i, "attn_v", "bias", l->v_bias, kv, 0, e) : s;
 }
 
@@ -176,6 +182,17 @@ static sl_status add_delta(sl__plan *p, int i, sl_error *e) {
     return s;
 }
 
+/* What a layer has that has a dense network beside its experts, and its router's vectors. */
+static sl_status add_beside(sl__plan *p, int i, sl_error *e) {
+    int width = p->model->hp.width;
+    const sl_layer *l = &p->model->layer[i];
+    sl_status s = add_vector(p, i, "post_ffw_norm_1", "weight", l->dense_fed_norm, width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "pre_ffw_norm_2", "weight", l->routed_norm, width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "post_ffw_norm_2", "weight", l->routed_fed_norm, width, 0, e);
+    if (s == SL_OK) s = add_vector(p, i, "ffn_gate_inp", "scale", l->router_norm, width, 0, e);
+    return s == SL_OK ? add_vector(p, i, "ffn_down_exps", "scale", l->expert_scale, p->model->hp.experts, 0, e) : s;
+}
+
 /* target: the row that reads such a GGUF file. */
 static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool permute, sl_error *e) {
     const char *ffn_norm = target->gguf_ffn_norm ? target->gguf_ffn_norm : "ffn_norm";
@@ -188,10 +205,11 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_ffw_norm", "weight", l->fed_norm, hp->width, 0, e);
-    if (s != SL_OK || !hp->sparse[i]) {
-        add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
-        return s;
-    }
+    if (s == SL_OK) s = add_vector(p, i, "layer_output_scale", "weight", l->stream_scale, 1, 0, e);
+    if (l->dense.gate.data) add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
+    if (s != SL_OK || !hp->sparse[i]) return s;
+    s = add_beside(p, i, e);
+    if (s != SL_OK) return s;
     add_matrix(p, SL__PART_ROUTER, i, "ffn_gate_inp", &l->router, 0);
     s = add_vector(p, i, "ffn_gate_inp", "bias", l->router_offset, hp->experts, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "exp_probs_b", "bias", l->router_bias, hp->experts, 0, e);

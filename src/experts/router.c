@@ -99,9 +99,14 @@ static float divisor(const sl_router_rule *rule, float *scores, const int32_t *e
     return sum;
 }
 
+static void scale_by_expert(const sl_router_rule *rule, const int32_t *expert, float *weight) {
+    for (int i = 0; rule->expert_scale && i < rule->used; i++) weight[i] *= rule->expert_scale[expert[i]];
+}
+
 void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, float *weight) {
     if (rule->score == SL_ROUTER_SPARSEMIXER) {
         mix_sparsely(rule, scores, expert, weight);
+        scale_by_expert(rule, expert, weight);
         return;
     }
     bool grouped = rule->groups > rule->groups_used;
@@ -113,4 +118,5 @@ void sl_router_pick(const sl_router_rule *rule, float *scores, int32_t *expert, 
     float by = divisor(rule, scores, expert);
     sort_ascending(expert, rule->used);
     for (int i = 0; i < rule->used; i++) weight[i] = scores[expert[i]] / by * rule->scale;
+    scale_by_expert(rule, expert, weight);
 }

@@ -18,7 +18,7 @@
  *   with groups: a group's score is the sum of its two best c; only experts of the best groups can be chosen
  *   the experts with the best c are chosen
  *   w_e = s_e of the chosen; divided by (their sum + eps) if norm is SL_ROUTER_SUM, by the larger of sum and eps if it is
- *         SL_ROUTER_SUM_LEAST; e^s_e divided by the sum of those if it is SL_ROUTER_SHARE; times scale
+ *         SL_ROUTER_SUM_LEAST; e^s_e divided by the sum of those if it is SL_ROUTER_SHARE; times scale, times expert_scale_e
  * SL_ROUTER_SPARSEMIXER, for two experts: the first has the best logit m, and of the others those are left that lie within
  * 2 eps of it, (m - z_i) / max(|z_i|, m) <= 2 eps; its weight is its share in the softmax over these and itself. The second
  * is chosen likewise, without the first. */
@@ -29,13 +29,14 @@ typedef struct sl_router_rule {
     float eps, scale;
     int groups, groups_used;
     const float *bias; /* [experts]; NULL: none */
+    const float *expert_scale; /* [experts]; NULL: none */
 } sl_router_rule;
 
-/* The rule of a model, for a layer with that bias. */
-static inline sl_router_rule sl_router_rule_of(const sl_hparams *hp, const float *bias) {
+/* The rule of a model, for a layer with that bias and those scales. */
+static inline sl_router_rule sl_router_rule_of(const sl_hparams *hp, const float *bias, const float *expert_scale) {
     return (sl_router_rule){.experts = hp->experts, .used = hp->experts_used, .score = hp->router_score, .norm = hp->router_norm,
                             .eps = hp->router_eps, .scale = hp->router_scale, .groups = hp->router_groups,
-                            .groups_used = hp->router_groups_used, .bias = bias};
+                            .groups_used = hp->router_groups_used, .bias = bias, .expert_scale = expert_scale};
 }
 
 /* Picks a row's experts.

@@ -22,7 +22,7 @@ int sl_router_score_code(sl_router_score score) {
 const sl_family *sl_family_by_gguf(const char *arch, bool routed) {
     const sl_family *f;
     for (int i = 0; (f = sl_family_at(i)) != NULL; i++)
-        if (f->gguf_arch && f->routed == routed && strcmp(f->gguf_arch, arch) == 0) return f;
+        if (f->gguf_arch && (f->routed == routed || f->hf_routed_key) && strcmp(f->gguf_arch, arch) == 0) return f;
     return NULL;
 }
 

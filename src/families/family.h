@@ -125,6 +125,8 @@ typedef struct sl_hparams {
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */
 
     sl_qk_norm qk_norm;
+    bool value_norm;  /* each head of v is normed by itself, without a weight */
+    bool keyed_values[SL_MAX_LAYERS]; /* layers that have no v: what k's matrix gives, before norm and rope, is v as well */
     float qkv_clip;   /* clamp q, k, v to ±this after the norm, 1e-6 … 1e30; 0: off */
 
     sl_rope_style rope_style;
@@ -157,6 +159,8 @@ typedef struct sl_hparams {
     int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
     float routed_scale; /* factor on what experts and shared expert give together, 1e-6 … 1e6; 0: none, which is 1 */
     bool sparse[SL_MAX_LAYERS]; /* which layers route; the others use ff */
+    bool dense_beside; /* layers that route have a dense network of width ff, too. x being the stream and N a norm each, what they add
+                        * to it is N(N(dense(N x)) + N(experts(N x))) */
 
     bool tied;        /* the embedding is the output matrix too */
 } sl_hparams;
@@ -201,6 +205,8 @@ typedef struct sl_family {
     const char *hf_logit_scale_key; /* a factor on the logits; NULL: no such key */
     float default_logit_scale;
     bool logit_cap;               /* final_logit_softcapping applies */
+    float attention_scale;        /* as in sl_hparams; nothing that a file says changes it */
+    bool stream_scaled;           /* at a layer's end the whole stream is multiplied by a number of that layer's */
     const char *hf_score_width_key; /* scores are divided by the root of this number; NULL: no such key */
     float default_score_width;
     int gguf_width_scored_layers; /* in GGUF files, which do not say it, models of so many layers divide scores by the root of width / heads */
@@ -222,6 +228,13 @@ typedef struct sl_family {
     bool bias_on_output;          /* that key gives a bias on o as well */
     bool default_bias;            /* the key's default */
     bool clip_qkv;                /* config.json's clip_qkv applies */
+    bool value_norm;              /* as in sl_hparams */
+    const char *hf_full_head_dim_key; /* size of a head in layers without a window; NULL: as in the others. With it per_layer_config,
+                                   * where it is given, says head_dim and num_key_value_heads of single layers instead */
+    int default_full_head_dim;    /* that key's default */
+    const char *hf_full_kv_heads_key; /* KV heads of such layers, if hf_keyed_values_key is true; NULL: as in the others */
+    const char *hf_keyed_values_key; /* if it is true, layers without a window have keyed values (sl_hparams); in GGUF files, those
+                                   * without a v. NULL: no such key */
     bool sinks;                   /* every head has a number that takes part in its softmax as one more score, without a value */
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
     int default_window;           /* sliding_window where the key is absent; 0: none */
@@ -230,6 +243,7 @@ typedef struct sl_family {
     int default_window_interval;  /* that key's default; in GGUF files too, where attention.sliding_window_pattern is absent */
     bool windows_alternate;       /* with default_window_layers: of the layers before it the 1st, 3rd, … have the window, no other */
     bool windows_unrotated;       /* those layers have the window that do not rotate, where layer_types is absent */
+    bool last_sees_all;           /* the last layer has no window, whatever layer_types says */
     bool window_in_all;           /* layer_types is not read: every layer has the window, if there is one */
     bool rope_in_windows;         /* only layers with a window rotate */
     sl_windowless windowless;     /* with rope_in_windows */
@@ -241,6 +255,7 @@ typedef struct sl_family {
     float default_window_rope_theta; /* window_rope_theta where it is absent (rope_local_base_freq, or rope_parameters by kind of layer,
                                    * rope.freq_base_swa); 0: no such keys */
     bool usual_yarn;              /* where config.json says nothing of scaling it is yarn, 32 times from 4096 positions, its bounds unrounded */
+    float default_rope_turning_part; /* without rope_parameters rope is proportional, and this part of the pairs turns; 0: it is plain */
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
@@ -262,12 +277,17 @@ typedef struct sl_family {
     const char *hf_router_eps_key;  /* NULL: router_eps holds */
     const char *hf_shared_mean_key; /* if it says "average", so the class's default, what experts and the shared expert give is
                                      * averaged, not added; NULL: no such key */
+    bool router_normed;             /* the router reads the stream through a norm of its own, whose weight is a vector (router.scale) over
+                                     * the root of the hidden size */
+    bool expert_scales;             /* the weights are multiplied by a number of their expert's at the end */
+    bool dense_beside;              /* as in sl_hparams, where there are experts */
     bool router_biased;             /* the router's product has a bias, which is part of the logits */
     sl_activation activation;
     float default_activation_alpha, default_activation_limit; /* where swiglu_alpha and swiglu_limit are absent, and in GGUF files */
     bool expert_biases;             /* gate, up and down of every expert have a bias */
     sl_shared_gate shared_gate;
     const char *hf_experts_key;     /* how many experts there are */
+    const char *hf_routed_key;      /* there are experts only if this key is true, in GGUF files if expert_count is there; NULL: always */
     const char *hf_experts_used_key; /* NULL: num_experts_per_tok */
     const char *hf_expert_ff_key;   /* width of an expert; "intermediate_size" where there are no dense layers */
     const char *hf_shared_ff_key;   /* width of the shared expert; NULL: there is no such key */
@@ -281,7 +301,7 @@ typedef struct sl_family {
     const char *hf_dense_ff_key;    /* width of those layers; NULL: intermediate_size */
 
     /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */
-    const char *hf_moe;         /* holds router and experts */
+    const char *hf_moe;         /* holds router and experts; "": nothing does */
     const char *hf_router;
     const char *hf_router_bias; /* [experts], whole name below hf_moe: added to the scores for the choice alone; NULL: none */
     const char *hf_proj[3];     /* gate, up, down of one expert */
@@ -298,6 +318,7 @@ typedef struct sl_family {
     const char *hf_norm_names[3];   /* before the feed-forward part, after the mixer, after the feed-forward part; NULL: post_attention_layernorm */
     const char *hf_embedding;       /* whole name; NULL: model.embed_tokens.weight */
     bool gguf_expert_ff;        /* GGUF files say an expert's width although hf_expert_ff_key is "intermediate_size" */
+    const char *gguf_zero_keys[2]; /* keys that readers of GGUF want, and that are 0 of every model that is served here */
     const char *gguf_ffn_norm;  /* what GGUF calls the norm before the feed-forward part; NULL: ffn_norm */
 
     /* The Hugging Face class's defaults for keys that may be absent. */

@@ -26,6 +26,7 @@
     X(bailing_moe_v2)                                                                                                  \
     X(gpt_oss)                                                                                                         \
     X(gemma3)                                                                                                          \
+    X(gemma4)                                                                                                          \
     X(qwen3_next)                                                                                                      \
     X(qwen3_5_moe)                                                                                                     \
     X(qwen3_5)

@@ -11,8 +11,6 @@ static const struct {
     {"llama4", "llama4", "attention in chunks, and experts weighed at their input"},
     {"llama4_text", NULL, "attention in chunks, and experts weighed at their input"},
     {"gemma2", "gemma2", "caps on scores and logits"},
-    {"gemma4", NULL, "heads and rope that differ by layer"},
-    {"gemma4_text", "gemma4", "heads and rope that differ by layer"},
     {"deepseek_v2", "deepseek2", "latent attention"},
     {"deepseek_v3", NULL, "latent attention"},
     {"deepseek_v32", "deepseek32", "latent attention"},

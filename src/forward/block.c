@@ -12,11 +12,16 @@ static void mixed_row(sl_forward *f, int layer, int row) {
     if (!parallel) sl__feed_forward_input(f, layer, row);
 }
 
+static void scale(float *x, float by, int n) {
+    for (int i = 0; i < n; i++) x[i] *= by;
+}
+
 static void fed_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
     sl__feed_forward_result(f, layer, row);
     if (l->fed_norm) sl__stream_norm_added(f, row, l->fed_norm);
     sl__stream_add(f, row);
+    if (l->stream_scale) scale(f->x + (size_t)row * (size_t)f->m->hp.width, *l->stream_scale, f->m->hp.width);
     if (layer + 1 < f->m->hp.layers) sl__mixer_input(f, layer + 1, row);
     else sl__output_input(f, row);
 }

@@ -167,6 +167,12 @@ static bool any_gate(const sl_model *m) {
     return any;
 }
 
+static bool any_router_norm(const sl_model *m) {
+    bool any = false;
+    for (int i = 0; i < m->hp.layers; i++) any = any || m->layer[i].router_norm;
+    return any;
+}
+
 static void place_worker(space *s, const attention_room *room, sl__worker *w, size_t gemm) {
     size_t queries = room->queries;
     sl__worker placed = {.gemm = place(s, gemm, 1),
@@ -185,11 +191,14 @@ static void place_worker(space *s, const attention_room *room, sl__worker *w, si
 static void place_all(sl_forward *f, space *s) {
     const sl_hparams *hp = &f->m->hp;
     size_t rows = (size_t)f->c.max_rows, half = (size_t)(hp->rope_dims / 2), window_half = (size_t)(hp->window_rope_dims / 2);
-    size_t width = (size_t)hp->width, q_width = 0, kv_width = 0; /* the widest layer's */
+    size_t width = (size_t)hp->width, q_width = 0, kv_width = 0, ones = 0; /* the widest layer's */
     for (int i = 0; i < hp->layers; i++) {
         q_width = larger_size(q_width, (size_t)hp->heads[i] * (size_t)hp->head_dim[i]);
         kv_width = larger_size(kv_width, (size_t)hp->kv_heads[i] * (size_t)hp->head_dim[i]);
     }
+    for (int i = 0; hp->value_norm && i < hp->layers; i++) ones = larger_size(ones, (size_t)hp->head_dim[i]);
+    f->ones = ones ? floats(s, 1, ones) : NULL;
+    for (size_t i = 0; f->ones && i < ones; i++) f->ones[i] = 1;
     f->frequency = floats(s, 1, half);
     if (hp->window_rope_theta != 0) f->window_frequency = floats(s, 1, window_half);
     f->router = place(s, (size_t)hp->layers, sizeof *f->router);
@@ -214,6 +223,8 @@ static void place_all(sl_forward *f, space *s) {
     f->sines = floats(s, rows, half);
     f->window_cosines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->cosines;
     f->window_sines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->sines;
+    f->beside = hp->dense_beside ? floats(s, rows, width) : NULL;
+    f->router_x = any_router_norm(f->m) ? floats(s, rows, width) : NULL;
     f->scores = floats(s, rows, (size_t)hp->experts);
     f->expert = place(s, product_of(s, rows, (size_t)hp->experts_used), sizeof *f->expert);
     f->weight = floats(s, rows, (size_t)hp->experts_used);

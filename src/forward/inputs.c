@@ -19,11 +19,11 @@ void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *
     sl_workers_barrier(f->c.workers, self);
 }
 
-void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self) {
+void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool routed) {
     if (!f->c.multiplied) return;
     if (self == 0) {
         const sl_layer *l = &f->m->layer[layer];
-        if (l->experts) tell(f, &l->router, &f->h, NULL, f->step->rows);
+        if (routed) f->c.multiplied(f->c.multiplied_arg, &l->router, l->router_norm ? f->router_x : f->h.f, NULL, f->step->rows);
         for (int i = 0; i < f->groups.count; i++) {
             const sl_group *g = &f->groups.group[i];
             tell(f, &g->w->gate, &f->h, g->row, g->n);

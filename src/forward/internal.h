@@ -19,7 +19,7 @@
  *   any mixer
  *     output   ranges of the matrix              x += y; norm, quantised for the router    dense layer: the one group and
  *                                                and the feed-forward networks             its items
- *   feed-forward part
+ *   feed-forward part                          (twice up and down where a dense network stands beside the experts: first its own)
  *     router   (rows, experts), if it routes     experts and weights are picked            groups and their items
  *     up       (group, range of its ff)
  *     down     ranges of the result, each        x += y; norm, quantised for the next
@@ -108,7 +108,8 @@ struct sl_forward {
     /* Constant after start. */
     float *frequency, *window_frequency; /* [rope_dims / 2]; [window_rope_dims / 2] of layers with a window, where they have others */
     const float **router; /* [layers] to [experts][width] in float; NULL in a dense layer */
-    bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? */
+    bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? With experts: theirs, or the shared one's */
+    float *ones;          /* [largest head_dim] the weight of a norm that has none; NULL: there is no such norm */
 
     /* The step. Rows are the step's unless said. */
     const sl_step *step;
@@ -124,6 +125,8 @@ struct sl_forward {
     sl_planes a;            /* [rows][heads * head_dim] attention's result, in the widest layer; of one layer, its plan's `result` */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
     float *window_cosines, *window_sines; /* [rows][window_rope_dims / 2]; the same as those where such layers have no others */
+    float *beside;          /* [rows][width] what dense networks gave that stand beside experts; NULL: there are none */
+    float *router_x;        /* [rows][width] what the router reads, where that is not h; NULL: it always is */
     float *scores;          /* [rows][experts] */
     int32_t *expert;        /* [rows][experts_used] */
     float *weight;          /* [rows][experts_used] */
@@ -161,6 +164,7 @@ void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, 
  * model's factor, for a row. bias NULL: none. */
 void sl__stream_norm(sl_forward *f, int row, const float *weight, const float *bias, int to, bool quantised);
 void sl__stream_norm_added(sl_forward *f, int row, const float *weight);
+void sl__stream_norm_to(sl_forward *f, int row, const float *weight, float *to); /* likewise, but to `to` [width] */
 void sl__stream_add(sl_forward *f, int row);
 
 /* rope.c: the frequencies, [rope_dims / 2] or [window_rope_dims / 2], at start; a row's angles' cosines and sines in a step, of as
@@ -198,7 +202,7 @@ void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
 /* inputs.c: between phases, where somebody wants to know what matrices are multiplied by (config.multiplied): before the output
  * phase of the mixer, and between up and down. Nothing otherwise. */
 void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *result); /* what `o` is multiplied by */
-void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self);
+void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool routed); /* routed: of the experts' groups */
 
 /* block.c */
 void sl__embed(sl_forward *f, int self); /* tokens to the stream, and the first block's input */

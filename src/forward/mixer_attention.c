@@ -6,19 +6,20 @@
 
 enum { QKV = 4 };
 
-/* The input's products with the matrices of q, k, v and, where there is one, of the gate; returns how many. */
+/* The input's products with the matrices of q, k and, where there are such, of v and the gate; returns how many. */
 static int qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
     const sl_layer *l = &f->m->layer[layer];
-    ret[0] = (sl__product){&l->q, &f->h, f->m->hp.query_gated ? f->both : f->q};
-    ret[1] = (sl__product){&l->k, &f->h, f->kk};
-    ret[2] = (sl__product){&l->v, &f->h, f->v};
-    ret[3] = (sl__product){&l->gate, &f->h, f->gate};
-    return l->gate.data ? 4 : 3;
+    int n = 0;
+    ret[n++] = (sl__product){&l->q, &f->h, f->m->hp.query_gated ? f->both : f->q};
+    ret[n++] = (sl__product){&l->k, &f->h, f->kk};
+    if (l->v.data) ret[n++] = (sl__product){&l->v, &f->h, f->v};
+    if (l->gate.data) ret[n++] = (sl__product){&l->gate, &f->h, f->gate};
+    return n;
 }
 
 static void input(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
-    bool quantised = sl_matrix_quantised(&l->q) || sl_matrix_quantised(&l->k) || sl_matrix_quantised(&l->v) ||
+    bool quantised = sl_matrix_quantised(&l->q) || sl_matrix_quantised(&l->k) || (l->v.data && sl_matrix_quantised(&l->v)) ||
                      (l->gate.data && sl_matrix_quantised(&l->gate));
     sl__stream_norm(f, row, l->attn_norm, l->attn_norm_bias, row, quantised);
 }
@@ -71,6 +72,17 @@ static void rotate(sl_forward *f, int layer, float *x, int heads, int row) {
     for (int h = 0; h < heads; h++) f->k->rope(x + h * d, c, s, half, hp->rope_style == SL_ROPE_INTERLEAVED);
 }
 
+/* A row's values, which may be its keys before their norm and rope. v, k [kv_heads][d]; k has its bias already, if there is one. */
+static void finish_values(sl_forward *f, int layer, float *v, const float *k) {
+    const sl_hparams *hp = &f->m->hp;
+    const sl_layer *l = &f->m->layer[layer];
+    int heads = hp->kv_heads[layer], d = hp->head_dim[layer];
+    if (!l->v.data) memcpy(v, k, (size_t)heads * (size_t)d * sizeof *v);
+    else if (l->v_bias) f->k->add(v, l->v_bias, heads * d);
+    if (hp->value_norm) norm_heads(f, v, heads, d, f->ones);
+    if (hp->qkv_clip > 0) clip(v, heads * d, hp->qkv_clip);
+}
+
 /* Finishes a row's q, k and v, and writes its keys and values into its page. */
 static void qkv_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
@@ -80,8 +92,9 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     float *q = f->q + r * q_width, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
     if (hp->query_gated) part_gates(f, layer, row, l->q_bias);
     finish_projection(f, q, heads, d, hp->query_gated ? NULL : l->q_bias, l->q_norm);
-    finish_projection(f, k, kv_heads, d, l->k_bias, l->k_norm);
-    finish_projection(f, v, kv_heads, d, l->v_bias, NULL);
+    if (l->k_bias) f->k->add(k, l->k_bias, kv_heads * d);
+    finish_values(f, layer, v, k);
+    finish_projection(f, k, kv_heads, d, NULL, l->k_norm);
     if (!hp->unrotated[layer]) {
         rotate(f, layer, q, heads, row);
         rotate(f, layer, k, kv_heads, row);

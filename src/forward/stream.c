@@ -31,6 +31,8 @@ void sl__stream_norm(sl_forward *f, int row, const float *weight, const float *b
     if (quantised) sl_planes_quantize(&f->h, to, 0, f->m->hp.width);
 }
 
+void sl__stream_norm_to(sl_forward *f, int row, const float *weight, float *to) { norm(f, row_of(f, f->x, row), weight, NULL, to); }
+
 void sl__stream_norm_added(sl_forward *f, int row, const float *weight) {
     float *y = row_of(f, f->y, row);
     norm(f, y, weight, NULL, y);

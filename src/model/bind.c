@@ -13,7 +13,9 @@ static const sl__names gguf_names = {
     .o = "attn_output", .q_norm = "attn_q_norm", .k_norm = "attn_k_norm", .ffn_norm = "ffn_norm",
     .ffn = {"ffn_gate", "ffn_up", "ffn_down"}, .qkv = "attn_qkv", .gate = "attn_gate", .mixed_norm = "post_attention_norm",
     .fed_norm = "post_ffw_norm", .output_bias = "output.bias", .output_norm_bias = "output_norm.bias",
-    .sinks = "attn_sinks.weight",
+    .sinks = "attn_sinks.weight", .stream_scale = "layer_output_scale.weight", .router_scale = "ffn_gate_inp.scale",
+    .expert_scale = "ffn_down_exps.scale", .dense_fed_norm = "post_ffw_norm_1", .routed_norm = "pre_ffw_norm_2",
+    .routed_fed_norm = "post_ffw_norm_2",
     .delta = {.in = "attn_qkv", .gate = "attn_gate", .in_gate = "attn_qkvz", .in_gate_old = "ssm_in", .strength = "ssm_beta",
               .decay = "ssm_alpha", .both = "ssm_ba", .out = "ssm_out", .norm = "ssm_norm", .taps = "ssm_conv1d.weight",
               .decay_bias = "ssm_dt.bias", .decay_rate = "ssm_a"},
@@ -25,6 +27,9 @@ static const sl__names hf_names = {
     .v = "self_attn.v_proj", .o = "self_attn.o_proj", .q_norm = "self_attn.q_norm", .k_norm = "self_attn.k_norm",
     .ffn_norm = "post_attention_layernorm", .ffn = {"mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"}, .gate = "self_attn.gate_proj",
     .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias", .sinks = "self_attn.sinks",
+    .stream_scale = "layer_scalar", .router_scale = "router.scale", .expert_scale = "router.per_expert_scale",
+    .dense_fed_norm = "post_feedforward_layernorm_1", .routed_norm = "pre_feedforward_layernorm_2",
+    .routed_fed_norm = "post_feedforward_layernorm_2",
     .delta = {.in = "linear_attn.in_proj_qkv", .gate = "linear_attn.in_proj_z", .in_gate = "linear_attn.in_proj_qkvz",
               .strength = "linear_attn.in_proj_b", .decay = "linear_attn.in_proj_a", .both = "linear_attn.in_proj_ba",
               .out = "linear_attn.out_proj", .norm = "linear_attn.norm", .taps = "linear_attn.conv1d.weight",
@@ -85,10 +90,11 @@ static sl_status separate_qkv(const sl__binder *b, sl_layer *l) {
     int q = q_rows(b) * (b->hp->query_gated ? 2 : 1), kv = kv_rows(b);
     sl_status s = sl__bind_matrix(b, n->q, q, b->hp->width, &l->q);
     if (s == SL_OK) s = sl__bind_matrix(b, n->k, kv, b->hp->width, &l->k);
-    if (s == SL_OK) s = sl__bind_matrix(b, n->v, kv, b->hp->width, &l->v);
+    bool keyed = b->hp->keyed_values[b->layer];
+    if (s == SL_OK && !keyed) s = sl__bind_matrix(b, n->v, kv, b->hp->width, &l->v);
     if (s == SL_OK) s = sl__bind_bias(b, n->q, b->o->declared.qkv_bias, q, &l->q_bias);
     if (s == SL_OK) s = sl__bind_bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
-    if (s == SL_OK) s = sl__bind_bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
+    if (s == SL_OK && !keyed) s = sl__bind_bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
     return s;
 }
 
@@ -142,6 +148,7 @@ static sl_status globals(sl__binder *b) {
     if (s == SL_OK && !output_bias && d->output_bias == 1) return sl__bind_missing(b, full);
     if (s == SL_OK && output_bias && d->output_bias != 0) s = sl__bind_vector_of(b, output_bias, hp->vocab, &m->output_bias);
     sl__tensor *divisors = s == SL_OK && b->n->rope_divisors ? sl__bind_find(b, full, "%s", b->n->rope_divisors) : NULL;
+    if (divisors && divisors->used) divisors = NULL; /* read as another kind of scaling already */
     if (divisors) s = sl__bind_vector_of(b, divisors, hp->rope_dims / 2, &m->rope_divisors);
     for (int i = 0; s == SL_OK && divisors && i < hp->rope_dims / 2; i++)
         if (!(m->rope_divisors[i] >= 1e-6f && m->rope_divisors[i] <= 1e6f))
@@ -198,6 +205,35 @@ static sl_status block_norms(const sl__binder *b, sl_layer *l) {
     return s == SL_OK ? sl__bind_norm_vector(b, b->n->fed_norm, b->hp->width, &l->fed_norm) : s;
 }
 
+static sl_status whole_vector(const sl__binder *b, const char *name, int n, const float **ret) {
+    char full[SL__BIND_NAME];
+    sl__tensor *t = sl__bind_find(b, full, "%s", name);
+    return t ? sl__bind_vector_of(b, t, n, ret) : sl__bind_missing(b, full);
+}
+
+/* The norms that only a layer has whose dense network stands beside experts. */
+static sl_status beside_norms(const sl__binder *b, sl_layer *l) {
+    int width = b->hp->width;
+    sl_status s = sl__bind_norm_vector(b, b->n->dense_fed_norm, width, &l->dense_fed_norm);
+    if (s == SL_OK) s = sl__bind_norm_vector(b, b->n->routed_norm, width, &l->routed_norm);
+    return s == SL_OK ? sl__bind_norm_vector(b, b->n->routed_fed_norm, width, &l->routed_fed_norm) : s;
+}
+
+/* The router's norm, and the experts' scales. */
+static sl_status router_extras(const sl__binder *b, sl_layer *l) {
+    sl_status s = b->family->router_normed ? whole_vector(b, b->n->router_scale, b->hp->width, &l->router_norm) : SL_OK;
+    return s == SL_OK && b->family->expert_scales ? whole_vector(b, b->n->expert_scale, b->hp->experts, &l->expert_scale) : s;
+}
+
+static sl_status feed_forward(const sl__binder *b, sl_layer *l) {
+    bool sparse = b->hp->sparse[b->layer], beside = sparse && b->hp->dense_beside;
+    sl_status s = block_norms(b, l);
+    if (s == SL_OK && (!sparse || beside)) s = sl__bind_ffn(b, b->n->ffn, b->hp->ff, &l->dense);
+    if (s == SL_OK && beside) s = beside_norms(b, l);
+    if (s == SL_OK && sparse) s = sl__bind_routed(b, l);
+    return s == SL_OK && sparse ? router_extras(b, l) : s;
+}
+
 sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
     sl__names own = names_of(o->model.family, &o->tensors);
     sl__binder b = {.o = o, .n = gguf ? &gguf_names : &own, .family = o->model.family, .hp = &o->model.hp, .gguf = gguf, .e = e};
@@ -209,8 +245,8 @@ sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
         b.layer = i;
         sl_layer *l = &o->layer[i];
         s = b.hp->mixer[i] == SL_MIXER_DELTA ? sl__bind_delta(&b, l) : attention(&b, l);
-        if (s == SL_OK) s = block_norms(&b, l);
-        if (s == SL_OK) s = b.hp->sparse[i] ? sl__bind_routed(&b, l) : sl__bind_ffn(&b, b.n->ffn, b.hp->ff, &l->dense);
+        if (s == SL_OK) s = feed_forward(&b, l);
+        if (s == SL_OK && b.family->stream_scaled) s = whole_vector(&b, b.n->stream_scale, 1, &l->stream_scale);
     }
     if (s == SL_OK) s = refuse_unread(&b);
     return s;

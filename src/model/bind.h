@@ -24,7 +24,9 @@ typedef struct sl__names {
     const char *attn_norm, *q, *k, *v, *o, *q_norm, *k_norm, *ffn_norm;
     const char *qkv, *gate, *mixed_norm, *fed_norm; /* q, k and v in one; of attention's result; after the parts */
     const char *output_bias, *output_norm_bias;
-    const char *sinks;  /* whole name in the layer */
+    const char *sinks;  /* whole name in the layer, as the next three */
+    const char *stream_scale, *router_scale, *expert_scale;
+    const char *dense_fed_norm, *routed_norm, *routed_fed_norm; /* as in sl_layer */
     const char *ffn[3]; /* dense: gate, up, down */
     sl__delta_names delta;
 } sl__names;

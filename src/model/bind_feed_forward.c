@@ -149,11 +149,16 @@ static bool has_stack(const sl__binder *b, const char *name) {
     return sl__bind_find(b, full, "%s", name) || sl__bind_find(b, full, "%s_blocks", name);
 }
 
+/* A tensor's name below what holds it; "" holds it in the layer itself. */
+static void below(char *ret, size_t size, const char *holder, const char *name) {
+    snprintf(ret, size, "%s%s%s", holder, *holder ? "." : "", name);
+}
+
 static sl_status hf_experts(const sl__binder *b, sl_ffn_weights *experts) {
     const sl_family *f = b->family;
     char gate_up[64], down[64];
-    snprintf(gate_up, sizeof gate_up, "%s.experts.gate_up_proj", f->hf_moe_fused);
-    snprintf(down, sizeof down, "%s.experts.down_proj", f->hf_moe_fused);
+    below(gate_up, sizeof gate_up, f->hf_moe_fused, "experts.gate_up_proj");
+    below(down, sizeof down, f->hf_moe_fused, "experts.down_proj");
     if (has_stack(b, gate_up)) return fused_experts(b, gate_up, down, experts);
     snprintf(gate_up, sizeof gate_up, "%s.%s", f->hf_moe, f->hf_experts_fused[0] ? f->hf_experts_fused[0] : "");
     snprintf(down, sizeof down, "%s.%s", f->hf_moe, f->hf_experts_fused[1] ? f->hf_experts_fused[1] : "");
@@ -161,7 +166,7 @@ static sl_status hf_experts(const sl__binder *b, sl_ffn_weights *experts) {
     sl_status s = SL_OK;
     for (int i = 0; i < b->hp->experts && s == SL_OK; i++) {
         char name[3][96];
-        for (int j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%s.experts.%d.%s", f->hf_moe, i, f->hf_proj[j]);
+        for (int j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%s%sexperts.%d.%s", f->hf_moe, *f->hf_moe ? "." : "", i, f->hf_proj[j]);
         s = sl__bind_ffn(b, (const char *const[]){name[0], name[1], name[2]}, b->hp->expert_ff, &experts[i]);
     }
     return s;
@@ -204,10 +209,10 @@ sl_status sl__bind_routed(const sl__binder *b, sl_layer *l) {
         snprintf(shared_gate, sizeof shared_gate, "ffn_gate_inp_shexp");
         for (int i = 0; i < 3; i++) snprintf(shared[i], sizeof shared[i], "%s_shexp", b->n->ffn[i]);
     } else {
-        snprintf(full, sizeof full, "%s.experts.gate_up_proj", f->hf_moe_fused);
+        below(full, sizeof full, f->hf_moe_fused, "experts.gate_up_proj");
         bool fused = has_stack(b, full);
         const char *moe = fused ? f->hf_moe_fused : f->hf_moe;
-        snprintf(router, sizeof router, "%s.%s", moe, f->hf_router);
+        below(router, sizeof router, moe, f->hf_router);
         snprintf(shared_gate, sizeof shared_gate, "%s.%s", moe, f->hf_shared_gate ? f->hf_shared_gate : "");
         for (int i = 0; i < 3; i++)
             snprintf(shared[i], sizeof shared[i], "%s.%s.%s", moe, f->hf_shared ? f->hf_shared : "", f->hf_proj[i]);

@@ -45,7 +45,7 @@ static const struct neutral {
     {"mlp_bias", 0, false, NULL},
     {"use_bias", 0, false, NULL},
     {"is_causal", 1, true, NULL},
-    {"use_bidirectional_attention", 0, false, NULL},
+    {"use_bidirectional_attention", 0, false, "vision"}, /* among the parts of a picture */
     {"alibi", 0, false, NULL},
     {"attention_sinks", 0, false, NULL},
     {"use_parallel_residual", 0, false, NULL},
@@ -62,6 +62,8 @@ static const struct neutral {
     {"q_lora_rank", 0, false, NULL},
     {"shared_intermediate_size", 0, false, NULL},
     {"use_cla", 0, false, NULL},
+    {"num_kv_shared_layers", 0, false, NULL},
+    {"hidden_size_per_layer_input", 0, false, NULL},
     {"quantization_config", 0, false, "mxfp4"},
     {"compression_config", 0, false, NULL},
 };
@@ -210,7 +212,12 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     hp->experts_used = f->default_experts_used;
     hp->expert_ff = f->default_expert_ff;
     hp->shared_ff = f->default_shared_ff;
-    sl_status s = SL_OK;
+    bool routed = f->hf_routed_key == NULL;
+    sl_status s = routed ? SL_OK : sl_json_opt_bool(top, f->hf_routed_key, &routed, e);
+    if (!routed) {
+        hp->experts = hp->experts_used = hp->expert_ff = hp->shared_ff = 0;
+        return s;
+    }
     for (int i = 0; i < 2 && s == SL_OK; i++) s = sl__config_int(top, aliases[i], 0, &hp->experts, e);
     if (s == SL_OK) s = sl__config_int(top, f->hf_experts_key, 0, &hp->experts, e);
     if (s == SL_OK) s = sl__config_int(top, "num_experts_per_tok", 0, &hp->experts_used, e);
@@ -229,6 +236,12 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
         s = sl__config_float(top, "swiglu_alpha", SL__SCALE, &hp->activation_alpha, e);
         if (s == SL_OK) s = sl__config_float(top, "swiglu_limit", SL__SCALE, &hp->activation_limit, e);
     }
+    if (s == SL_OK && f->hf_routed_key && hp->experts == 0) {
+        sl_json at;
+        sl_json_get(top, f->hf_experts_key, &at);
+        s = sl_json_fail(&at, e, "is missing, but %s is true", f->hf_routed_key);
+    }
+    hp->dense_beside = f->dense_beside && hp->experts > 0;
     if (s == SL_OK && f->hf_dense_ff_key) s = sl__config_int(top, f->hf_dense_ff_key, 1, &hp->ff, e);
     if (s == SL_OK) s = sl__config_sparse(top, f, hp, e);
     return s;
@@ -305,7 +318,7 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s == SL_OK) s = need_int(top, "hidden_size", 1, &hp->width, e);
     if (s == SL_OK) s = need_int(top, "num_hidden_layers", 1, &hp->layers, e);
     if (s == SL_OK) s = (f->default_heads ? sl__config_int : need_int)(top, "num_attention_heads", 1, &heads, e);
-    bool dense_layers = !f->routed || f->hf_dense_rule || f->hf_dense_first_key || f->hf_layer_range ||
+    bool dense_layers = !f->routed || f->hf_routed_key || f->hf_dense_rule || f->hf_dense_first_key || f->hf_layer_range ||
                         strcmp(f->hf_expert_ff_key, "intermediate_size") == 0;
     if (s == SL_OK) s = (dense_layers ? need_int : sl__config_int)(top, "intermediate_size", 1, &hp->ff, e);
     if (s == SL_OK) s = sl__config_int(top, "max_position_embeddings", 1, &hp->context, e);
@@ -326,7 +339,7 @@ static sl_status read_all(const sl_json *top, const sl_family *f, sl_hparams *hp
     if (s != SL_OK) return s;
     bool dense = false;
     for (int i = 0; i < hp->layers; i++) dense = dense || !hp->sparse[i];
-    if (!dense) hp->ff = 0;
+    if (!dense && !hp->dense_beside) hp->ff = 0;
     s = sl__hparams_check(hp, e);
     return s == SL_OK ? s : sl_error_prefix(e, "%s", top->origin);
 }

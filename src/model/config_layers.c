@@ -1,7 +1,8 @@
-/* What config.json says of each layer: does it route, has it a window, does it rotate. Classes say it in several dialects; the
+/* What config.json says of each layer: does it route, has it a window, does it rotate, which heads has it. Classes say it in several dialects; the
  * family's row says which. */
 #include "model/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* --- which layers route --- */
@@ -149,14 +150,57 @@ static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams
     bool endless = s == SL_OK && sl_json_get(top, "sliding_window", &at) && json_is_number(at.v) && json_number_value(at.v) > INT32_MAX;
     if (s == SL_OK && on && !endless) s = sl__config_int(top, "sliding_window", 0, &window, e);
     if (endless) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
+    if (f->last_sees_all) has[hp->layers - 1] = false;
     if (s == SL_OK && f->rope_in_windows && window == 0 && sl_json_get(top, "sliding_window", &at)) s = sl_json_fail(&at, e, "is 0");
     if (s == SL_OK && f->hf_prefix_interval_key) s = sl__config_int(top, f->hf_prefix_interval_key, 1, &prefix_interval, e);
     if (s == SL_OK) sl__hparams_windows(f, has, on ? window : 0, f->rope_in_prefix && prefix_interval == 1, hp);
     return s;
 }
 
+/* --- which layers have other heads --- */
+
+/* per_layer_config, by the layers' numbers: {"5": {"head_dim": 512, "num_key_value_heads": 2}, …}. */
+static sl_status read_overrides(const sl_json *all, sl_hparams *hp, sl_error *e) {
+    static const char *const known[] = {"head_dim", "num_key_value_heads"};
+    sl_status s = sl_json_object(all, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) {
+        char number[16];
+        sl_json own;
+        const char *key;
+        json_t *value;
+        snprintf(number, sizeof number, "%d", i);
+        if (!sl_json_get(all, number, &own)) continue;
+        s = sl_json_object(&own, e);
+        if (s != SL_OK) return s;
+        json_object_foreach(own.v, key, value)
+            if (strcmp(key, known[0]) != 0 && strcmp(key, known[1]) != 0) return sl_json_fail(&own, e, "\"%.60s\" is not supported", key);
+        s = sl__config_int(&own, known[0], 1, &hp->head_dim[i], e);
+        if (s == SL_OK) s = sl__config_int(&own, known[1], 1, &hp->kv_heads[i], e);
+    }
+    return s;
+}
+
+/* What layers without a window have otherwise. */
+static sl_status read_full_heads(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int dim = f->default_full_head_dim, kv_heads = 0;
+    bool keyed = false;
+    sl_json overrides;
+    sl_status s = f->hf_keyed_values_key ? sl_json_opt_bool(top, f->hf_keyed_values_key, &keyed, e) : SL_OK;
+    for (int i = 0; i < hp->layers; i++) hp->keyed_values[i] = keyed && !hp->window[i];
+    if (s != SL_OK || !f->hf_full_head_dim_key) return s;
+    if (sl_json_get(top, "per_layer_config", &overrides)) return read_overrides(&overrides, hp, e);
+    s = sl__config_int(top, f->hf_full_head_dim_key, 1, &dim, e);
+    if (s == SL_OK && keyed && f->hf_full_kv_heads_key) s = sl__config_int(top, f->hf_full_kv_heads_key, 1, &kv_heads, e);
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) {
+        if (hp->window[i]) continue;
+        hp->head_dim[i] = dim;
+        if (kv_heads) hp->kv_heads[i] = kv_heads;
+    }
+    return s;
+}
+
 sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_status s = f->default_unrotated_interval ? read_rotation(top, f, hp, e) : SL_OK;
-    if (s != SL_OK) return s;
-    return f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
+    if (s == SL_OK) s = f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
+    return s == SL_OK ? read_full_heads(top, f, hp, e) : s;
 }

@@ -101,15 +101,22 @@ static int head_dim(const sl_hparams *hp, bool window) {
     return hp->head_dim[0];
 }
 
-/* The first of the whole head's pairs turn, the others stand still. */
+/* The first of the whole head's pairs turn, the others stand still. If there are no others, this is plain rope, or linear. */
+static void stand_still(sl_hparams *hp, double part) {
+    hp->rope_dims = head_dim(hp, false);
+    hp->rope_turning = (int)(part * hp->rope_dims / 2);
+    hp->rope_scaling = SL_ROPE_PROPORTIONAL;
+    if (hp->rope_dims < 2 || hp->rope_turning < hp->rope_dims / 2) return;
+    hp->rope_turning = 0;
+    hp->rope_scaling = hp->rope_factor != 1 ? SL_ROPE_LINEAR : SL_ROPE_PLAIN;
+}
+
 static sl_status read_proportional(const sl_json *rope, sl_hparams *hp, sl_error *e) {
     double part = 1;
     hp->rope_factor = 1;
     sl_status s = sl_json_opt_float(rope, "partial_rotary_factor", 0, 1, &part, e);
     if (s == SL_OK) s = sl__config_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
-    hp->rope_dims = head_dim(hp, false);
-    hp->rope_turning = (int)(part * hp->rope_dims / 2);
-    hp->rope_scaling = SL_ROPE_PROPORTIONAL;
+    stand_still(hp, part);
     return s;
 }
 
@@ -190,6 +197,7 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
     bool given = sl_json_get(top, "rope_scaling", &rope) && !(json_is_object(rope.v) && json_object_size(rope.v) == 0);
     if (!given && !sl_json_get(top, "rope_parameters", &rope)) {
         if (f->usual_yarn) scale_as_usual(hp);
+        if (f->default_rope_turning_part != 0) stand_still(hp, (double)f->default_rope_turning_part);
         return SL_OK;
     }
     if (sl_json_get(&rope, "full_attention", &inner)) {

@@ -208,6 +208,30 @@ static sl_status read_divided(keys *k, sl__open *o, sl_error *e) {
     return SL_OK;
 }
 
+/* Peers write rope of which a part of the pairs stands still as divisors by which these practically do: some equal ones, then
+ * 1e30. That they stand altogether is how config.json's readers have it. */
+static bool read_standing(sl__open *o) {
+    sl_hparams *hp = &o->model.hp;
+    sl__tensor *t = sl__tensors_find(&o->tensors, "rope_freqs.weight");
+    float first = 0;
+    int turning = 0;
+    if (!t || t->type != SL_TYPE_F32 || hp->rope_dims < 2 || t->values != (uint64_t)(hp->rope_dims / 2)) return false;
+    for (int j = 0; j < hp->rope_dims / 2; j++) {
+        float divisor;
+        memcpy(&divisor, t->data + (size_t)j * sizeof divisor, sizeof divisor);
+        if (j == 0) first = divisor;
+        bool stands = divisor >= 1e29f;
+        if (!stands && (j > turning || divisor != first)) return false;
+        turning += !stands;
+    }
+    if (turning == 0 || turning == hp->rope_dims / 2) return false;
+    hp->rope_scaling = SL_ROPE_PROPORTIONAL;
+    hp->rope_factor = first;
+    hp->rope_turning = turning;
+    t->used = true;
+    return true;
+}
+
 /* Layers with a window that rotate by another base, and then perhaps more or fewer values. */
 static sl_status read_window_rope(keys *k, sl_hparams *hp, sl_error *e) {
     bool own = hp->window_rope_theta != 0;
@@ -242,6 +266,7 @@ static sl_status read_rope(keys *k, sl__open *o, sl_error *e) {
     /* Peers write the tensors of long rope, and no type. */
     bool divided = !sl__gguf_find(k->g, name_of(k, "rope.scaling.type")) && sl__tensors_find(&o->tensors, "rope_factors_short.weight");
     if (divided || strcmp(type, "longrope") == 0) return read_divided(k, o, e);
+    if (read_standing(o)) return SL_OK;
     if (strcmp(type, "linear") != 0)
         return sl_fail(e, SL_UNSUPPORTED, "%s.rope.scaling.type \"%.40s\" is not supported", k->arch, type);
     if (hp->rope_factor != 1) hp->rope_scaling = SL_ROPE_LINEAR;
@@ -334,7 +359,17 @@ static void find_sparse(sl__open *o) {
         hp->sparse[i] = hp->experts > 0 && sl__tensors_find(&o->tensors, name);
         dense = dense || !hp->sparse[i];
     }
-    if (!dense) hp->ff = 0;
+    if (!dense && !hp->dense_beside) hp->ff = 0;
+}
+
+/* Values are keys in layers without a v. */
+static void find_keyed_values(sl__open *o) {
+    sl_hparams *hp = &o->model.hp;
+    for (int i = 0; o->model.family->hf_keyed_values_key && i < hp->layers; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.attn_v.weight", i);
+        hp->keyed_values[i] = !sl__tensors_find(&o->tensors, name);
+    }
 }
 
 /* A layer is a gated delta net if it has that one's decay. */
@@ -420,6 +455,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     sl_hparams *hp = &o->model.hp;
     sl__hparams_start(o->model.family, hp);
     hp->experts = experts;
+    hp->dense_beside = o->model.family->dense_beside && experts > 0;
     if (o->model.family->gguf_qk_permuted) hp->rope_style = SL_ROPE_INTERLEAVED;
     s = read_sizes(&k, o->model.family, hp, e);
     if (s == SL_OK) s = read_vocabulary(o, e);
@@ -433,6 +469,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     if (s != SL_OK) return s;
     find_sparse(o);
     find_mixers(o);
+    find_keyed_values(o);
     s = sl__gguf_layers(g, k.arch, o->model.family, hp, &o->notes, e);
     if (s != SL_OK) return s;
     find_qk_norm(o);

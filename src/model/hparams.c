@@ -19,6 +19,8 @@ void sl__hparams_start(const sl_family *f, sl_hparams *hp) {
         .wiring = f->wiring,
         .qk_norm = f->qk_norm,
         .query_gated = f->query_gated,
+        .attention_scale = f->attention_scale,
+        .value_norm = f->value_norm,
         .rope_style = f->rope_style,
         .rope_theta = f->default_rope_theta,
         .window_rope_theta = f->default_window_rope_theta,
@@ -129,6 +131,9 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)
+        if (hp->sparse[i] && hp->dense_beside && hp->ff == 0)
+            return sl_fail(e, SL_FORMAT, "the feed-forward width is missing of what stands beside the experts of layer %d", i);
+    for (int i = 0; i < hp->layers; i++)
         if (!hp->sparse[i] && hp->ff == 0) return sl_fail(e, SL_FORMAT, "layer %d does not route, but the dense feed-forward width is missing", i);
     return SL_OK;
 }
@@ -196,7 +201,7 @@ void sl__shared_mean(sl_hparams *hp) {
 }
 
 bool sl__usual_scale(const sl_hparams *hp, float scale) {
-    float usual = 1 / sl_sqrtf((float)hp->head_dim[0]);
+    float usual = hp->attention_scale != 0 ? hp->attention_scale : 1 / sl_sqrtf((float)hp->head_dim[0]);
     return scale == 0 || (scale > usual * (1 - 1e-5f) && scale < usual * (1 + 1e-5f));
 }
 

@@ -48,8 +48,8 @@ typedef struct sl_delta_weights {
 
 typedef struct sl_layer {
     const float *attn_norm, *attn_norm_bias; /* [width]; bias NULL: none */
-    sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice; data NULL: no attention. With
-                             * hparams.query_gated q has twice the rows, and so has its bias */
+    sl_matrix q, k, v;      /* [heads * head_dim][width], [kv_heads * head_dim][width] twice; data NULL: no attention, or of v alone:
+                             * keyed values. With hparams.query_gated q has twice the rows, and so has its bias */
     bool qkv_fused;         /* they are rows of one tensor, q first, v last; so are their biases */
     const float *q_bias, *k_bias, *v_bias, *o_bias; /* NULL: none */
     const float *q_norm, *k_norm;                   /* NULL: none; length by hparams.qk_norm */
@@ -59,10 +59,16 @@ typedef struct sl_layer {
     sl_delta_weights delta; /* data NULL: no delta net */
     const float *ffn_norm, *ffn_norm_bias; /* [width]; with parallel wiring the mixer's */
     const float *mixed_norm, *fed_norm; /* [width] of what the mixer and the feed-forward part give; NULL: none */
-    sl_ffn_weights dense;   /* of a layer that does not route; data NULL otherwise */
+    const float *stream_scale; /* [1] what the stream is multiplied by at the layer's end; NULL: nothing */
+    sl_ffn_weights dense;   /* of a layer that does not route, or has this beside its experts; data NULL otherwise */
+    const float *dense_fed_norm, *routed_norm, *routed_fed_norm; /* [width] with both: after the dense network, before the experts (ffn_norm
+                             * being the dense one's), after them; fed_norm is that of their sum */
+    const float *router_norm; /* [width] the weight of the norm, over the root of the width, through which the router reads the stream;
+                             * NULL: it reads what experts do */
     sl_matrix router;       /* [experts][width] */
     const float *router_offset; /* [experts], part of the logits; NULL: none */
     const float *router_bias; /* [experts], for the choice alone; NULL: none */
+    const float *expert_scale; /* [experts], factors on the weights; NULL: none */
     const sl_ffn_weights *experts; /* [hparams.experts]; NULL in a dense layer */
     sl_ffn_weights shared;  /* data NULL: none */
     const float *shared_gate; /* [width]; NULL: none */

@@ -34,11 +34,13 @@ GRANITE = dict(cls="GraniteMoe", family="granitemoe")
 HUNYUAN = dict(cls="HunYuanMoEV1", family="hunyuan_v1_moe")
 PHI = dict(cls="Phimoe", family="phimoe", architecture="PhiMoEForCausalLM")
 GEMMA3 = dict(cls="Gemma3", family="gemma3", less_one=True)
+GEMMA4 = dict(cls="Gemma4", family="gemma4")
 OSS = dict(cls="GptOss", family="gpt_oss")
 LING = dict(cls="Glm4Moe", family="bailing_moe_v2", ling=True)
 NEXT = dict(cls="Qwen3Next", family="qwen3_next")
 Q35MOE = dict(cls="Qwen3_5Moe", family="qwen3_5_moe")
 Q35 = dict(cls="Qwen3_5", family="qwen3_5")
+SLIDING, FULL = "sliding_attention", "full_attention"
 DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
 
 # The row that reads a family's GGUF files, where that is another one.
@@ -217,6 +219,29 @@ MODELS = {
         vocab_size=264, hidden_size=48, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=16, intermediate_size=24,
         linear_num_key_heads=1, linear_num_value_heads=5, linear_key_head_dim=20, linear_value_head_dim=8, linear_conv_kernel_dim=5,
         attention_bias=True, layer_types=["linear_attention", "linear_attention", "full_attention"])),
+    "gemma4-keyed": dict(**GEMMA4, type="BF16", gguf=True, wrapped=True, rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=1e4),
+        full_attention=dict(rope_type="proportional", partial_rotary_factor=0.25, rope_theta=1e6)), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8, global_head_dim=16,
+        num_global_key_value_heads=1, attention_k_eq_v=True, intermediate_size=16, enable_moe_block=True, num_experts=6, top_k_experts=2,
+        moe_intermediate_size=8, hidden_size_per_layer_input=0, sliding_window=8, layer_types=[SLIDING, FULL], final_logit_softcapping=4.0)),
+    "gemma4-values": dict(**GEMMA4, type="BF16", old=True, rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=500.0),
+        full_attention=dict(rope_type="proportional", partial_rotary_factor=0.6, rope_theta=1e5)), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=3, num_key_value_heads=3, head_dim=12, global_head_dim=8,
+        attention_k_eq_v=False, intermediate_size=8, enable_moe_block=True, num_experts=4, top_k_experts=1, moe_intermediate_size=8,
+        hidden_size_per_layer_input=0, sliding_window=33, layer_types=[FULL, SLIDING, FULL])),
+    "gemma4-odd": dict(**GEMMA4, type="BF16", rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=1e4),
+        full_attention=dict(rope_type="proportional", partial_rotary_factor=1.0, factor=2.0, rope_theta=1e4)), config=dict(
+        vocab_size=264, hidden_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1, head_dim=12, global_head_dim=20,
+        num_global_key_value_heads=4, attention_k_eq_v=True, intermediate_size=24, enable_moe_block=True, num_experts=3, top_k_experts=3,
+        moe_intermediate_size=8, hidden_size_per_layer_input=0, sliding_window=8, layer_types=[SLIDING, FULL], attention_bias=True)),
+    "gemma4-dense": dict(**GEMMA4, type="BF16", gguf=True, wrapped=True, rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=1e4),
+        full_attention=dict(rope_type="proportional", partial_rotary_factor=0.5, rope_theta=1e6)), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=8, global_head_dim=16,
+        attention_k_eq_v=False, intermediate_size=24, hidden_size_per_layer_input=0, sliding_window=8, final_logit_softcapping=30.0)),
 }
 
 
@@ -237,8 +262,11 @@ def routed(model):
     """[(layer, its router, its experts, the choice's bias)]."""
     out = []
     for i, layer in enumerate(model.model.layers):
-        block = next(b for b in (getattr(layer, n, None) for n in ("mlp", "block_sparse_moe")) if b is not None)
-        if hasattr(block, "experts"):
+        beside = hasattr(layer, "experts")  # in the layer itself, beside a dense network
+        block = layer if beside else next(b for b in (getattr(layer, n, None) for n in ("mlp", "block_sparse_moe")) if b is not None)
+        if beside:
+            out.append((i, layer.router, layer.experts, torch.zeros(())))
+        elif hasattr(block, "experts"):
             gate = getattr(block, "gate", None) or block.router
             places = [(block, "e_score_correction_bias"), (block, "expert_bias"), (gate, "e_score_correction_bias"),
                       (getattr(gate, "moe_statics", None), "e_score_correction_bias")]
@@ -250,14 +278,14 @@ def routed(model):
 # What is compared in the choice; elsewhere it is the logits' sigmoid.
 SCORES = {"ernie4_5_moe": lambda z: torch.softmax(z, -1), "hunyuan_v1_moe": lambda z: torch.softmax(z, -1), "granitemoe": lambda z: z,
           "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "gpt_oss": lambda z: z, "cohere2_moe": lambda z: z,
-          "qwen3_next": lambda z: torch.softmax(z, -1), "qwen3_5_moe_text": lambda z: torch.softmax(z, -1)}
+          "gemma4_text": lambda p: p, "qwen3_next": lambda z: torch.softmax(z, -1), "qwen3_5_moe_text": lambda z: torch.softmax(z, -1)}
 
 
 def margins_of(cfg, logits, bias):
     """How clear each row's choice is: the least step between what is chosen and what is not, among groups and among experts."""
     c = SCORES.get(cfg.model_type, torch.sigmoid)(logits.float()) + bias.reshape(-1)
     rows, experts = c.shape
-    groups, used, k = getattr(cfg, "n_group", 1), getattr(cfg, "topk_group", 1), cfg.num_experts_per_tok
+    groups, used, k = getattr(cfg, "n_group", 1), getattr(cfg, "topk_group", 1), ref.experts_used(cfg)
     least = torch.ones(rows)
     if used < groups:
         g = c.view(rows, groups, -1).topk(2, dim=-1).values.sum(-1)
@@ -298,6 +326,12 @@ def as_released(folder):
     """config.json in the spelling of transformers 4: the base and the rotated part at the top."""
     path = folder / "config.json"
     data = json.loads(path.read_text())
+    layers = data.pop("per_layer_config", None)
+    if layers:  # released models have the heads of layers without a window at the top
+        one = next(iter(layers.values()))
+        data.update(global_head_dim=one["head_dim"], num_global_key_value_heads=one.get("num_key_value_heads"))
+        path.write_text(json.dumps(data, indent=1) + "\n")
+        return
     rope = data.pop("rope_parameters")
     data["rope_theta"] = rope.pop("rope_theta")
     if "partial_rotary_factor" in rope and "rotary_dim" not in data:
@@ -404,12 +438,15 @@ def as_wrapped(folder, outer):
     path, config = folder / "model.safetensors", folder / "config.json"
     tensors = {("model.language_model." + n[6:] if n.startswith("model.") else n): x for n, x in safetensors.torch.load_file(path).items()}
     some = next(iter(tensors.values())).dtype
-    tensors["model.visual.patch_embed.proj.weight"] = torch.ones(4, 3, dtype=some)
-    tensors["mtp.fc.weight"] = torch.ones(4, 8, dtype=some)
-    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
     text = json.loads(config.read_text())
+    foretells = "linear_num_key_heads" in text
+    tensors["model.visual.patch_embed.proj.weight" if foretells else "model.vision_tower.patch_embedder.weight"] = torch.ones(4, 3, dtype=some)
+    if foretells:
+        tensors["mtp.fc.weight"] = torch.ones(4, 8, dtype=some)
+    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
     architecture = text.pop("architectures")[0].replace("ForCausalLM", "ForConditionalGeneration")
-    data = {"architectures": [architecture], "model_type": outer, "text_config": text | {"attn_output_gate": True, "mtp_num_hidden_layers": 0},
+    more = {"attn_output_gate": True, "mtp_num_hidden_layers": 0} if foretells else {"use_bidirectional_attention": "vision"}
+    data = {"architectures": [architecture], "model_type": outer, "text_config": text | more,
             "tie_word_embeddings": text["tie_word_embeddings"], "vision_config": {"model_type": outer + "_vision", "depth": 1, "hidden_size": 8}}
     config.write_text(json.dumps(data, indent=1) + "\n")
 
@@ -422,7 +459,7 @@ def as_gguf(converter, folder, path, type):
             "conversion.get_model_class = found\nsys.argv = sys.argv[1:]\nrunpy.run_path(%r, run_name='__main__')\n"
             % (converter + "/gguf-py", converter, converter + "/convert_hf_to_gguf.py"))
     subprocess.run([sys.executable, "-c", code, "convert", str(folder), "--outfile", str(path), "--outtype", type.lower(),
-                    "--no-mtp"],
+                    *([] if folder.name.startswith("gemma4") else ["--no-mtp"])],  # which the converter refuses where no such model foretells
                    check=True, stderr=subprocess.PIPE)
 
 
@@ -464,6 +501,9 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
         as_planes(folder, weights)
         record_rounded(name, model)
         entries[0].update(type="MXFP4_PLANES", quantised=True)
+    if old and "per_layer_config" in json.loads((folder / "config.json").read_text()):
+        as_released(folder)
+        old = False
     if wrapped:
         as_wrapped(folder, cfg.model_type.removesuffix("_text"))
     if architecture:

@@ -80,6 +80,12 @@ def random_weights(model, seed):
             x = 0.7 * x - 1.5
         elif name.endswith(".bias"):
             x = 0.3 * x
+        elif name.endswith(("layernorm_1.weight", "layernorm_2.weight", "layer_scalar")):
+            x = 1 + 0.25 * x
+        elif name.endswith(("router.scale", "per_expert_scale")):
+            x = 1 + 0.4 * x
+        elif name.endswith("router.proj.weight"):
+            x = 2 * x
         elif name == "model.embed_tokens.weight":
             x = (x + 0.6 * common) * (0.4 if tied else 1.0)
         elif name == "lm_head.weight":
@@ -179,6 +185,10 @@ def last_logits(model, ids):
         return model(input_ids=torch.tensor([ids])).logits[0, -1].float().numpy()
 
 
+def experts_used(cfg):
+    return getattr(cfg, "num_experts_per_tok", None) or cfg.top_k_experts
+
+
 def shorten(x):
     """A float32 as the shortest decimal that gives it back."""
     return float(np.format_float_positional(np.float32(x), unique=True, trim="0", fractional=False))
@@ -215,7 +225,7 @@ def record(name, family, model, seed, sparse=None, run=forward):
         prompts.append(p)
     data = {"family": family, "vocab": vocab, "layers": cfg.num_hidden_layers,
             "experts": getattr(cfg, "num_experts", getattr(cfg, "num_local_experts", 0)) if sparse else 0,
-            "experts_used": cfg.num_experts_per_tok if sparse else 0, "sparse_layers": sparse,
+            "experts_used": experts_used(cfg) if sparse else 0, "sparse_layers": sparse,
             "made_with": made_with(), "prompts": prompts}
     folder = HERE / "expected"
     folder.mkdir(exist_ok=True)

@@ -108,7 +108,7 @@ def close(a, b):
 
 
 # What their architectures cannot say in GGUF, by what the message names.
-UNSAYABLE = {"afmoe-mixed": "embedding_scale", "cohere2moe-sigmoid": "routed_scale", "llama-proportional": "stands still", "phimoe-mixed": "router_eps",
+UNSAYABLE = {"afmoe-mixed": "embedding_scale", "cohere2moe-sigmoid": "routed_scale", "phimoe-mixed": "router_eps",
              "smollm3-window": "layers that rotate", "gptoss-mixed": "swiglu_limit", "gemma3-cap": "attention_scale",
              **{name: "gated delta nets" for name in ("qwen3next-released", "qwen3next-odd", "qwen35moe-wrapped", "qwen35-dense", "qwen35-odd")}}
 

@@ -102,6 +102,9 @@ START_TEST(any_structure) { /* Promise 1 */
             hp.router_score = SL_ROUTER_LOGIT, hp.router_norm = SL_ROUTER_SHARE, hp.window[0] = hp.window[2] = 9; break;
     case 9: hp.heads[1] = 8, hp.kv_heads[1] = 1, hp.head_dim[1] = 32, hp.window[1] = 9, hp.window_rope_theta = 100, hp.window_rope_dims = 24,
             hp.heads[2] = 2, hp.head_dim[2] = 160; break; /* every layer has other heads */
+    case 10: hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = true, hp.value_norm = true, hp.keyed_values[0] = hp.keyed_values[2] = true,
+             hp.head_dim[2] = 96, hp.window[1] = 9, hp.attention_scale = 1, hp.qkv_clip = 0, hp.shared_ff = 0,
+             hp.shared_gate = SL_SHARED_NONE; break;
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
     one_answer(&r->m, _i < 5 ? 40 : 100);
@@ -265,7 +268,7 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 10);
+    tcase_add_loop_test(t, any_structure, 0, 11);
     tcase_add_loop_test(t, split_spans, 0, 2);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
     tcase_add_test(t, any_tier_with_state);

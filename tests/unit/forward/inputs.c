@@ -90,9 +90,11 @@ static void complete(const sl_model *m, const teller *t) {
     for (int l = 0; l < m->hp.layers; l++) {
         const sl_layer *y = &m->layer[l];
         const sl_matrix *all[] = {&y->q, &y->k, &y->v, &y->o};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) every_row(t, all[i]);
-        const sl_ffn_weights *dense = y->experts ? &y->shared : &y->dense;
-        if (dense->gate.data) every_row(t, &dense->gate), every_row(t, &dense->up), every_row(t, &dense->down);
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            if (all[i]->data) every_row(t, all[i]);
+        const sl_ffn_weights *dense[] = {&y->shared, &y->dense};
+        for (size_t i = 0; i < 2; i++)
+            if (dense[i]->gate.data) every_row(t, &dense[i]->gate), every_row(t, &dense[i]->up), every_row(t, &dense[i]->down);
         if (!y->experts) continue;
         every_row(t, &y->router);
         int rows = 0;
@@ -113,9 +115,10 @@ static void complete(const sl_model *m, const teller *t) {
 START_TEST(every_input_once) {
     static const sl_type types[] = {SL_TYPE_Q4_K, SL_TYPE_F32};
     static const struct { int threads, chunk; } ways[] = {{1, 1}, {1, 2}, {3, 2}, {2, 33}, {3, 40}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    for (size_t i = 0; i < 2 * sizeof types / sizeof *types; i++) {
         sl_hparams hp = random_hparams();
-        random_model *r = random_model_new(&hp, types[i], 5);
+        if (i % 2) hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = hp.value_norm = hp.keyed_values[1] = true;
+        random_model *r = random_model_new(&hp, types[i / 2], 5);
         static teller first, other;
         first = (teller){0};
         float *want = run(&r->m, 1, LENGTH, NULL);

@@ -129,15 +129,27 @@ static inline void random_mixer_attention(random_model *r, sl_layer *l, sl_type 
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
     l->q = random_matrix(r, type, q_rows, hp->width);
     l->k = random_matrix(r, type, kv, hp->width);
-    l->v = random_matrix(r, type, kv, hp->width);
+    if (!hp->keyed_values[number]) l->v = random_matrix(r, type, kv, hp->width);
     l->o = random_matrix(r, type, hp->width, q);
     l->q_bias = random_vector(r, q_rows, 0, 0.1f);
     l->k_bias = random_vector(r, kv, 0, 0.1f);
-    l->v_bias = random_vector(r, kv, 0, 0.1f);
+    if (l->v.data) l->v_bias = random_vector(r, kv, 0, 0.1f);
     l->o_bias = random_vector(r, hp->width, 0, 0.1f);
     if (hp->qk_norm == SL_QK_NORM_NONE) return;
     l->q_norm = random_vector(r, full ? q : dim, 1, 0.1f);
     l->k_norm = random_vector(r, full ? kv : dim, 1, 0.1f);
+}
+
+/* A dense network beside the experts, with what else such layers have. */
+static inline void random_beside(random_model *r, sl_layer *l, sl_type type) {
+    const sl_hparams *hp = &r->m.hp;
+    l->dense = random_ffn(r, type, hp->width, hp->ff);
+    l->dense_fed_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->routed_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->routed_fed_norm = random_vector(r, hp->width, 1, 0.1f);
+    l->router_norm = random_vector(r, hp->width, 16, 1);
+    l->expert_scale = random_vector(r, hp->experts, 1, 0.3f);
+    l->stream_scale = random_vector(r, 1, 0.8f, 0.1f);
 }
 
 static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool sparse) {
@@ -149,6 +161,11 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
     else random_mixer_attention(r, l, type);
     bool everything = hp->activation == SL_ACTIVATION_CLAMPED; /* with that gate come sinks, and biases of router and experts */
     if (everything) l->sinks = random_vector(r, hp->heads[number], 0, 1);
+    if (hp->wiring == SL_WIRING_SANDWICH) {
+        l->mixed_norm = random_vector(r, hp->width, 1, 0.1f);
+        l->fed_norm = random_vector(r, hp->width, 1, 0.1f);
+    }
+    if (sparse && hp->dense_beside) random_beside(r, l, type);
     if (!sparse) {
         l->dense = random_ffn(r, type, hp->width, hp->ff);
         return;

@@ -346,6 +346,46 @@ START_TEST(layers_differ) {
 }
 END_TEST
 
+/* Heads by layer, as Gemma4TextConfig of transformers 5.24 fills per_layer_config; four layers, of which the last one always sees
+ * everything. */
+START_TEST(heads_differ) {
+#define FULL_LAST ",\"layer_types\":[\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"sliding_attention\"],\"hidden_size_per_layer_input\":0"
+    static const struct {
+        const char *more;
+        int window[4], kv_heads[4], head_dim[4];
+        bool keyed[4];
+    } cases[] = {
+        {"", {512, 512, 512, 0}, {4, 4, 4, 4}, {256, 256, 256, 512}, {false}},
+        {FULL_LAST ",\"head_dim\":24,\"global_head_dim\":40,\"num_global_key_value_heads\":1", {512, 0, 512, 0}, {4, 4, 4, 4}, {24, 40, 24, 40}, {false}},
+        {FULL_LAST ",\"head_dim\":24,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1,\"attention_k_eq_v\":true", {512, 0, 512, 0},
+         {2, 1, 2, 1}, {24, 512, 24, 512}, {false, true, false, true}},
+        {FULL_LAST ",\"attention_k_eq_v\":true,\"global_head_dim\":40,\"per_layer_config\":{\"1\":{\"head_dim\":64,\"num_key_value_heads\":2}}",
+         {512, 0, 512, 0}, {4, 2, 4, 4}, {256, 64, 256, 256}, {false, true, false, true}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        read_config r = good("gemma4_text", cases[i].more);
+        ck_assert(r.hp.value_norm && r.hp.attention_scale == 1 && r.hp.embedding_scale == 8 && r.hp.experts == 0 && r.hp.ff == 96);
+        for (int l = 0; l < 4; l++)
+            ck_assert_msg(r.hp.window[l] == cases[i].window[l] && r.hp.heads[l] == 4 && r.hp.kv_heads[l] == cases[i].kv_heads[l] &&
+                              r.hp.head_dim[l] == cases[i].head_dim[l] && r.hp.keyed_values[l] == cases[i].keyed[l],
+                          "case %zu, layer %d: window %d, %d KV heads of %d, keyed %d", i, l, r.hp.window[l], r.hp.kv_heads[l], r.hp.head_dim[l],
+                          r.hp.keyed_values[l]);
+        ck_assert(r.hp.rope_scaling == SL_ROPE_PROPORTIONAL && r.hp.rope_dims == r.hp.head_dim[1 + 2 * (i == 0)] && r.hp.rope_theta == 1e6f);
+        ck_assert(r.hp.rope_turning == r.hp.rope_dims / 8 && r.hp.window_rope_theta == 1e4f && r.hp.window_rope_dims == r.hp.head_dim[0]);
+    }
+    read_config r = good("gemma4_text", ",\"enable_moe_block\":true,\"num_experts\":8,\"top_k_experts\":2,\"moe_intermediate_size\":32");
+    ck_assert(r.hp.experts == 8 && r.hp.experts_used == 2 && r.hp.expert_ff == 32 && r.hp.dense_beside && r.hp.ff == 96 && r.hp.sparse[0]);
+    r = good("gemma4_text", ",\"num_experts\":8,\"top_k_experts\":2,\"moe_intermediate_size\":32,\"use_bidirectional_attention\":\"vision\"");
+    ck_assert(r.hp.experts == 0 && !r.hp.dense_beside && !r.hp.sparse[0]);
+    refused("gemma4_text", ",\"per_layer_config\":{\"3\":{\"sliding_window\":9}}", "per_layer_config.3: \"sliding_window\" is not supported");
+    refused("gemma4_text", ",\"per_layer_config\":{\"3\":{\"num_key_value_heads\":3}}", "3 key-value heads");
+    refused("gemma4_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: 2 is not supported");
+    refused("gemma4_text", ",\"hidden_size_per_layer_input\":256", "hidden_size_per_layer_input: 256 is not supported");
+    refused("gemma4_text", ",\"use_bidirectional_attention\":\"all\"", "use_bidirectional_attention");
+    refused("gemma4_text", ",\"enable_moe_block\":true", "experts");
+}
+END_TEST
+
 /* Kinds of rope scaling; a head of 16, eight pairs. */
 START_TEST(rope_kinds) {
     read_config r = good("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":4.0}");
@@ -385,6 +425,7 @@ int main(void) {
     tcase_add_test(c, rope);
     tcase_add_test(c, windows);
     tcase_add_test(c, layers_differ);
+    tcase_add_test(c, heads_differ);
     tcase_add_test(c, rope_kinds);
     tcase_add_test(c, arithmetic);
     tcase_add_test(c, ranges);

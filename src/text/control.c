@@ -26,6 +26,9 @@ static const struct {
     {"<fim-middle>", false},    {"<fim_middle>", false},      {"<MID>", false},         {"▁<MID>", false},
     {"<|code_middle|>", false}, {"<|middle|>", false},        {"<｜fim▁begin｜>", false}, {"<｜fim▁hole｜>", false},
     {"<｜fim▁end｜>", false},
+    /* Gemma 4's, which peers type as text so that their parsers of answers see them. */
+    {"<|channel>", false},      {"<channel|>", false},        {"<|tool_call>", false},  {"<tool_call|>", false},
+    {"<tool_response|>", false}, {"<|\"|>", false},
 };
 _Static_assert(sizeof known / sizeof *known <= SL__KNOWN, "room for the known tokens");
 

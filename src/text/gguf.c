@@ -52,7 +52,7 @@ static bool is_special_id(const reader *r, int id) {
 
 /* The byte that the token stands for by its text alone; -1: none, or another token has the type of that byte. */
 static int untyped_byte(const reader *r, const sl_vocab_token *k) {
-    int byte = r->t->kind == SL__SCORES && k->type != SL_TOKEN_BYTE ? sl__byte_name(k->text, k->len) : -1;
+    int byte = r->t->kind != SL__BYTES && k->type != SL_TOKEN_BYTE ? sl__byte_name(k->text, k->len) : -1;
     return byte >= 0 && sl__byte_upper(k->text) && !r->byte_typed[byte] ? byte : -1;
 }
 
@@ -215,6 +215,20 @@ static void sentencepiece(sl_tokenizer *t, const sl_vocab_source *v) {
         (sl__normalizer){.kind = SL__REPLACE, .from = " ", .from_len = 1, .to = SL__LOW_LINE, .to_len = 3};
 }
 
+/* Gemma 4's: SentencePiece's pieces, which merges with ranks make of characters. */
+static bool is_ranked_pieces(const sl_vocab_source *v) {
+    return strcmp(v->model, "gemma4") == 0 || (strcmp(v->model, "gpt2") == 0 && v->pre && strcmp(v->pre, "gemma4") == 0);
+}
+
+/* Nothing merges across the beginning or the end of a run of line breaks, so that texts may be cut there. */
+static sl_status ranked_pieces(sl_tokenizer *t, sl_error *e) {
+    t->kind = SL__CHARS;
+    t->byte_fallback = t->fuse_unk = t->decode_bytes = t->repair_bytes = true;
+    t->normalizer[t->normalizers++] =
+        (sl__normalizer){.kind = SL__REPLACE, .from = " ", .from_len = 1, .to = SL__LOW_LINE, .to_len = 3};
+    return add_split(t, "[^\\n]+|[\\n]+", e);
+}
+
 static int id_or(int id, int fallback, int count) {
     if (id < 0) id = fallback;
     return id < count ? id : -1;
@@ -231,25 +245,25 @@ static sl_status read_around(reader *r, bool add_bos) {
 
 sl_status sl__open_gguf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e) {
     reader r = {.v = v, .e = e};
-    bool spm = strcmp(v->model, "llama") == 0, add_bos = spm;
+    bool spm = strcmp(v->model, "llama") == 0, ranked = is_ranked_pieces(v), add_bos = spm || ranked;
     sl_status s = sl__tokenizer_new(v->origin ? v->origin : "GGUF", v->rows, &r.t, e);
     if (s != SL_OK) return s;
     sl_tokenizer *t = r.t;
-    if (!spm && strcmp(v->model, "gpt2") != 0) {
-        s = sl_fail(e, SL_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.60s\" is not supported; these are: gpt2, llama", t->origin, v->model);
+    if (!spm && !ranked && strcmp(v->model, "gpt2") != 0) {
+        s = sl_fail(e, SL_UNSUPPORTED, "%s: tokenizer.ggml.model \"%.60s\" is not supported; these are: gemma4, gpt2, llama", t->origin, v->model);
         goto fail;
     }
     if (v->count < 1 || v->count > MOST_TOKENS || v->merge_count < 0 || v->merge_count > MOST_TOKENS) {
         s = sl_fail(e, SL_FORMAT, "%s: a vocabulary of %d tokens and %d merges is not possible", t->origin, v->count, v->merge_count);
         goto fail;
     }
-    if (spm)
-        sentencepiece(t, v);
-    else if ((s = byte_level(t, v, &add_bos, e)) != SL_OK)
-        goto fail;
+    if (spm) sentencepiece(t, v);
+    else s = ranked ? ranked_pieces(t, e) : byte_level(t, v, &add_bos, e);
+    if (s != SL_OK) goto fail;
     t->bos = id_or(v->bos, spm ? 1 : -1, v->count);
     t->eos = id_or(v->eos, spm ? 2 : -1, v->count);
     if (spm) t->unk = id_or(v->unk, 0, v->count);
+    if (ranked) t->unk = id_or(v->unk, -1, v->count);
     if ((s = read_tokens(&r)) != SL_OK) goto fail;
     if (!spm && (s = read_merges(&r)) != SL_OK) goto fail;
     if ((s = read_around(&r, add_bos)) != SL_OK) goto fail;

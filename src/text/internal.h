@@ -42,7 +42,7 @@ bool sl__byte_upper(const char *name); /* of such a name: are the digits as Sent
 
 /* control.c: tokens that GGUF files are wrong about */
 
-#define SL__KNOWN 64
+#define SL__KNOWN 80
 int sl__known_find(const char *text, size_t len); /* number (below SL__KNOWN) of the known token with this text; -1: none */
 bool sl__known_ends(int number);                  /* does it end an answer? */
 bool sl__looks_control(const char *text, size_t len); /* <|…|>, which no text is made of */

@@ -98,6 +98,12 @@ static sl_status add_pattern(sl_tokenizer *t, const sl_json *at, const char *pat
     return s;
 }
 
+/* Is it a character of which the last normalizer leaves none? Gemma cuts at spaces, but behind one that makes them U+2581. */
+static bool is_gone(const sl_tokenizer *t, const char *text, size_t len) {
+    const sl__normalizer *n = t->normalizers ? &t->normalizer[t->normalizers - 1] : NULL;
+    return n && n->kind == SL__REPLACE && len == 1 && n->from_len == 1 && *n->from == *text && !memchr(n->to, *text, n->to_len);
+}
+
 static sl_status split(sl_tokenizer *t, const sl_json *at, sl_error *e) {
     const char *pattern, *behavior = "Isolated";
     size_t len, ignored;
@@ -105,6 +111,7 @@ static sl_status split(sl_tokenizer *t, const sl_json *at, sl_error *e) {
     sl_status s = pattern_of(at, &pattern, &len, &literal, e);
     if (s == SL_OK) s = sl_json_opt_string(at, "behavior", &behavior, &ignored, e);
     if (s == SL_OK) s = sl_json_opt_bool(at, "invert", &invert, e);
+    if (s == SL_OK && literal && !invert && is_gone(t, pattern, len)) return SL_OK; /* it cuts nowhere */
     if (s == SL_OK) s = add_pattern(t, at, pattern, len, literal, e);
     if (s != SL_OK) return s;
     sl__splitter *sp = &t->splitter[t->splitters - 1];

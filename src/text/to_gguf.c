@@ -5,7 +5,9 @@
  *   gpt2   merges in order, and a name for the pre-tokenizer: the pipeline has to be one that a name stands for (patterns.c)
  *   llama  scores in place of merges: any two tokens that are one together may merge, the best score first. A tokenizer.json
  *          made from such a vocabulary lists every pair of each token, token by token; then the scores are the order of
- *          tokens. Merges that are otherwise have no such form. */
+ *          tokens
+ *   gemma4 the same pieces with merges in order, for those whose merges are otherwise. Readers cut texts at runs of line breaks,
+ *          so that no token may have one beside another character, and put no space before a text. */
 #include "text/internal.h"
 
 #include "base/alloc.h"
@@ -232,11 +234,29 @@ static sl_status prefix_space(writer *w) {
     return SL_OK;
 }
 
+/* May a text be cut at runs of line breaks? */
+static bool lines_stand_alone(const writer *w) {
+    const sl__vocabulary *v = &w->t->vocabulary;
+    for (int i = 0; i < v->count; i++) {
+        const char *text = sl__vocabulary_text(v, v->key[i]);
+        uint32_t len = v->key[i].len, breaks = 0;
+        if (!(v->flags[i] & SL__KEYED)) continue;
+        for (uint32_t k = 0; k < len; k++) breaks += text[k] == '\n';
+        if (breaks && breaks < len) return false;
+    }
+    return true;
+}
+
 static sl_status sentencepiece(writer *w, const sl_json *merges) {
     w->v->model = "llama";
     w->v->pre = "default";
     sl_status s = prefix_space(w);
-    return s == SL_OK ? put_scores(w, merges) : s;
+    if (s != SL_OK) return s;
+    s = put_scores(w, merges);
+    if (s != SL_UNSUPPORTED || w->v->add_space_prefix || w->t->ignore_merges || !w->t->fuse_unk || !lines_stand_alone(w)) return s;
+    w->v->model = "gemma4";
+    w->v->pre = "gemma4";
+    return put_merges(w, merges);
 }
 
 /* ---- Special ids ---- */

@@ -131,6 +131,25 @@ def sentencepiece_like(*, metaspace):
     return t
 
 
+def gemma():
+    """Gemma's: nothing cuts a text into words; a character that is no token becomes its bytes; runs of line breaks are tokens."""
+    controls = ["<pad>", "<eos>", "<bos>", "<unk>", "<|turn>", "<turn|>", "<|channel>", "<channel|>"]
+    trainer = trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=controls + [f"<0x{b:02X}>" for b in range(256)], show_progress=False)
+    other = Tokenizer(models.BPE(unk_token="<unk>"))
+    other.normalizer = normalizers.Replace(" ", "▁")
+    other.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"[^\n]+|\n+"), "isolated"), pre_tokenizers.Split("▁", "merged_with_next")])
+    letters = "".join(c for c in CORPUS if ord(c) < 0x500)
+    other.train_from_iterator([letters * 2] + [("\n" * n + "x") * 60 for n in range(1, 9)] + [" " * n + "x" for n in range(1, 40)], trainer)
+    model = json.loads(other.to_str())["model"]
+    t = Tokenizer(models.BPE(vocab=model["vocab"], merges=[tuple(m) for m in model["merges"]], unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    t.normalizer = normalizers.Replace(" ", "▁")
+    t.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    t.add_special_tokens([special(c) for c in controls])
+    t.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    t.post_processor = processors.TemplateProcessing(single="<bos> $A", pair="<bos> $A <bos> $B", special_tokens=[("<bos>", 2)])
+    return t
+
+
 def tokenizers_():
     gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     raw = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -150,6 +169,7 @@ def tokenizers_():
                               added=[special("<|endoftext|>"), special("[MASK]", single_word=True), special("<l>", lstrip=True), special("<r>", rstrip=True),
                                      special("<lr>", lstrip=True, rstrip=True), AddedToken("<n> cafe\u0301", normalized=True), AddedToken("  ", normalized=True)])
     yield "mixtral", sentencepiece_like(metaspace=None)
+    yield "gemma", gemma()
     yield "metaspace", sentencepiece_like(metaspace="pre")
     yield "metaspace_decoder", sentencepiece_like(metaspace="decoder")
 

@@ -6,7 +6,7 @@ static const struct {
     const char *name;
     bool bounds; /* ASCII text has a lower bound */
 } kinds[] = {{"gpt2", true}, {"llama3", true}, {"qwen2", true}, {"olmo", true}, {"smollm", true}, {"o200k", true}, {"flags", false},
-             {"mixtral", true}, {"metaspace", true}};
+             {"mixtral", true}, {"gemma", true}, {"metaspace", true}};
 
 static size_t count(const sl_tokenizer *t, const char *text, size_t len) {
     sl_ids ids = {0};

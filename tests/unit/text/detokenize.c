@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "metaspace", "metaspace_decoder"};
+static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma", "metaspace", "metaspace_decoder"};
 
 static bool whole_characters(const char *text, size_t len) {
     sl_buffer json = {0};

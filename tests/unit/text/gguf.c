@@ -3,13 +3,14 @@
 /* Promise 2 */ /* Promise 6 */
 /* The arrays of a GGUF give the ids of the tokenizer.json that they were made from. */
 START_TEST(test_ids) {
-    static const struct { const char *name, *pre; } kinds[] = {
-        {"gpt2", "gpt-2"}, {"llama3", "llama-bpe"}, {"qwen2", "qwen2"}, {"olmo", "olmo"}, {"smollm", "smollm"}, {"o200k", "gpt-4o"},
+    static const struct { const char *name, *pre, *model; } kinds[] = {
+        {"gpt2", "gpt-2", "gpt2"}, {"llama3", "llama-bpe", "gpt2"}, {"qwen2", "qwen2", "gpt2"}, {"olmo", "olmo", "gpt2"},
+        {"smollm", "smollm", "gpt2"}, {"o200k", "gpt-4o", "gpt2"}, {"gemma", NULL, "gemma4"}, {"gemma", "gemma4", "gpt2"},
     };
     sl_tokenizer *t = NULL;
     sl_error e = {0};
     arrays a = arrays_of_hf(kinds[_i].name);
-    sl_vocab_source v = gguf_of(&a, "gpt2", kinds[_i].pre);
+    sl_vocab_source v = gguf_of(&a, kinds[_i].model, kinds[_i].pre);
     ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
     same_as_reference(t, kinds[_i].name);
     sl_tokenizer_free(t);
@@ -315,7 +316,7 @@ int main(void) {
     Suite *s = suite_create("gguf");
     TCase *c = tcase_create("gguf");
     tcase_set_timeout(c, 60);
-    tcase_add_loop_test(c, test_ids, 0, 6);
+    tcase_add_loop_test(c, test_ids, 0, 8);
     tcase_add_test(c, test_scores);
     tcase_add_test(c, test_refused);
     tcase_add_test(c, test_merges_never_make_control);

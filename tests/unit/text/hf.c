@@ -1,6 +1,6 @@
 #include "fixture.h"
 
-static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "metaspace", "metaspace_decoder"};
+static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma", "metaspace", "metaspace_decoder"};
 
 /* Promise 2 */ /* Promise 6 */
 START_TEST(test_ids) {

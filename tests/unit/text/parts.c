@@ -50,7 +50,7 @@ static void as_one(const piece *p, int count) {
 #define AS_ONE(...) as_one((const piece[]){__VA_ARGS__}, (int)(sizeof(const piece[]){__VA_ARGS__} / sizeof(piece)))
 #define ENCODE(...) encode_pieces((const piece[]){__VA_ARGS__}, (int)(sizeof(const piece[]){__VA_ARGS__} / sizeof(piece)))
 
-static const char *const vocabularies[] = {"gpt2", "qwen2", "llama3", "mixtral", "olmo", "flags", "metaspace", "o200k", "smollm"};
+static const char *const vocabularies[] = {"gpt2", "qwen2", "llama3", "mixtral", "gemma", "olmo", "flags", "metaspace", "o200k", "smollm"};
 #define VOCABULARIES (sizeof vocabularies / sizeof *vocabularies)
 
 static void each(void (*test)(void)) {

@@ -136,6 +136,25 @@ START_TEST(merges_that_scores_cannot_stand_for) {
 }
 END_TEST
 
+/* Such merges in their order, where no space is put before a text. */
+START_TEST(ranked_pieces) {
+    size_t len;
+    sl_vocab_source made;
+    sl_tokenizer *t = NULL;
+    sl_error e = {0};
+    char *text = read_reference("gemma.json", &len);
+    folder f = open_text(text, len);
+    ck_assert_msg(sl_tokenizer_to_gguf(f.t, &f.v, f.arena, &made, &f.notes, &e) == SL_OK, "%s", e.message);
+    ck_assert_str_eq(made.model, "gemma4");
+    ck_assert(made.add_bos == 1 && made.add_space_prefix == 0 && made.merge_count > 100);
+    ck_assert_msg(sl_tokenizer_open(&made, &t, &e) == SL_OK, "%s", e.message);
+    ck_assert_int_eq(sl_tokenizer_prefix(t), sl_tokenizer_prefix(f.t));
+    same_as_reference(t, "gemma");
+    sl_tokenizer_free(t);
+    done(&f);
+}
+END_TEST
+
 START_TEST(rows_without_a_token) {
     size_t len;
     sl_vocab_source made;
@@ -159,6 +178,7 @@ int main(void) {
     tcase_add_loop_test(t, byte_level_vocabularies, 0, sizeof byte_level / sizeof *byte_level);
     tcase_add_test(t, sentencepiece_vocabulary);
     tcase_add_test(t, merges_that_scores_cannot_stand_for);
+    tcase_add_test(t, ranked_pieces);
     tcase_add_test(t, rows_without_a_token);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "metaspace"};
+static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma", "metaspace"};
 
 static double cpu_seconds(void) {
     struct timespec t;

@@ -180,7 +180,7 @@ void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, i
     }
     sl_think_feed(t, c->marks, text, len, thought, said);
     if (token < 0) return;
-    if (token == c->open_token) sl_think_open(t);
+    if (token == c->open_token) sl_think_open(t, c->marks);
     else if (token == c->close_token) sl_think_close(t, thought);
 }
 

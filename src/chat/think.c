@@ -3,7 +3,8 @@
 #include <string.h>
 
 const sl_marks sl_known_marks[] = {
-    {"<think>", "</think>"}, {"[THINK]", "[/THINK]"}, {"<seed:think>", "</seed:think>"}, {"◁think▷", "◁/think▷"}, {NULL, NULL},
+    {"<think>", "</think>", NULL}, {"[THINK]", "[/THINK]", NULL}, {"<seed:think>", "</seed:think>", NULL},
+    {"◁think▷", "◁/think▷", NULL}, {"<|channel>", "<channel|>", "thought"}, {NULL, NULL, NULL},
 };
 
 static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
@@ -38,11 +39,28 @@ static void hold(sl_think *t, const sl_marks *m, char byte, sl_buffer *thought, 
     }
     if (!whole) return;
     t->held_len = 0;
-    t->stage = inside ? SL_THINK_ENDED : SL_THINK_BEGUN;
+    t->stage = inside ? SL_THINK_ENDED : m->word ? SL_THINK_WORD : SL_THINK_BEGUN;
+}
+
+/* The byte is held as long as it may belong to the first mark's word; what is none is thought. */
+static void hold_word(sl_think *t, const sl_marks *m, char byte, sl_buffer *thought) {
+    size_t len = strlen(m->word);
+    t->held[t->held_len++] = byte;
+    if (memcmp(t->held, m->word, t->held_len) != 0) {
+        t->stage = SL_THINK_INSIDE;
+        give(t, t->held_len, thought);
+    } else if (t->held_len == len) {
+        t->held_len = 0;
+        t->stage = SL_THINK_BEGUN;
+    }
 }
 
 void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
     for (size_t i = 0; i < len; i++) {
+        if (t->stage == SL_THINK_WORD) {
+            hold_word(t, m, text[i], thought);
+            continue;
+        }
         if (t->stage == SL_THINK_BEGUN || t->stage == SL_THINK_ENDED) { /* white space after a mark */
             if (is_blank(text[i])) continue;
             t->stage = t->stage == SL_THINK_BEGUN ? SL_THINK_INSIDE : SL_THINK_SAYS;
@@ -57,16 +75,18 @@ void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len,
 
 void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said) {
     if (t->stage == SL_THINK_HEADER) return;
+    if (t->stage == SL_THINK_WORD) t->held_len = 0;
     give(t, t->held_len, t->stage == SL_THINK_INSIDE ? thought : said);
 }
 
-void sl_think_open(sl_think *t) {
+void sl_think_open(sl_think *t, const sl_marks *m) {
     if (t->stage != SL_THINK_UNKNOWN) return;
     t->held_len = 0;
-    t->stage = SL_THINK_BEGUN;
+    t->stage = m->word ? SL_THINK_WORD : SL_THINK_BEGUN;
 }
 
 void sl_think_close(sl_think *t, sl_buffer *thought) {
+    if (t->stage == SL_THINK_WORD) t->held_len = 0, t->stage = SL_THINK_BEGUN;
     if (t->stage != SL_THINK_BEGUN && t->stage != SL_THINK_INSIDE) return;
     while (t->held_len && is_blank(t->held[t->held_len - 1])) t->held_len--;
     give(t, t->held_len, thought);

@@ -3,7 +3,7 @@
  *
  * An answer thinks from its first mark ("<think>"), if it begins with that but for white space, or from its start where the prompt
  * opened it, up to the second mark ("</think>") or its end. White space next to the marks belongs to neither part. A mark later in
- * what is said is text.
+ * what is said is text. Some models write a word after the first mark ("thought"), which belongs to it.
  *
  * Of models with channels (gpt-oss) an answer is messages, each with a header, and tokens without text stand between:
  *     [channel] analysis [message] what it thinks [end] [start] assistant [channel] final [message] what it says
@@ -18,6 +18,7 @@
 
 typedef struct sl_marks {
     const char *open, *close; /* at most 24 bytes each */
+    const char *word;         /* after the first one, likewise; NULL: none */
 } sl_marks;
 
 extern const sl_marks sl_known_marks[]; /* by which models think; ends with one without text */
@@ -34,7 +35,8 @@ typedef struct sl_channels {
 typedef struct sl_think {
     enum {
         SL_THINK_UNKNOWN, /* white space at most */
-        SL_THINK_BEGUN,   /* white space after the first mark */
+        SL_THINK_WORD,    /* the beginning of the first mark's word */
+        SL_THINK_BEGUN,   /* white space after the first mark and its word */
         SL_THINK_INSIDE,
         SL_THINK_ENDED, /* white space after the second mark */
         SL_THINK_SAYS,  /* what is said */
@@ -48,7 +50,7 @@ typedef struct sl_think {
 void sl_think_feed(sl_think *t, const sl_marks *m, const char *text, size_t len, sl_buffer *thought, sl_buffer *said);
 void sl_think_end(sl_think *t, sl_buffer *thought, sl_buffer *said); /* the answer has ended */
 /* A mark that is a token without text came. */
-void sl_think_open(sl_think *t);
+void sl_think_open(sl_think *t, const sl_marks *m);
 void sl_think_close(sl_think *t, sl_buffer *thought);
 
 /* Of models with channels, in place of these: text, and a token after it. */

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void parse_chat(const uint8_t *data, size_t size, bool strict) {
     static const char text[] = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ m.name }}{{ m.tool_calls }}{% endfor %}"
                                "{% if add_generation_prompt %}<|assistant|><think>{% endif %}{{ enable_thinking }}{{ reasoning_effort }}";
-    static const sl_marks marks = {"<think>", "</think>"};
+    static const sl_marks marks = {"<think>", "</think>", NULL};
     sl_api api = {.config = {.strict = strict, .model = {.vocab = 300}}, .name = {"model"}, .name_count = 1, .ctx = 256};
     sl_template *t;
     sl__ask q;

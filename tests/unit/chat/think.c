@@ -7,16 +7,16 @@
 /* Thinking and what is said. Expected values are written by hand: what Qwen3's and DeepSeek's templates strip when they get an
  * answer back. */
 
-static const sl_marks marks = {"<think>", "</think>"};
+static const sl_marks marks = {"<think>", "</think>", NULL}, named = {"<|channel>", "<channel|>", "thought"};
 
 /* In pieces of every size, so that every cut of a mark is tried. */
-static void splits(bool opened, const char *text, const char *thought, const char *said) {
+static void splits_by(const sl_marks *m, bool opened, const char *text, const char *thought, const char *said) {
     for (size_t piece = 1; piece <= strlen(text) + 1; piece++) {
         sl_think t = {.stage = opened ? SL_THINK_BEGUN : SL_THINK_UNKNOWN};
         sl_buffer a = {0}, b = {0};
         for (size_t at = 0, n; at < strlen(text); at += n) {
             n = strlen(text) - at < piece ? strlen(text) - at : piece;
-            sl_think_feed(&t, &marks, text + at, n, &a, &b);
+            sl_think_feed(&t, m, text + at, n, &a, &b);
             ck_assert_uint_le(t.held_len, SL_THINK_HELD);
         }
         sl_think_end(&t, &a, &b);
@@ -26,6 +26,8 @@ static void splits(bool opened, const char *text, const char *thought, const cha
         sl_buffer_done(&b);
     }
 }
+
+static void splits(bool opened, const char *text, const char *thought, const char *said) { splits_by(&marks, opened, text, thought, said); }
 
 START_TEST(answers) {
     splits(false, "<think>\nwhy\n</think>\n\nbecause", "why", "because");
@@ -44,6 +46,30 @@ START_TEST(answers) {
     splits(false, "<think>a \n", "a \n", "");
     splits(false, "<think>", "", "");
     splits(false, "<think>\xC3\xA9 \xE2\x82\xAC</think>\xF0\x9F\x99\x82", "\xC3\xA9 \xE2\x82\xAC", "\xF0\x9F\x99\x82");
+}
+END_TEST
+
+/* Gemma 4's, whose first mark has a word. */
+START_TEST(marks_with_a_word) {
+    splits_by(&named, false, "<|channel>thought\nwhy\n<channel|>because", "why", "because");
+    splits_by(&named, false, "<|channel>thought\n<channel|>because", "", "because");
+    splits_by(&named, false, "<|channel>thoughtful<channel|>because", "ful", "because");
+    splits_by(&named, false, "<|channel>though", "", ""); /* it ends in the word */
+    splits_by(&named, false, "<|channel>why<channel|>because", "why", "because");
+    splits_by(&named, false, "thought", "", "thought");
+    splits_by(&named, true, "why<channel|>because", "why", "because"); /* the prompt had the word */
+    sl_think t = {0};
+    sl_buffer a = {0}, b = {0};
+    sl_think_open(&t, &named);
+    sl_think_feed(&t, &named, "thought", 7, &a, &b);
+    sl_think_feed(&t, &named, "\nwhy\n", 5, &a, &b);
+    sl_think_close(&t, &a);
+    sl_think_feed(&t, &named, "because", 7, &a, &b);
+    sl_think_end(&t, &a, &b);
+    ck_assert_str_eq(sl_buffer_text(&a), "why");
+    ck_assert_str_eq(sl_buffer_text(&b), "because");
+    sl_buffer_done(&a);
+    sl_buffer_done(&b);
 }
 END_TEST
 
@@ -99,11 +125,11 @@ END_TEST
 START_TEST(marks_that_are_tokens) {
     sl_think t = {0};
     sl_buffer a = {0}, b = {0};
-    sl_think_open(&t);
+    sl_think_open(&t, &marks);
     sl_think_feed(&t, &marks, "\nwhy \n", 6, &a, &b);
     sl_think_close(&t, &a);
     sl_think_feed(&t, &marks, "\nbecause", 8, &a, &b);
-    sl_think_open(&t); /* too late */
+    sl_think_open(&t, &marks); /* too late */
     sl_think_feed(&t, &marks, "!", 1, &a, &b);
     sl_think_end(&t, &a, &b);
     ck_assert_str_eq(sl_buffer_text(&a), "why");
@@ -128,5 +154,5 @@ START_TEST(what_a_prompt_leaves_open) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("chat/think", 30, answers, answers_in_channels, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
+    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
 }

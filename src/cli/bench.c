@@ -6,6 +6,7 @@
 #include "cli/load.h"
 #include "cli/plan.h"
 #include "forward/forward.h"
+#include "forward/kv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ typedef struct bench {
     sl_expert_stats *stats;
     sl_forward *f;
     sl_cost cost;
+    sl_kv_type kv_type;
     int routed_layers;
     int32_t *page;             /* [MOST_BATCH][pages_each] */
     int pages_each;
@@ -84,14 +86,19 @@ static int by_size(const void *a, const void *b) {
 }
 
 static void complete(const bench *b, result *r) {
-    double positions = r->rows * (r->context + (r->batch == 1 && r->rows > 1 ? r->rows / 2 : 0));
     bool prefill = !strcmp(r->phase, "prefill");
+    sl_kv_work seen = {0}; /* by all rows: a prompt's stand one after the other, decoding ones see the context */
+    for (int i = 0; i < (int)r->rows; i++) {
+        sl_kv_work row = sl_kv_work_of(&b->m->hp, b->kv_type, prefill ? i : r->context - 1);
+        seen.bytes += row.bytes;
+        seen.multiplies += row.multiplies;
+    }
     double logit_rows = prefill ? 1 : r->rows;
     double steps = prefill ? (r->rows + CHUNK - 1) / CHUNK : 1;
     r->bytes = (double)(int)steps * (b->cost.dense_bytes + r->touched * b->routed_layers * b->cost.expert_bytes) +
-               b->cost.kv_bytes * (prefill ? r->context + r->rows : positions) +
+               (prefill ? b->cost.kv_bytes * r->rows : seen.bytes) + /* a prompt's rows read what others have just read */
                2 * b->cost.state_bytes * (prefill ? (double)(int)steps : r->rows); /* read and written */
-    r->multiplies = r->rows * b->cost.row_multiplies + logit_rows * b->cost.output_multiplies + positions * b->cost.kv_multiplies;
+    r->multiplies = r->rows * b->cost.row_multiplies + logit_rows * b->cost.output_multiplies + seen.multiplies;
     double by_bytes = r->bytes / r->read, by_products = r->multiplies / r->speed;
     r->limit = by_bytes > by_products ? by_bytes : by_products;
 }
@@ -239,7 +246,8 @@ static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e
     for (int i = 0; i < pages; i++) b->page[i] = i;
     for (int i = 0; i < MOST_BATCH; i++)
         b->sequence[i] = (sl_step_sequence){.page = b->page + i * b->pages_each, .state_before = i, .state_after = i};
-    b->cost = sl_cost_of(b->m, s->engine.kv_type);
+    b->kv_type = s->engine.kv_type;
+    b->cost = sl_cost_of(b->m, b->kv_type);
     for (int l = 0; l < b->m->hp.layers; l++) b->routed_layers += b->m->layer[l].experts != NULL;
     return SL_OK;
 }

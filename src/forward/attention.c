@@ -35,8 +35,7 @@ static int most_cut(const sl_forward *f, int kv_heads) { return 4 * f->c.threads
 
 /* The first position that a row of the layer sees. */
 static int first_seen(const sl_forward *f, int layer, int row) {
-    int position = f->step->row[row].position, window = f->m->hp.window[layer];
-    return window && position >= window ? position - window + 1 : 0;
+    return sl_kv_first_seen(&f->m->hp, layer, f->step->row[row].position);
 }
 
 static int first_span(const sl_forward *f, int layer, int row) { return first_seen(f, layer, row) / (SL_PAGE * SL_SPAN_PAGES); }
@@ -109,7 +108,7 @@ void sl__attend_plan(sl_forward *f) {
 static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int kv_head, int span, sl__worker *w,
                         sl_attend *state, float **acc) {
     const sl_step *s = f->step;
-    const int32_t *page = s->sequence[s->row[c->row].sequence].page;
+    const int32_t *page = sl__pages_of(f, layer, s->row[c->row].sequence);
     int group = sl__plan_of(f, layer)->group, d = f->m->hp.head_dim[layer], n = c->rows * group;
     for (int i = 0; i < n; i++) {
         state[i] = (sl_attend){-INFINITY, 0};

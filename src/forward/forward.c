@@ -317,7 +317,7 @@ sl_status sl_forward_new(const sl_forward_config *c, sl_forward **ret, sl_error 
         goto fail;
     }
     place_all(f, &s);
-    status = sl_kv_open(&c->model->hp, c->kv_type, c->kv_pages, &f->kv, e);
+    status = sl_kv_open(&c->model->hp, c->kv_type, c->ctx, c->kv_pages, c->kv_window_pages, &f->kv, e);
     if (status == SL_OK) status = sl_state_open(&c->model->hp, c->states, &f->state, e);
     if (status != SL_OK) goto fail;
     prepare(f);
@@ -341,6 +341,14 @@ sl_forward *sl_forward_free(sl_forward *f) {
 
 static __attribute__((unused)) bool a_slot(const sl_forward *f, int slot) { return !f->state.slot_bytes || (slot >= 0 && slot < f->c.states); }
 
+/* Has every position that the row sees a page, and in windowed layers too? */
+static __attribute__((unused)) bool has_pages(const sl_forward *f, const sl_step_sequence *q, int position) {
+    int last = position / SL_PAGE, first = f->c.kv_window_pages ? sl_kv_first_kept(&f->m->hp, f->c.ctx, position) / SL_PAGE : last + 1;
+    for (int k = first; k <= last; k++)
+        if (q->window[k] < 0 || q->window[k] >= f->c.kv_window_pages) return false;
+    return q->page[last] >= 0 && q->page[last] < f->c.kv_pages;
+}
+
 /* What the caller has to see to (forward.h): asserted only. */
 static __attribute__((unused)) bool fits(const sl_forward *f, const sl_step *s) {
     int logits = 0;
@@ -349,9 +357,8 @@ static __attribute__((unused)) bool fits(const sl_forward *f, const sl_step *s) 
         const sl_step_row *r = &s->row[i];
         if (r->token < 0 || r->token >= f->m->hp.vocab || r->position < 0 || r->position >= f->c.ctx) return false;
         if (r->sequence < 0 || r->sequence >= s->sequences) return false;
-        int page = s->sequence[r->sequence].page[r->position / SL_PAGE];
-        if (page < 0 || page >= f->c.kv_pages) return false;
         const sl_step_sequence *q = &s->sequence[r->sequence];
+        if (!has_pages(f, q, r->position)) return false;
         if ((r->position && !a_slot(f, q->state_before)) || !a_slot(f, q->state_after)) return false;
         if (i && s->row[i - 1].sequence == r->sequence && s->row[i - 1].position + 1 != r->position) return false;
         logits += r->logits;

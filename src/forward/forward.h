@@ -34,7 +34,8 @@ typedef struct sl_forward_config {
     int max_sequences;        /* of a step */
     int ctx;                  /* positions of the longest sequence */
     sl_kv_type kv_type;
-    int kv_pages;             /* pages in all, SL_PAGE positions each, all layers */
+    int kv_pages;             /* pages in all, SL_PAGE positions each (kv.h) */
+    int kv_window_pages;      /* likewise, of windowed layers; 0: these have the same pages as the others */
     int states;               /* slots of state, where the model has layers that keep one (state.h) */
     sl_expert_stats *stats;   /* NULL: nothing is counted */
     /* Tests and traces: called on the engine thread after a layer was routed; NULL in service.
@@ -74,6 +75,8 @@ typedef struct sl_step_save {
  * and then read by no other. */
 typedef struct sl_step_sequence {
     const int32_t *page; /* [i] holds positions SL_PAGE * i … SL_PAGE * i + 31; up to the last row's position */
+    const int32_t *window; /* likewise in windowed layers, where these have pages of their own; those before the first position that a
+                            * row of the step sees there are not read */
     int32_t state_before; /* slot with the state after the position before its first row; a first row at position 0 begins with
                            * zeros, whatever stands in the slot */
     int32_t state_after;  /* slot that gets the state after its last row; may be the same */

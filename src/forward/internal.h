@@ -140,6 +140,12 @@ struct sl_forward {
     atomic_int ended;       /* items of the current phase that have ended, where somebody wants to know (sl__phase) */
 };
 
+/* The pages of a sequence of the step, in the layer. */
+static inline const int32_t *sl__pages_of(const sl_forward *f, int layer, int sequence) {
+    const sl_step_sequence *s = &f->step->sequence[sequence];
+    return f->kv.layer[layer].kind == SL_KV_WINDOWED ? s->window : s->page;
+}
+
 static inline int sl__least(int a, int b) { return a < b ? a : b; }
 
 /* phase.c: one phase for all participants: `items` (at least one) items, then the tail of every row, then `once`. tail and

@@ -24,17 +24,67 @@ sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type) {
     return cost;
 }
 
-sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *ret, sl_error *e) {
-    sl_kv kv = {.type = type};
-    size_t page = sl_kv_cost_of(hp, type).page_bytes;
-    if (pages < 1 || !sl_mul(page, (size_t)pages, &kv.mapped)) {
-        return sl_fail(e, SL_INVALID, "%d KV pages of %zu bytes", pages, page);
+sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position) {
+    sl_kv_work work = {0};
+    for (int i = 0; i < hp->layers; i++) {
+        if (!kept_heads(hp, i)) continue;
+        double seen = position - sl_kv_first_seen(hp, i, position) + 1;
+        work.bytes += seen * (double)(kept_heads(hp, i) * head_bytes(hp, i, type)) / SL_PAGE;
+        work.multiplies += seen * 2.0 * hp->heads[i] * hp->head_dim[i];
     }
+    return work;
+}
+
+size_t sl_kv_page_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_kind kind) {
+    size_t bytes = 0;
+    for (int i = 0; i < hp->layers; i++)
+        if (sl_kv_kind_of(hp, ctx, i) == kind) bytes += kept_heads(hp, i) * head_bytes(hp, i, type);
+    return bytes;
+}
+
+int sl_kv_window(const sl_hparams *hp, int ctx) {
+    int most = 0;
+    for (int i = 0; i < hp->layers; i++)
+        if (sl_kv_kind_of(hp, ctx, i) == SL_KV_WINDOWED && hp->window[i] > most) most = hp->window[i];
+    return most;
+}
+
+int sl_kv_window_pages(const sl_hparams *hp, int ctx, int rows) {
+    int64_t seen = (int64_t)sl_kv_window(hp, ctx) - 1 + rows;
+    if (seen < rows) return 0;
+    int64_t pages = (seen + SL_PAGE - 2) / SL_PAGE + 1, all = ((int64_t)ctx + SL_PAGE - 1) / SL_PAGE;
+    return (int)(pages < all ? pages : all);
+}
+
+int sl_kv_first_kept(const sl_hparams *hp, int ctx, int position) {
+    int first = position;
+    for (int i = 0; i < hp->layers; i++) {
+        int seen = sl_kv_kind_of(hp, ctx, i) == SL_KV_WINDOWED ? sl_kv_first_seen(hp, i, position) : position;
+        if (seen < first) first = seen;
+    }
+    return first;
+}
+
+/* Bytes of all pages. */
+static bool mapped_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, size_t *ret) {
+    size_t full, windowed;
+    if (pages < 1 || window_pages < 0) return false;
+    if (!window_pages) return sl_mul(sl_kv_cost_of(hp, type).page_bytes, (size_t)pages, ret);
+    return sl_mul(sl_kv_page_bytes(hp, type, ctx, SL_KV_FULL), (size_t)pages, &full) &&
+           sl_mul(sl_kv_page_bytes(hp, type, ctx, SL_KV_WINDOWED), (size_t)window_pages, &windowed) && sl_add(full, windowed, ret);
+}
+
+sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, sl_kv *ret, sl_error *e) {
+    sl_kv kv = {.type = type};
+    if (!mapped_bytes(hp, type, ctx, pages, window_pages, &kv.mapped))
+        return sl_fail(e, SL_INVALID, "%d KV pages and %d window pages, of %zu bytes together", pages, window_pages, sl_kv_cost_of(hp, type).page_bytes);
     size_t at = 0;
     for (int i = 0; i < hp->layers; i++) { /* all of this is within kv.mapped, which fits */
-        size_t one = head_bytes(hp, i, type);
-        kv.layer[i] = (sl_kv_layer){.at = at, .head_bytes = one, .plane_bytes = kept_heads(hp, i) ? one * (size_t)pages : 0};
-        at += kept_heads(hp, i) * kv.layer[i].plane_bytes;
+        sl_kv_layer *l = &kv.layer[i];
+        *l = (sl_kv_layer){.at = at, .head_bytes = head_bytes(hp, i, type), .kind = window_pages ? sl_kv_kind_of(hp, ctx, i) : SL_KV_FULL};
+        size_t count = (size_t)(l->kind == SL_KV_WINDOWED ? window_pages : pages);
+        if (kept_heads(hp, i)) l->plane_bytes = l->head_bytes * count;
+        at += kept_heads(hp, i) * l->plane_bytes;
     }
     void *p = mmap(NULL, kv.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages (--kv-memory): %s", kv.mapped, strerror(errno));

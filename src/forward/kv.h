@@ -1,9 +1,15 @@
 /* kv.h: where keys and values lie, and what they cost.
  * Workers write a row's keys and values between two barriers, then read pages; the engine decides who has which page.
  *
- * One page holds SL_PAGE positions of one sequence over all layers. In one big mapping:
+ * One page holds SL_PAGE positions of one sequence, over the layers of one kind: those that see all positions, or those that see
+ * the newest alone. In one big mapping:
  *
- *     [layer][kv head][page][ keys | values ]      (the bytes inside a head of a page: sl_kv_type in kernels.h)
+ *     [layer][kv head][page of the layer's kind][ keys | values ]      (the bytes inside a head of a page: sl_kv_type in kernels.h)
+ *
+ * The kinds have pages of their own because a sequence needs those of its newest positions alone in the layers with a window, so
+ * that they can be given to others when no later row sees them (engine/windows.h). A sequence has a table of pages for each kind,
+ * by position in both: entry i is the page of positions SL_PAGE * i … SL_PAGE * i + 31. In the table of the layers with a window an
+ * entry is read only if a row of the step sees one of its positions.
  *
  * Layers may differ in their number of KV heads and in the bytes of a head; those that keep no keys and values have no bytes in it.
  *
@@ -17,14 +23,40 @@
 #include "families/family.h"
 #include "kernels/kernels.h"
 
+/* The first position that a row sees in a layer. A later row sees no earlier one. */
+static inline int sl_kv_first_seen(const sl_hparams *hp, int layer, int position) {
+    int window = hp->window[layer];
+    return window && position >= window ? position - window + 1 : 0;
+}
+
+/* Layers are of two kinds, each with pages of its own: those whose rows see all positions, and those where a row sees fewer than
+ * `ctx`, the positions of the longest sequence. In the latter positions that no later row sees are not kept. */
+typedef enum sl_kv_kind { SL_KV_FULL, SL_KV_WINDOWED } sl_kv_kind;
+
+static inline sl_kv_kind sl_kv_kind_of(const sl_hparams *hp, int ctx, int layer) {
+    bool fewer = hp->mixer[layer] == SL_MIXER_ATTENTION && hp->window[layer] > 0 && hp->window[layer] < ctx;
+    return fewer ? SL_KV_WINDOWED : SL_KV_FULL;
+}
+
+/* The most positions that a row sees in a windowed layer, its own among them; 0: there is no such layer. */
+int sl_kv_window(const sl_hparams *hp, int ctx);
+
+/* The most pages that a sequence needs at once in windowed layers: those of all positions that `rows` rows of a step see, wherever
+ * in a page the first one stands. 0: there is no windowed layer. */
+int sl_kv_window_pages(const sl_hparams *hp, int ctx, int rows);
+
+/* The first position that a row at `position`, or a later one, sees in any windowed layer. */
+int sl_kv_first_kept(const sl_hparams *hp, int ctx, int position);
+
 typedef struct sl_kv_layer {
     size_t at;          /* where it begins; of a layer without keys, where the next one does */
     size_t head_bytes;  /* keys and values of one KV head in one page */
-    size_t plane_bytes; /* of one KV head in all pages */
+    size_t plane_bytes; /* of one KV head in all pages of its kind */
+    sl_kv_kind kind;
 } sl_kv_layer;
 
 typedef struct sl_kv {
-    uint8_t *data;      /* [layers that have keys][the layer's kv heads][pages][its head_bytes] */
+    uint8_t *data;      /* [layers that have keys][the layer's kv heads][pages of its kind][its head_bytes] */
     sl_kv_layer layer[SL_MAX_LAYERS];
     size_t mapped;      /* of all layers */
     sl_kv_type type;
@@ -33,14 +65,24 @@ typedef struct sl_kv {
 /* What keys and values cost: for the memory plan, the scheduler's prices and the limits that `bench` prints. Nobody else
  * derives these from the hyperparameters, so that layers with other layouts will change them here alone. */
 typedef struct sl_kv_cost {
-    size_t page_bytes;       /* one page in all layers */
+    size_t page_bytes;       /* one page in all layers, of both kinds */
     double position_bytes;   /* read for one position that is attended to, in all layers, whatever the number of rows */
     double row_multiplies;   /* multiply-adds of one row with one position, in all layers: its score, and its value's share */
 } sl_kv_cost;
 sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type);
 
-/* Maps room for `pages` pages. SL_INVALID: none, or more than can be addressed. */
-sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int pages, sl_kv *ret, sl_error *e);
+/* What a row at `position` must at least read and compute of the positions that it sees, over all layers. */
+typedef struct sl_kv_work {
+    double bytes, multiplies;
+} sl_kv_work;
+sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position);
+
+/* Bytes of a page in the layers of one kind; 0: there are none. */
+size_t sl_kv_page_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_kind kind);
+
+/* Maps room for `pages` pages, and for windowed layers `window_pages`; 0: these have the same pages as the others, so that ctx does not
+ * matter. SL_INVALID: no pages, or more than can be addressed. */
+sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, sl_kv *ret, sl_error *e);
 void sl_kv_close(sl_kv *kv); /* zero-initialised is fine */
 
 /* Keys and values of one KV head of a page: the layer's head_bytes, 64-byte aligned. */

@@ -105,7 +105,7 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     }
 
     const sl_step_row *s = &f->step->row[row];
-    int page = f->step->sequence[s->sequence].page[s->position / SL_PAGE];
+    int page = sl__pages_of(f, layer, s->sequence)[s->position / SL_PAGE];
     for (int h = 0; h < kv_heads; h++)
         f->k->kv_store[f->kv.type](k + h * d, v + h * d, d, s->position % SL_PAGE, sl_kv_head(&f->kv, page, layer, h));
 }

@@ -3,6 +3,7 @@
 #define SL_TEST_DRIVER_H
 
 #include "forward/forward.h"
+#include "forward/kv.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -25,6 +26,13 @@ typedef struct driver {
     void *routed_arg;
 } driver;
 
+/* A sequence's window pages are as few as it can do with: page k lies in window page k % each, which had page k - each before. Those that
+ * no row of the step sees are not to be read. */
+static inline void drive_windows(const sl_hparams *hp, int ctx, int32_t *window, int pages, int first, int each, int at) {
+    int seen = sl_kv_first_kept(hp, ctx, at) / SL_PAGE;
+    for (int k = 0; k < pages; k++) window[k] = k < seen || k >= seen + each ? -1 : first + k % each;
+}
+
 /* A sequence has three slots of state: where it was read, where it is written, and where it is saved at some row of the step.
  * After the step it goes on from what was written, or from the save where that was after the last row. */
 typedef struct driven_state {
@@ -43,8 +51,9 @@ static inline void drive_state(driven_state *t, sl_step_sequence *s, int at, int
     t->slot[next] = before;
 }
 
-/* All sequences at once, each `chunk` rows a step until it is through. */
-static inline void drive(const driver *d, driven *sequence, int count) {
+/* All sequences at once, each `chunk` rows a step until it is through. one_kind: layers with a window have the same pages as the
+ * others, for all positions. */
+static inline void drive_kinds(const driver *d, driven *sequence, int count, bool one_kind) {
     sl_error e = {0};
     int longest = 0, most_pages;
     for (int i = 0; i < count; i++) longest = sequence[i].length > longest ? sequence[i].length : longest;
@@ -53,17 +62,20 @@ static inline void drive(const driver *d, driven *sequence, int count) {
     ck_assert_msg(sl_workers_new(d->threads, 0, &w, &e) == SL_OK, "%s", e.message);
     int rows = count * d->chunk, pages = count * most_pages;
     while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
+    int each = one_kind ? 0 : sl_kv_window_pages(&d->model->hp, longest, d->chunk); /* window pages of a sequence */
     sl_forward_config c = {.model = d->model, .workers = w, .threads = d->threads, .max_rows = rows, .max_logit_rows = rows,
-                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .states = 3 * count, .stats = d->stats,
+                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .kv_window_pages = each * count, .states = 3 * count, .stats = d->stats,
                            .routed = d->routed, .routed_arg = d->routed_arg};
     sl_forward *f;
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);
     int32_t *page = calloc((size_t)pages, sizeof *page);
     for (int i = 0; i < pages; i++) page[i] = (int32_t)((long)i * (d->page_stride ? d->page_stride : 1) % pages);
+    int32_t *window = calloc((size_t)count * (size_t)most_pages, sizeof *window);
     sl_step_sequence *s = calloc((size_t)count, sizeof *s);
     driven_state *state = calloc((size_t)count, sizeof *state);
     for (int i = 0; i < count; i++) {
         s[i].page = page + i * most_pages;
+        s[i].window = window + i * most_pages;
         state[i] = (driven_state){.slot = {3 * i, 3 * i + 1, 3 * i + 2}};
     }
     sl_step_row *row = calloc((size_t)rows, sizeof *row);
@@ -72,6 +84,7 @@ static inline void drive(const driver *d, driven *sequence, int count) {
         int n = 0;
         for (int i = 0; i < count; i++) {
             int left = sequence[i].length - at;
+            if (each) drive_windows(&d->model->hp, longest, window + i * most_pages, most_pages, i * each, each, at);
             if (left > 0) drive_state(&state[i], &s[i], at, left < d->chunk ? left : d->chunk);
             for (int p = at; p < at + d->chunk && p < sequence[i].length; p++) {
                 row[n++] = (sl_step_row){sequence[i].token[p], p, i, true};
@@ -89,8 +102,11 @@ static inline void drive(const driver *d, driven *sequence, int count) {
     free(state);
     free(s);
     free(page);
+    free(window);
     sl_forward_free(f);
     sl_workers_free(w);
 }
+
+static inline void drive(const driver *d, driven *sequence, int count) { drive_kinds(d, sequence, count, false); }
 
 #endif

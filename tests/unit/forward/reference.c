@@ -317,6 +317,40 @@ START_TEST(planes_as_blocks) {
 }
 END_TEST
 
+/* Layers with a window keep its positions alone, in pages that are written again and again: the same logits as with all positions
+ * kept. Promise 1 */
+START_TEST(windows_alone_are_enough) {
+    static const char *const model[] = {"gptoss-yarn", "gptoss-mixed", "gemma3-linear", "gemma3-cap", "cohere2moe-softmax", "mistral-window", "exaonemoe-windows",
+                                        "afmoe-mup"};
+    static const struct { int chunk, threads; } ways[] = {{1, 1}, {7, 2}, {33, 3}, {100, 1}};
+    enum { LENGTH = 230, SHORT = 140 };
+    int32_t token[LENGTH];
+    char file[128];
+    sl_error e;
+    sl_model *m;
+    for (int i = 0; i < LENGTH; i++) token[i] = i * 37 % 250;
+    for (size_t k = 0; k < sizeof model / sizeof *model; k++) {
+        snprintf(file, sizeof file, "checkpoints/%s", model[k]);
+        ck_assert_msg(sl_model_open(path_of(file, ""), &m, &e) == SL_OK, "%s", e.message);
+        ck_assert_int_gt(sl_kv_window(&m->hp, LENGTH), 0);
+        size_t vocab = (size_t)m->hp.vocab;
+        float *want = malloc(LENGTH * vocab * sizeof *want), *got[2];
+        driver all = {.model = m, .threads = 1, .chunk = LENGTH, .kv = SL_KV_I16};
+        drive_kinds(&all, &(driven){token, LENGTH, want}, 1, true);
+        for (int i = 0; i < 2; i++) got[i] = malloc(LENGTH * vocab * sizeof *got[i]);
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            driver d = {.model = m, .threads = ways[w].threads, .chunk = ways[w].chunk, .kv = SL_KV_I16, .page_stride = 5};
+            drive(&d, (driven[]){{token, LENGTH, got[0]}, {token, SHORT, got[1]}}, 2);
+            ck_assert_msg(!memcmp(got[0], want, LENGTH * vocab * sizeof *want), "%s in chunks of %d", model[k], ways[w].chunk);
+            ck_assert(!memcmp(got[1], want, SHORT * vocab * sizeof *want));
+        }
+        for (int i = 0; i < 2; i++) free(got[i]);
+        free(want);
+        sl_model_close(m);
+    }
+}
+END_TEST
+
 int main(void) {
     sl_error e;
     if (sl_kernels_choose(getenv("SLUICE_TIER"), &e) != SL_OK) return 1;
@@ -326,6 +360,7 @@ int main(void) {
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, checkpoint, 0, (int)sl_json_size(&list));
     tcase_add_test(t, planes_as_blocks);
+    tcase_add_test(t, windows_alone_are_enough);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "forward/kv.h"
 #include "forward/state.h"
 
 #include "cli/load.h"
@@ -110,10 +111,14 @@ static void print_text(const inspected *x, sl_buffer *out) {
     else if (hp->experts) sl_buffer_printf(out, "experts  %d\n", hp->experts);
     if (x->whole) {
         char page[24], longest[24], state[24];
-        uint64_t bytes = x->plan.page_bytes, pages = (uint64_t)(x->s->engine.ctx + SL_PAGE - 1) / SL_PAGE;
+        int ctx = x->s->engine.ctx, window = sl_kv_window(hp, ctx);
         print_layers(hp, out);
-        sl_buffer_printf(out, "sequence %s for each page of %d positions, %s with %d positions; ", sl_bytes_text(bytes, page), SL_PAGE,
-                         sl_bytes_text(pages * bytes, longest), x->s->engine.ctx);
+        sl_buffer_puts(out, "sequence ");
+        if (x->plan.page_bytes) sl_buffer_printf(out, "%s for each page of %d positions, ", sl_bytes_text(x->plan.page_bytes, page), SL_PAGE);
+        if (window)
+            sl_buffer_printf(out, "in layers with a window %s for each of the newest %d pages of %d, ", sl_bytes_text(x->plan.window_page_bytes, page),
+                             sl_kv_window_pages(hp, ctx, 1), SL_PAGE);
+        sl_buffer_printf(out, "%s with %d positions; ", sl_bytes_text(sl_plan_sequence_bytes(x->s, m, &x->plan, ctx), longest), ctx);
         if (sl_state_bytes(hp)) sl_buffer_printf(out, "%s of state whatever its length\n", sl_bytes_text(sl_state_bytes(hp), state));
         else sl_buffer_puts(out, "no other state\n");
     }
@@ -166,9 +171,12 @@ static void print_json_plan(const inspected *x, sl_buffer *out) {
     }
     sl_buffer_printf(out,
                      "\"plan\":{\"threads\":%d,\"tier\":\"%s\",\"ctx\":%d,\"kv_type\":\"%s\",\"kv_pages\":%d,\"page_positions\":%d,"
+                     "\"kv_window_pages\":%d,\"page_bytes\":%llu,\"window_page_bytes\":%llu,\"sequence_bytes\":%llu,"
                      "\"weights_bytes\":%llu,\"kv_bytes\":%llu,\"states\":%d,\"state_bytes\":%llu,\"workspace_bytes\":%llu,\"sequences_bytes\":%llu,"
                      "\"private_bytes\":%llu,\"limit_bytes\":%llu,\"weights_fit\":%s,",
                      s->engine.threads, sl_kernels()->tier, s->engine.ctx, s->kv_type, s->engine.kv_pages, SL_PAGE,
+                     p->window_page_bytes ? s->engine.kv_window_pages : 0, (unsigned long long)p->page_bytes, (unsigned long long)p->window_page_bytes,
+                     (unsigned long long)sl_plan_sequence_bytes(s, x->l.model, p, s->engine.ctx),
                      (unsigned long long)p->weights, (unsigned long long)p->bytes[SL_PLAN_KV], s->engine.states,
                      (unsigned long long)p->bytes[SL_PLAN_STATE],
                      (unsigned long long)p->bytes[SL_PLAN_WORKSPACE], (unsigned long long)p->bytes[SL_PLAN_SEQUENCES],

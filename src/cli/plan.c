@@ -1,11 +1,13 @@
 #include "cli/plan.h"
 
+#include "cli/kv_plan.h"
 #include "forward/kv.h"
 #include "forward/state.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define MOST_PAGES (1 << 24)
 #define DEFAULT_CTX 32768 /* positions, where the model allows more: rope tables and page tables grow with it */
 
 const char *sl_bytes_text(uint64_t bytes, char text[24]) {
@@ -99,22 +101,50 @@ static void put_lines(const sl_plan *p, bool options, sl_buffer *out) {
     }
 }
 
-/* KV pages: as asked; otherwise the lesser of ctx * max-sequences and half of what the limit leaves. */
-static int choose_pages(const sl_settings *s, const sl_plan *p) {
+/* What the pages cost and who needs how many, for the ctx that is chosen by now. A conversation keeps the window before the end of its
+ * newest prompt, and that before the end of its answer. */
+static sl_kv_wish wish(const sl_settings *s, const sl_model *m) {
     const sl_engine_config *g = &s->engine;
-    uint64_t wanted = (uint64_t)pages_for(g->ctx) * (uint64_t)g->max_sequences;
-    uint64_t allowed;
-    if (s->kv_memory > 0) {
-        allowed = (uint64_t)s->kv_memory / p->page_bytes;
-        wanted = allowed; /* exactly what was asked for */
-    } else {
+    sl_engine_window_pages windows = sl_engine_window_pages_for(g);
+    uint64_t one = (uint64_t)pages_for(g->ctx), ends = 2 * (uint64_t)sl_kv_window_pages(&m->hp, g->ctx, 1);
+    if (!windows.least) return (sl_kv_wish){.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes, .one = one};
+    return (sl_kv_wish){.page_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_FULL),
+                        .window_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_WINDOWED),
+                        .one = one,
+                        .least = (uint64_t)windows.least,
+                        .running = (uint64_t)windows.running,
+                        .ends = !g->prefix_cache ? 0 : ends < SL_KV_TALK ? ends : SL_KV_TALK};
+}
+
+/* Pages: as many as are asked for; otherwise for ctx * max-sequences positions, if half of what the limit leaves is enough. */
+static void choose_pages(sl_settings *s, const sl_model *m, const sl_plan *p) {
+    sl_engine_config *g = &s->engine;
+    sl_kv_wish w = wish(s, m);
+    uint64_t wanted = w.one * (uint64_t)g->max_sequences, bytes = (uint64_t)s->kv_memory;
+    if (s->kv_memory <= 0) {
         uint64_t other = p->total_private - p->bytes[SL_PLAN_KV];
         uint64_t limit = p->machine.memory_limit;
         uint64_t taken = p->weights_fit ? p->weights + other : other; /* weights that do not fit are read from disk anyway */
-        allowed = limit > taken ? (limit - taken) / 2 / p->page_bytes : 0;
+        uint64_t allowed = limit > taken ? (limit - taken) / 2 : 0;
+        uint64_t enough = wanted * w.page_bytes + sl_kv_windows_beside(&w, wanted) * w.window_bytes;
+        bytes = enough < allowed ? enough : allowed;
     }
-    uint64_t pages = wanted < allowed ? wanted : allowed;
-    return pages > 1 << 24 ? 1 << 24 : (int)pages;
+    sl_kv_pages pages = sl_kv_divide(&w, bytes);
+    if (pages.pages == UINT64_MAX) pages.pages = wanted > pages.window_pages ? wanted : pages.window_pages;
+    g->kv_pages = pages.pages > MOST_PAGES ? MOST_PAGES : (int)pages.pages;
+    g->kv_window_pages = pages.window_pages > MOST_PAGES ? MOST_PAGES : (int)pages.window_pages;
+}
+
+/* Does the longest sequence fit alone? Whoever runs can take the pages of all others (engine/scheduler.h, rule 3), so that then
+ * every sequence comes to its end. */
+static bool one_fits(const sl_engine_config *g) {
+    return g->ctx > 0 && g->kv_pages >= pages_for(g->ctx) && g->kv_window_pages >= sl_engine_window_pages_for(g).least;
+}
+
+/* The least bytes with which a sequence of ctx positions fits. */
+static uint64_t one_bytes(const sl_settings *s, const sl_model *m) {
+    sl_kv_wish w = wish(s, m);
+    return w.one * w.page_bytes + w.least * w.window_bytes;
 }
 
 /* Slots of state: as asked; otherwise two for each sequence, one to be in and one to be saved in, but no more than a quarter of what
@@ -175,8 +205,7 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     bool ctx_given = g->ctx > 0;
     choose_budgets(s, &p);
     sl_status chosen = choose_ctx(g, m, e); /* what the most positions cost is worked out in any case */
-    p.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes;
-    g->kv_pages = 1;
+    g->kv_pages = g->kv_window_pages = 1;
     measure(s, m, &p);
     uint64_t limit = p.machine.memory_limit;
     p.weights_fit = p.weights + p.total_private <= limit;
@@ -188,11 +217,20 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
                              sl_bytes_text((uint64_t)s->state_memory, asked), sl_bytes_text(sl_state_bytes(&m->hp), one));
     }
     measure(s, m, &p);
-    g->kv_pages = choose_pages(s, &p);
-    if (g->kv_pages < pages_for(g->ctx) && !ctx_given) g->ctx = g->kv_pages * SL_PAGE; /* the context shrinks with the memory */
+    choose_pages(s, m, &p);
+    if (!one_fits(g) && !ctx_given) { /* the context shrinks with the memory */
+        bool few = g->kv_window_pages < sl_engine_window_pages_for(g).least && g->kv_window_pages < g->kv_pages;
+        g->ctx = (few ? g->kv_window_pages : g->kv_pages) * SL_PAGE;
+        if (g->ctx > 0) choose_pages(s, m, &p);
+    }
     measure(s, m, &p);
-    if (g->kv_pages < 1 || g->kv_pages < pages_for(g->ctx) || p.total_private > limit) {
-        uint64_t one = (uint64_t)pages_for(ctx_given ? g->ctx : SL_PAGE) * p.page_bytes;
+    sl_kv_wish w = wish(s, m);
+    p.page_bytes = w.page_bytes;
+    p.window_page_bytes = w.window_bytes;
+    if (!one_fits(g) || p.total_private > limit) {
+        sl_settings least = *s;
+        if (!ctx_given) least.engine.ctx = SL_PAGE;
+        uint64_t one = one_bytes(&least, m);
         if (p.bytes[SL_PLAN_KV] < one) p.bytes[SL_PLAN_KV] = one;
         p.total_private = sum(&p);
         *ret = p;
@@ -201,6 +239,11 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
     p.weights_fit = p.weights + p.total_private <= limit;
     *ret = p;
     return chosen;
+}
+
+uint64_t sl_plan_sequence_bytes(const sl_settings *s, const sl_model *m, const sl_plan *p, int positions) {
+    uint64_t pages = (uint64_t)pages_for(positions), windows = (uint64_t)sl_kv_window_pages(&m->hp, s->engine.ctx, 1);
+    return pages * p->page_bytes + (windows < pages ? windows : pages) * p->window_page_bytes;
 }
 
 static void print_model(const sl_model *m, sl_buffer *out) {
@@ -214,14 +257,16 @@ static void print_model(const sl_model *m, sl_buffer *out) {
                      m->files == 1 ? "" : "s", sl_bytes_text(m->mapped_bytes, size));
 }
 
-static void print_windows(const sl_hparams *hp, sl_buffer *out) {
-    int windowed = 0, widest = 0;
+static void print_windows(const sl_engine_config *g, const sl_hparams *hp, sl_buffer *out) {
+    int windowed = 0, widest = 0, kept = sl_kv_window(hp, g->ctx);
     for (int i = 0; i < hp->layers; i++) {
         windowed += hp->window[i] > 0;
         if (hp->window[i] > widest) widest = hp->window[i];
     }
-    if (windowed && widest < hp->context)
-        sl_buffer_printf(out, "window   %d of %d layers see the newest %d positions only; pages are held for all positions\n", windowed, hp->layers, widest);
+    if (!windowed || widest >= hp->context) return;
+    sl_buffer_printf(out, "window   %d of %d layers see the newest %d positions only", windowed, hp->layers, widest);
+    if (kept) sl_buffer_printf(out, ", and keep no others: %d pages of %d positions are theirs (--kv-memory)\n", g->kv_window_pages, SL_PAGE);
+    else sl_buffer_printf(out, "; a sequence has no more (--ctx)\n");
 }
 
 static void print_states(const sl_engine_config *g, const sl_model *m, sl_buffer *out) {
@@ -256,7 +301,7 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
     if (sl_plan_positions(m) < m->hp.context)
         sl_buffer_printf(out, "rope     beyond %d positions it turns otherwise from the first one on, which is not supported: no sequence is longer\n",
                          sl_plan_positions(m));
-    print_windows(&m->hp, out);
+    print_windows(g, &m->hp, out);
     print_states(g, m, out);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "
                           "(%s, --kv-type)",

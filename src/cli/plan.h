@@ -37,13 +37,14 @@ typedef struct sl_plan {
     uint64_t weights;               /* mapped, shared with the page cache */
     uint64_t bytes[SL_PLAN_LINES];  /* private */
     uint64_t total_private;         /* their sum */
-    uint64_t page_bytes;            /* of one KV page, all layers */
+    uint64_t page_bytes;            /* of one KV page: in all layers but those with a window below ctx, if there are any */
+    uint64_t window_page_bytes;     /* of one window page (forward/kv.h): in these; 0: there are none */
     bool weights_fit;               /* weights and private memory together are below the limit */
 } sl_plan;
 
 extern const char *const sl_plan_names[SL_PLAN_LINES];
 
-/* s->engine.tokenizer: NULL where there is none. Completes s->engine (model, threads, ctx, kv_type, kv_pages) from the settings and the machine. SL_TOO_LONG when private
+/* s->engine.tokenizer: NULL where there is none. Completes s->engine (model, threads, ctx, kv_type, kv_pages, kv_window_pages) from the settings and the machine. SL_TOO_LONG when private
  * memory cannot fit the limit, with the arithmetic and the options that change it; SL_MISUSE for a --ctx that the model
  * cannot have. *ret is filled in any case, as `inspect` shows the plan that it refuses. */
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);
@@ -55,6 +56,9 @@ void sl_plan_http(sl_settings *s, uint64_t limit);
 /* The most positions that a sequence of this model can have: its context length, or those that its rope has one
  * set of frequencies for. */
 int sl_plan_positions(const sl_model *m);
+
+/* Bytes of the pages that a sequence of so many positions holds, at most --ctx: while it decodes. */
+uint64_t sl_plan_sequence_bytes(const sl_settings *s, const sl_model *m, const sl_plan *p, int positions);
 
 /* The start-up lines: what was found, what was chosen, what it will cost, and the option that overrides each. */
 void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl_buffer *out);

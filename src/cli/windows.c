@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "cli/plan.h"
 #include "forward/forward.h"
+#include "forward/kv.h"
 #include "sampling/sampling.h"
 
 #include <assert.h>
@@ -61,7 +62,7 @@ struct sl_windows {
     sl_forward *f;
     int ctx, rows;    /* of a step at most */
     int bos;          /* -1: none */
-    int32_t *page;    /* [pages of ctx] */
+    int32_t *page, *window; /* [pages of ctx] */
     int32_t *token;   /* [ctx + 1] */
     sl_step_row *row; /* [rows] */
     /* Of the step that is scored. */
@@ -76,12 +77,14 @@ static sl_status make(sl_windows *w, const sl_settings *s,
                       void (*multiplied)(void *, const sl_matrix *, const float *, const int32_t *, int), void *arg,
                       sl_error *e) {
     const sl_engine_config *g = &s->engine;
-    int pages = (g->ctx + SL_PAGE - 1) / SL_PAGE;
+    int pages = (g->ctx + SL_PAGE - 1) / SL_PAGE, windows = sl_kv_window_pages(&w->m->hp, g->ctx, w->rows);
     w->page = sl_calloc((size_t)pages, sizeof *w->page);
+    w->window = sl_calloc((size_t)pages, sizeof *w->window);
     w->token = sl_calloc((size_t)g->ctx + 1, sizeof *w->token);
     w->row = sl_calloc((size_t)w->rows, sizeof *w->row);
-    if (!w->page || !w->token || !w->row) return sl_fail(e, SL_NOMEM, "out of memory");
+    if (!w->page || !w->window || !w->token || !w->row) return sl_fail(e, SL_NOMEM, "out of memory");
     for (int i = 0; i < pages; i++) w->page[i] = i;
+    for (int i = 0; i < pages && windows; i++) w->window[i] = i % windows; /* the page before it there is seen no more */
     sl_status st = sl_workers_new(g->threads, g->worker_nice, &w->workers, e);
     if (st) return st;
     sl_forward_config c = {.model = w->m,
@@ -93,6 +96,7 @@ static sl_status make(sl_windows *w, const sl_settings *s,
                            .ctx = g->ctx,
                            .kv_type = g->kv_type,
                            .kv_pages = pages,
+                           .kv_window_pages = windows,
                            .states = 1,
                            .multiplied = multiplied,
                            .multiplied_arg = arg};
@@ -114,6 +118,7 @@ sl_status sl_windows_new(sl_settings *s, const sl_loaded *l,
     *w = (sl_windows){.m = l->model, .ctx = s->engine.ctx, .rows = multiplied ? ROWS : SCORED_ROWS, .bos = -1};
     if (sl_tokenizer_adds_bos(l->tokenizer)) w->bos = sl_tokenizer_bos(l->tokenizer);
     if (w->rows > w->ctx) w->rows = w->ctx;
+    while (w->rows > 1 && sl_kv_window_pages(&w->m->hp, w->ctx, w->rows) > s->engine.kv_window_pages) w->rows /= 2; /* what is planned */
     st = make(w, s, multiplied, arg, e);
     if (st)
         sl_windows_free(w);
@@ -127,6 +132,7 @@ sl_windows *sl_windows_free(sl_windows *w) {
     sl_forward_free(w->f);
     sl_workers_free(w->workers);
     sl_free(w->page);
+    sl_free(w->window);
     sl_free(w->token);
     sl_free(w->row);
     sl_free(w);
@@ -138,7 +144,7 @@ sl_windows *sl_windows_free(sl_windows *w) {
 static int step(sl_windows *w, int at, int count, int first, const float **ret_logits) {
     int n = count - at < w->rows ? count - at : w->rows;
     for (int i = 0; i < n; i++) w->row[i] = (sl_step_row){w->token[at + i], at + i, 0, at + i >= first};
-    sl_step_sequence sequence = {.page = w->page};
+    sl_step_sequence sequence = {.page = w->page, .window = w->window};
     *ret_logits = sl_forward_run(w->f, &(sl_step){w->row, n, &sequence, 1});
     return at + n;
 }

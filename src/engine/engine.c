@@ -99,7 +99,7 @@ static void build(sl_engine *g) {
             if (score || draws) g->draw[g->draws++] = (sl__draw){.sequence = s, .position = p, .logit = logit++, .score = score};
         }
         sl__sequence_plan_saves(s, &g->pages);
-        g->pages_of[g->sequences] = (sl_step_sequence){.page = s->page, .state_before = s->read >= 0 ? s->read : s->slot,
+        g->pages_of[g->sequences] = (sl_step_sequence){.page = s->page, .window = s->window, .state_before = s->read >= 0 ? s->read : s->slot,
                                                        .state_after = s->slot, .save = s->save, .saves = s->saves};
         g->in_step[g->sequences++] = s;
     }
@@ -226,6 +226,18 @@ static int step_rows(const sl_engine_config *c) {
 
 static uint64_t request_memory(const sl_engine_config *c) { return c->request_memory ? c->request_memory : DEFAULT_REQUEST_MEMORY; }
 
+sl_engine_window_pages sl_engine_window_pages_for(const sl_engine_config *c) {
+    const sl_hparams *hp = &c->model->hp;
+    int64_t all = (int64_t)c->max_sequences * ((c->ctx + SL_PAGE - 1) / SL_PAGE);
+    int least = sl_kv_window_pages(hp, c->ctx, SL__LEAST_CHUNK);
+    int64_t running = (int64_t)c->max_sequences * least + step_rows(c) / SL_PAGE;
+    if (!least) return (sl_engine_window_pages){0};
+    if (running > all) running = all;
+    return (sl_engine_window_pages){.least = least, .running = running > INT32_MAX ? INT32_MAX : (int)running};
+}
+
+static int window_pages_of(const sl_engine_config *c) { return sl_kv_window(&c->model->hp, c->ctx) ? c->kv_window_pages : 0; }
+
 /* Slots of state; 0: the model keeps none. */
 static int states_of(const sl_engine_config *c) { return sl_state_bytes(&c->model->hp) ? c->states : 0; }
 
@@ -239,6 +251,7 @@ static sl_forward_config forward_config(const sl_engine_config *c) {
                                .ctx = c->ctx,
                                .kv_type = c->kv_type,
                                .kv_pages = c->kv_pages,
+                               .kv_window_pages = window_pages_of(c),
                                .states = c->states};
 }
 
@@ -247,14 +260,18 @@ static size_t text_bytes(const sl_engine_config *c) { return SL_MAX_STOP_BYTES +
 
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     sl_forward_config f = forward_config(c);
-    int slots = states_of(c);
+    const sl_hparams *hp = &c->model->hp;
+    int slots = states_of(c), windows = window_pages_of(c);
+    uint64_t page = windows ? sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_FULL) : sl_kv_cost_of(hp, c->kv_type).page_bytes;
+    uint64_t window = sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_WINDOWED);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
-    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__states_bytes(slots, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__states_bytes(slots, c->kv_pages) +
+                      (uint64_t)sl__windows_bytes(windows, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
                       (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
-    return (sl_engine_plan){.kv_bytes = (uint64_t)sl_kv_cost_of(&c->model->hp, c->kv_type).page_bytes * (uint64_t)c->kv_pages,
+    return (sl_engine_plan){.kv_bytes = page * (uint64_t)c->kv_pages + window * (uint64_t)windows,
                             .state_bytes = (uint64_t)sl_state_bytes(&c->model->hp) * (uint64_t)slots,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables,
@@ -304,6 +321,8 @@ static sl_status start_thread(sl_engine *g, sl_error *e) {
 sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e) {
     if (c->max_sequences < 1 || c->kv_pages < 1 || c->ctx < 1 || c->threads < 1 || c->queue < 0)
         return sl_fail(e, SL_INVALID, "engine: sequences, pages, context and threads must be positive");
+    if (window_pages_of(c) < sl_engine_window_pages_for(c).least)
+        return sl_fail(e, SL_INVALID, "engine: %d window pages are too few for one sequence, which needs %d", c->kv_window_pages, sl_engine_window_pages_for(c).least);
     sl_engine *g = sl_calloc(1, sizeof *g);
     if (!g) return sl_fail(e, SL_NOMEM, "no memory for the engine");
     g->config = *c;
@@ -319,6 +338,7 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
         goto fail;
     }
     if ((st = sl__pages_init(&g->pages, c->kv_pages, c->prefix_cache, g->arena, e)) ||
+        (st = sl__windows_init(&g->pages.windows, window_pages_of(c), c->kv_pages, &c->model->hp, c->ctx, g->arena, e)) ||
         (st = sl__states_init(&g->pages.states, states_of(c), c->kv_pages, g->arena, e)) ||
         (st = sl_workers_new(c->threads, c->worker_nice, &g->workers, e)) ||
         (st = sl_expert_stats_new(c->model->hp.layers, c->model->hp.experts, c->threads, c->metrics, &g->stats, e)))

@@ -32,6 +32,7 @@ typedef struct sl_engine_config {
     int token_gap_ms;        /* target: longest wait between tokens because of others' prompts */
     sl_kv_type kv_type;
     int kv_pages;
+    int kv_window_pages;     /* pages of layers with a window below ctx (forward/kv.h), where there are any: sl_engine_window_pages_for */
     int states;              /* slots of state, at least 1 where the model keeps one: a sequence in the batch has one, the others are
                               * kept for who goes on there */
     bool prefix_cache;       /* full pages are kept after their request; false: only the choices of one prompt have pages in common */
@@ -47,6 +48,13 @@ typedef struct sl_engine_plan {
     uint64_t request_bytes; /* the most that requests take; kept by refusing more */
 } sl_engine_plan;
 sl_engine_plan sl_engine_plan_for(const sl_engine_config *c);
+
+/* How many window pages an engine with this config needs; both 0: no layer has a window below ctx. */
+typedef struct sl_engine_window_pages {
+    int least;   /* one sequence of ctx positions goes on with so many; an engine with fewer is refused */
+    int running; /* all sequences of the batch hold together, while one step computes a prompt: others can only be kept */
+} sl_engine_window_pages;
+sl_engine_window_pages sl_engine_window_pages_for(const sl_engine_config *c);
 
 sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e); /* starts the thread */
 sl_engine *sl_engine_free(sl_engine *g); /* cancels what is left, joins; every request must be freed before */

@@ -35,6 +35,7 @@ static void unkeep(sl__pages *p, int32_t page) {
 static void forget(sl__pages *p, int32_t page) {
     sl__prefix_remove(&p->prefix, page);
     sl__states_forget(&p->states, page);
+    sl__windows_forget(&p->windows, page);
 }
 
 /* --- holders --- */

@@ -1,6 +1,7 @@
 /* pages.h: who has which KV page, and which pages are kept for those that come later.
- * Engine thread. A page holds SL_PAGE positions of all layers; where its bytes lie is forward's business, which tokens it
- * holds prefix.h's.
+ * Engine thread. A page holds SL_PAGE positions of all layers but those with a window, whose pages are windows.h's; where its
+ * bytes lie is forward's business, which tokens it holds prefix.h's. Where every layer has a window a page has no bytes, but its
+ * number still stands for its tokens.
  *
  *     FREE ──take──► HELD ──publish: full, its step succeeded──► HELD and known ──last holder drops it──► KEPT
  *      ▲               │ last holder drops it                          ▲                                  │ │
@@ -21,6 +22,7 @@
 
 #include "engine/prefix.h"
 #include "engine/states.h"
+#include "engine/windows.h"
 
 typedef struct sl__page {
     int32_t older, newer; /* among those kept, by when the last holder dropped them; -1: none */
@@ -36,6 +38,7 @@ typedef struct sl__pages {
     bool keep;               /* false: a page that nobody holds is free */
     sl__prefix prefix;
     sl__states states;       /* saved after known pages, where the model keeps a state; else none */
+    sl__windows windows;     /* attached to known pages, where layers have a window; else none */
 } sl__pages;
 
 size_t sl__pages_bytes(int total); /* what init takes */
@@ -46,6 +49,11 @@ void sl__pages_share(sl__pages *p, int32_t page); /* one holder more */
 void sl__pages_drop(sl__pages *p, int32_t page);  /* one holder less; free or kept at none */
 
 static inline int sl__pages_available(const sl__pages *p) { return p->free_count + p->kept_count; } /* that can be taken */
+
+/* Where layers have a window: pages, and window pages, of which one can be taken. */
+static inline bool sl__pages_left(const sl__pages *p) {
+    return sl__pages_available(p) > 0 && (!p->windows.total || sl__windows_available(&p->windows) > 0);
+}
 
 /* The known page with these tokens [SL_PAGE] below `above` (a page that the caller holds, or SL__ROOT), which has the caller
  * as one holder more; -1: none. */

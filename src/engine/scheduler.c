@@ -46,6 +46,7 @@ typedef struct making {
     const sl__scheduler_events *tell;
     sl__sequence *leading;      /* prompts that get rows, and the oldest, which will */
     const sl__sequence *oldest; /* of the prompts; NULL: not known yet */
+    int window_pages;           /* that a sequence needs at once; 0: no layer has a window */
     int decoding;               /* rows of the work that decode */
     double seconds;             /* that the step may take */
 } making;
@@ -127,10 +128,15 @@ static bool steal(making *k, const sl__sequence *s) {
     return true;
 }
 
+/* It lacks window pages alone, and goes on with fewer rows. */
+static bool enough(const making *k, const sl__sequence *s) {
+    return sl__pages_available(k->pages) > 0 && s->page_count * SL_PAGE - s->computed >= SL__LEAST_CHUNK;
+}
+
 /* Pages for so many positions, from younger sequences if it must be; returns the positions there is room for. */
 static int make_room(making *k, sl__sequence *s, int positions) {
     while (!sl__sequence_grow(s, k->pages, positions))
-        if (!steal(k, s)) break;
+        if (enough(k, s) || !steal(k, s)) break;
     int room = s->page_count * SL_PAGE;
     return room < positions ? room : positions;
 }
@@ -206,20 +212,37 @@ static void give_prompts(making *k) {
 
 /* --- who enters --- */
 
-static int pages_for(const sl__sequence *s) { return sl__sequence_tokens(s) / SL_PAGE + 1; }
+/* Pages and window pages. */
+typedef struct stock {
+    int pages, windows;
+} stock;
+
+static stock available(const sl__pages *p) { return (stock){sl__pages_available(p), sl__windows_available(&p->windows)}; }
+
+/* What s needs beside what it holds, for the tokens that it has. */
+static stock needed(const making *k, const sl__sequence *s) {
+    int all = sl__sequence_tokens(s) / SL_PAGE + 1, windows = all - s->first_window;
+    if (windows > k->window_pages) windows = k->window_pages;
+    stock r = {all - s->page_count, windows - (s->page_count - s->first_window)};
+    return (stock){r.pages > 0 ? r.pages : 0, k->window_pages && r.windows > 0 ? r.windows : 0};
+}
 
 /* Lets s enter. false: pages, or a slot of state, are missing, and nobody may pass. */
-static bool admit(making *k, sl__sequence *s, int *free) {
+static bool admit(making *k, sl__sequence *s, stock *free) {
     sl__scheduler *c = k->c;
-    int available = sl__pages_available(k->pages);
+    int spare = c->batch.count / 4; /* those in the batch grow */
+    stock before = available(k->pages);
     sl__sequence_adopt(s, k->pages); /* pages that were kept are not available any more */
-    *free -= available - sl__pages_available(k->pages);
-    int need = pages_for(s) - s->page_count;
-    if ((c->batch.count && *free < need + c->batch.count / 4) || !sl__sequence_enter(s, k->pages)) {
+    stock after = available(k->pages), need = needed(k, s);
+    free->pages -= before.pages - after.pages;
+    free->windows -= before.windows - after.windows;
+    bool fits = free->pages >= need.pages + spare && (!k->window_pages || free->windows >= need.windows + spare);
+    if ((c->batch.count && !fits) || !sl__sequence_enter(s, k->pages)) {
         sl__sequence_release(s, k->pages);
         return false;
     }
-    *free -= need;
+    free->pages -= need.pages;
+    free->windows -= need.windows;
     sl__scheduler_remove(s);
     s->state = SL__PREFILL;
     s->rows = 0;
@@ -230,18 +253,22 @@ static bool admit(making *k, sl__sequence *s, int *free) {
     return true;
 }
 
-/* Pages that can be taken and that nobody in the batch needs for the tokens it has. */
-static int unpromised(const making *k) {
-    int free = sl__pages_available(k->pages);
-    for (const sl__sequence *s = k->c->batch.first; s; s = s->next)
-        if (pages_for(s) > s->page_count) free -= pages_for(s) - s->page_count;
+/* What can be taken and nobody in the batch needs for the tokens it has. */
+static stock unpromised(const making *k) {
+    stock free = available(k->pages);
+    for (const sl__sequence *s = k->c->batch.first; s; s = s->next) {
+        stock need = needed(k, s);
+        free.pages -= need.pages;
+        free.windows -= need.windows;
+    }
     return free;
 }
 
 static void admit_waiting(making *k) {
     sl__scheduler *c = k->c;
     if (!c->waiting.first) return;
-    int free = unpromised(k), places = c->max_sequences - c->batch.count;
+    stock free = unpromised(k);
+    int places = c->max_sequences - c->batch.count;
     for (sl__sequence *s = c->waiting.first, *next; s && places > 0; s = next, places--) {
         next = s->next;
         if (!admit(k, s, &free)) return;
@@ -252,6 +279,7 @@ static void admit_waiting(making *k) {
 
 int sl__scheduler_step(sl__scheduler *c, sl__pages *p, const sl__scheduler_events *tell) {
     making k = {.c = c, .pages = p, .tell = tell};
+    if (p->windows.total) k.window_pages = sl_kv_window_pages(p->windows.hp, p->windows.ctx, SL__LEAST_CHUNK);
     c->work = (sl__work){0};
     for (sl__sequence *s = c->batch.first; s; s = s->next) {
         s->rows = 0;

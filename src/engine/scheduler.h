@@ -12,16 +12,19 @@
  *      short prompt does not wait for all of a long one before it, the oldest has three quarters at least and nobody
  *      starves, and prompts of one length are computed one after the other, as that is best for their mean.
  *   3. Pages go to older sequences first: when none is free the youngest in the batch gives its pages back and waits; so the
- *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it).
+ *      oldest always goes on and nothing can block for ever (one sequence alone fits: admission checked it). The same holds for
+ *      window pages; but as a sequence needs many of them only while a large chunk of its prompt is computed, a prompt takes
+ *      them from others for SL__LEAST_CHUNK rows, and has a smaller chunk beyond that.
  *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have, beside what
  *      those in the batch still need for theirs. Pages that are kept count as free ones; known pages that somebody holds
- *      anyway are not needed. Where the model keeps a state there must be a slot for it: one that is free, or saved and not read.
+ *      anyway are not needed. Likewise for window pages, of which a sequence needs those of its window. Where the model keeps a state there must be a slot for it: one that is free, or saved and not read.
  *   5. What is known is not computed: whoever is in the batch with rows of its prompt missing takes over known pages (pages.h)
  *      before it gets any. And what is computed for one is not computed for another in the same step: a prompt whose next page
  *      is filled by somebody else waits for that page, as it will be known. So the choices of a prompt, and requests that
  *      begin alike, compute what they have in common once, whenever they came. The oldest prompt waits for nobody, and
  *      nobody for a prompt that is scored. With a state, what is known counts as far as a state is saved, and who waits waits
  *      for the one at the end of the other prompt.
+ *      Where layers have a window, what is known counts as far as the window before it is still there (windows.h).
  *   6. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H

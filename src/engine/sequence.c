@@ -9,10 +9,15 @@ int32_t sl__sequence_token(const sl__sequence *s, int position) {
     return position < s->prompt_len ? s->prompt[position] : s->generated[position - s->prompt_len];
 }
 
+static void drop_last(sl__sequence *s, sl__pages *p) {
+    sl__sequence_drop_window(s, p);
+    sl__pages_drop(p, s->page[--s->page_count]);
+}
+
 void sl__sequence_release(sl__sequence *s, sl__pages *p) {
     sl__sequence_leave(s, p);
-    while (s->page_count > 0) sl__pages_drop(p, s->page[--s->page_count]); /* the last first: pages.h, invariant 3 */
-    s->computed = s->known = 0;
+    while (s->page_count > 0) drop_last(s, p); /* the last first: pages.h, invariant 3 */
+    s->computed = s->known = s->first_window = s->branch = 0;
 }
 
 void sl__sequence_preempt(sl__sequence *s, sl__pages *p) {
@@ -21,21 +26,27 @@ void sl__sequence_preempt(sl__sequence *s, sl__pages *p) {
     s->rows = 0;
 }
 
+/* Puts a page after `count` others, those from `first` on by number. */
+static void put(int32_t *list, int first, int count, int32_t page) {
+    int at = count;
+    for (; at > first && list[at - 1] > page; at--) list[at] = list[at - 1];
+    list[at] = page;
+}
+
 /* Pages that come together stand by number: attention reads neighbours as one piece (kv.h), and kept pages are given up from
  * the end of a prefix, so the other way round. */
 bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions) {
-    int first = s->page_count;
-    while (s->page_count * SL_PAGE < positions) {
-        int32_t page = sl__pages_take(p);
-        if (page < 0) return false;
-        int at = s->page_count++;
-        for (; at > first && s->page[at - 1] > page; at--) s->page[at] = s->page[at - 1];
-        s->page[at] = page;
+    for (int first = s->page_count; s->page_count * SL_PAGE < positions; s->page_count++) {
+        if (!sl__pages_left(p)) return false;
+        put(s->page, first, s->page_count, sl__pages_take(p));
+        if (p->windows.total) put(s->window, first, s->page_count, sl__windows_take(&p->windows));
     }
     return true;
 }
 
 /* --- known pages --- */
+
+int sl__sequence_prompt_end(const sl__sequence *s) { return (s->prompt_len - 1) / SL_PAGE * SL_PAGE; }
 
 static int page_of_next_row(const sl__sequence *s) { return s->computed / SL_PAGE; }
 
@@ -62,34 +73,43 @@ static bool adopt_page(sl__sequence *s, sl__pages *p) {
     assert(s->known == k && s->page_count <= k + 1);
     int32_t page = sl__pages_find(p, page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
     if (page < 0) return false;
-    if (s->page_count > k) sl__pages_drop(p, s->page[--s->page_count]);
-    s->page[s->page_count++] = page;
+    if (s->page_count > k) drop_last(s, p);
+    s->page[s->page_count] = page;
+    if (s->window) s->window[s->page_count] = -1; /* not yet: sl__sequence_slide */
+    s->page_count++;
     s->known++;
     s->computed = (k + 1) * SL_PAGE;
     return true;
 }
 
-/* With a state, as far as one is saved. Notes how far pages are known. */
-static void adopt_with_state(sl__sequence *s, sl__pages *p) {
-    int k = page_of_next_row(s), pages = 0; /* pages: with the deepest saved state */
-    int32_t page = page_above(s, k), saved = -1, room[SL_PAGE];
-    for (int first = k; may_adopt(s, k); s->branch = ++k * SL_PAGE) {
+/* How many known pages it can take over so that it can go on after them. Notes how far pages are known, and the state that is saved
+ * there, if the model keeps one. */
+static int adoptable(sl__sequence *s, const sl__pages *p, int32_t *saved) {
+    int first = page_of_next_row(s), pages = 0, window = s->first_window; /* from this one on window pages are there */
+    int32_t page = page_above(s, first), room[SL_PAGE];
+    for (int k = first; may_adopt(s, k); s->branch = ++k * SL_PAGE) {
         page = sl__prefix_find(&p->prefix, page, s->salt, tokens_of(s, k, SL_PAGE, room));
         if (page < 0) break;
-        if (sl__states_of(&p->states, page) < 0) continue;
+        if (p->windows.total && sl__windows_of(&p->windows, page) < 0) window = k + 1;
+        if (p->windows.total && sl__windows_first(&p->windows, (k + 1) * SL_PAGE) < window) continue;
+        if (p->states.total && sl__states_of(&p->states, page) < 0) continue;
         pages = k - first + 1;
-        saved = sl__states_of(&p->states, page);
+        *saved = sl__states_of(&p->states, page);
     }
-    if (saved < 0) return;
-    sl__sequence_begin_with(s, p, saved);
-    while (pages-- > 0) adopt_page(s, p);
+    return pages;
 }
 
 int sl__sequence_adopt(sl__sequence *s, sl__pages *p) {
     int from = s->computed;
-    if (p->states.total) adopt_with_state(s, p);
-    else
+    if (p->states.total || p->windows.total) {
+        int32_t saved = -1;
+        int pages = adoptable(s, p, &saved);
+        if (pages && p->states.total) sl__sequence_begin_with(s, p, saved);
+        while (pages-- > 0) adopt_page(s, p);
+        sl__sequence_slide(s, p);
+    } else {
         while (may_adopt(s, page_of_next_row(s)) && adopt_page(s, p)) continue;
+    }
     return s->computed - from;
 }
 
@@ -97,7 +117,9 @@ void sl__sequence_publish(sl__sequence *s, sl__pages *p) {
     for (int k; (k = s->known) < page_of_next_row(s); s->known++) {
         int32_t room[SL_PAGE];
         s->page[k] = sl__pages_publish(p, s->page[k], page_above(s, k), s->salt, tokens_of(s, k, SL_PAGE, room));
+        sl__sequence_attach_window(s, p, k);
     }
+    sl__sequence_slide(s, p);
     sl__sequence_stepped(s, p);
 }
 

@@ -15,7 +15,9 @@
  *   5. Between steps its full pages are known (pages.h), which the step that filled them made them, and no others.
  *   6. Where the model keeps a state: while it is in the batch it has a slot, which holds the state after its `computed` positions; or
  *      it has a saved one to begin with, which does. Preempted, it loses both, and its state is computed again with its rows, from the
- *      nearest saved one: a copy would take as much memory as going on. */
+ *      nearest saved one: a copy would take as much memory as going on.
+ *   7. Where layers have a window: it holds the window pages of its pages from `first_window` on, which are those that its next row
+ *      or a later one sees. What a step computes is written to them before it is given back: sl__sequence_publish, after the step. */
 #ifndef SL_ENGINE_SEQUENCE_H
 #define SL_ENGINE_SEQUENCE_H
 
@@ -42,6 +44,8 @@ typedef struct sl__sequence {
     const int32_t *prompt;     /* [prompt_len] */
     int32_t *generated;        /* [max_tokens] */
     int32_t *page;             /* [pages for prompt_len + max_tokens] */
+    int32_t *window;           /* [as page] the window pages of its pages; NULL: no layer has a window */
+    int first_window;          /* those from here on are held; those before are anything */
     int prompt_len, generated_count, page_count;
     int known;                 /* the first so many of page are known */
     int computed, peak;        /* positions; peak: the most that were ever computed or taken over */
@@ -54,11 +58,12 @@ typedef struct sl__sequence {
     sl__held held;             /* text that could be the beginning of a stop string; memory reserved */
     size_t characters;         /* of the text of its generated tokens, held back or not */
     uint64_t last_token;       /* sl_clock_ns of the last token */
+    int branch;                /* where it was seen that so many positions of it are known: others began alike, so that what is needed to
+                                * go on there is kept, its state or its window pages */
     /* Where the model keeps a state (sequence_state.c). Slots: -1: none. */
     int32_t slot, read;        /* its own; the saved one whose state it begins its next rows with */
     sl_step_save save[3];      /* [saves] of this step */
     int saves;
-    int branch;                /* so many positions of it are known: its state is saved after them too, since others began alike */
     int32_t answer_page;       /* page after which its answer's state is saved; -1: none */
     int rows;                  /* of this step */
     bool leads, follows;       /* in this step: scheduler.c */
@@ -71,13 +76,14 @@ void sl__sequence_release(sl__sequence *s, sl__pages *p);      /* gives its page
 void sl__sequence_preempt(sl__sequence *s, sl__pages *p);
 bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions); /* pages for so many positions; false: none is free */
 
-/* Takes over the known pages that hold the tokens from its next row on; returns the positions that it need not compute. Its
- * last row it always computes itself, in a page of its own: nothing else says what comes next. Nothing is taken over while
+/* Takes over the known pages that hold the tokens from its next row on, as far as it can go on after them: where layers have a
+ * window, window pages must be attached to the last of them, and with a state one must be saved. Returns the positions that it need
+ * not compute. Its last row it always computes itself, in a page of its own: nothing else says what comes next. Nothing is taken over while
  * log probabilities of its prompt are missing, which only computed rows give. A page that it has begun to fill is given up
  * for one that is full. */
 int sl__sequence_adopt(sl__sequence *s, sl__pages *p);
 
-/* Makes the pages known that are full by now. After a step that succeeded, and before it is released. */
+/* Makes the pages known that are full by now, and gives the window pages back that no later row sees. After a step that succeeded, and before it is released. */
 void sl__sequence_publish(sl__sequence *s, sl__pages *p);
 
 /* Where the model keeps a state; otherwise these do nothing, and enter gives true. Takes a slot for it, or the saved one that it
@@ -88,6 +94,16 @@ void sl__sequence_leave(sl__sequence *s, sl__pages *p);
 void sl__sequence_begin_with(sl__sequence *s, sl__pages *p, int32_t slot);
 void sl__sequence_plan_saves(sl__sequence *s, sl__pages *p);
 void sl__sequence_stepped(sl__sequence *s, sl__pages *p);
+
+/* Where layers have a window; otherwise these do nothing. Gives the window pages back that its next row and later ones do not see,
+ * and holds those that they do, of the pages that it took over. Attaches the window page of its page k, which is known by
+ * now. Gives back that of its last page. */
+void sl__sequence_slide(sl__sequence *s, sl__pages *p);
+void sl__sequence_attach_window(sl__sequence *s, sl__pages *p, int k);
+void sl__sequence_drop_window(sl__sequence *s, sl__pages *p);
+
+/* The end of its prompt, in whole pages without its last row: there others go on that have the same prompt. */
+int sl__sequence_prompt_end(const sl__sequence *s);
 
 /* Will `first` save a state, in this step or a later one, that s wants to begin with? */
 bool sl__sequence_wants_state_of(const sl__sequence *s, const sl__sequence *first);

@@ -24,7 +24,7 @@ void sl__sequence_leave(sl__sequence *s, sl__pages *p) {
     if (s->read >= 0) sl__states_read_end(x, s->read);
     if (s->slot >= 0) sl__states_drop(x, s->slot);
     s->slot = s->read = s->answer_page = -1;
-    s->saves = s->branch = 0;
+    s->saves = 0;
 }
 
 void sl__sequence_begin_with(sl__sequence *s, sl__pages *p, int32_t slot) {
@@ -34,9 +34,6 @@ void sl__sequence_begin_with(sl__sequence *s, sl__pages *p, int32_t slot) {
 }
 
 /* --- saves --- */
-
-/* Positions that its prompt's last save has before it: whole pages, and the prompt's last row is not among them. */
-static int prompt_end(const sl__sequence *s) { return (s->prompt_len - 1) / SL_PAGE * SL_PAGE; }
 
 static void save_at(sl__sequence *s, sl__pages *p, int positions) {
     if (positions <= s->computed || positions > s->computed + s->rows || positions % SL_PAGE) return;
@@ -52,7 +49,7 @@ static void save_at(sl__sequence *s, sl__pages *p, int positions) {
 void sl__sequence_plan_saves(sl__sequence *s, sl__pages *p) {
     if (!p->states.total || (!p->keep && s->request->n < 2)) return; /* nobody will go on there */
     assert(s->saves == 0);
-    save_at(s, p, prompt_end(s));
+    save_at(s, p, sl__sequence_prompt_end(s));
     save_at(s, p, s->branch);
     if (s->computed + s->rows == sl__sequence_tokens(s) && p->keep) save_at(s, p, s->computed + s->rows);
 }
@@ -78,7 +75,7 @@ void sl__sequence_stepped(sl__sequence *s, sl__pages *p) {
 /* --- who waits for whom --- */
 
 bool sl__sequence_wants_state_of(const sl__sequence *s, const sl__sequence *first) {
-    int end = prompt_end(first);
+    int end = sl__sequence_prompt_end(first);
     if (first->salt != s->salt || first->computed >= end || first->computed < s->computed || s->computed >= end) return false;
     if (end >= sl__sequence_tokens(s) || s->scored < s->prompt_len) return false;
     if (s->prompt == first->prompt) return true;

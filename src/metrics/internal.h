@@ -28,6 +28,7 @@ typedef enum sl__labels {
     SL__LABELS_REJECT,
     SL__LABELS_ROWS,
     SL__LABELS_SOURCE,
+    SL__LABELS_PAGES,
     SL__LABELS_PHASE,
     SL__LABELS_LAYER,
     SL__LABELS_LAYER_EXPERT,

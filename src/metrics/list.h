@@ -8,11 +8,12 @@
 enum { SL_REJECT_QUEUE_FULL, SL_REJECT_TOO_LONG, SL_REJECT_DRAINING, SL_REJECT_AUTH, SL_REJECT_BAD_REQUEST, SL_REJECT_COUNT };
 enum { SL_ROWS_PREFILL, SL_ROWS_DECODE, SL_ROWS_RECOMPUTED, SL_ROWS_COUNT };
 enum { SL_SOURCE_COMPUTED, SL_SOURCE_CACHED, SL_SOURCE_COUNT };
+enum { SL_PAGES_FULL, SL_PAGES_WINDOW, SL_PAGES_COUNT };
 enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
 
 /* kinds: COUNTER, GAUGE, SECONDS (histogram 1 ms to 600 s), LATENCY (histogram 10 us to 10 s), TOKENS (histogram in tokens),
  *        ROWS (histogram in rows), INFO (gauge that is always 1, labels from the config)
- * labels: NONE, ENDPOINT_CODE, FINISH, REJECT, ROWS, SOURCE, PHASE, LAYER, LAYER_EXPERT, CONFIG */
+ * labels: NONE, ENDPOINT_CODE, FINISH, REJECT, ROWS, SOURCE, PAGES, PHASE, LAYER, LAYER_EXPERT, CONFIG */
 #define SL_METRIC_LIST(X)                                                                                      \
     X(REQUESTS, "sluice_requests_total", COUNTER, ENDPOINT_CODE, LOOP, "HTTP requests answered, by endpoint and status code.") \
     X(FINISHED, "sluice_requests_finished_total", COUNTER, FINISH, ENGINE, "Accepted requests that ended, by reason: cancelled_ by their client, timeout_ by the limit of the server, in the phase that follows; shutdown by the end of a drain.") \
@@ -33,13 +34,16 @@ enum { SL_PHASE_DECODE, SL_PHASE_PREFILL, SL_PHASE_MIXED, SL_PHASE_COUNT };
     X(REQUEST_GENERATION, "sluice_request_generation_tokens", TOKENS, NONE, ENGINE, "Generated tokens of a request, all choices; of those in sluice_e2e_request_latency_seconds.") \
     X(STEP_SECONDS, "sluice_step_seconds", SECONDS, PHASE, ENGINE, "Duration of a step that computed rows, sampling included.")                      \
     X(STEP_ROWS, "sluice_step_rows", ROWS, NONE, ENGINE, "Rows of a step.")                                    \
-    X(KV_USAGE, "sluice_kv_cache_usage_ratio", GAUGE, NONE, ENGINE, "Share of the KV pages that requests hold.")           \
+    X(KV_USAGE, "sluice_kv_cache_usage_ratio", GAUGE, NONE, ENGINE, "Share of the KV pages that requests hold; of the kind of which they hold the larger share.") \
+    X(KV_PAGES_USAGE, "sluice_kv_pages_usage_ratio", GAUGE, PAGES, ENGINE, "Share of the KV pages that requests hold, by kind: of layers that see all positions, or a window of the newest (0: there is none).") \
     X(CACHE_CONFIG, "sluice_cache_config_info", INFO, CONFIG, READ, "Layout of the KV cache.")                 \
     X(PREEMPTIONS, "sluice_preemptions_total", COUNTER, NONE, ENGINE, "Sequences that gave their pages back.") \
     X(PREFIX_HITS, "sluice_prefix_cache_hits_total", COUNTER, NONE, ENGINE, "Prompt tokens whose keys and values were reused, of all choices.") \
     X(PREFIX_QUERIES, "sluice_prefix_cache_queries_total", COUNTER, NONE, ENGINE, "Prompt tokens of choices that entered the batch and may reuse keys and values.") \
     X(PREFIX_PAGES, "sluice_prefix_cache_pages", GAUGE, NONE, ENGINE, "KV pages that no request holds and that are kept for later ones with the same tokens.") \
     X(PREFIX_EVICTED, "sluice_prefix_cache_evicted_pages_total", COUNTER, NONE, ENGINE, "Kept KV pages that were taken for other tokens.") \
+    X(WINDOW_PAGES, "sluice_prefix_cache_window_pages", GAUGE, NONE, ENGINE, "KV pages of layers with a window that no request holds and that are kept, as those of sluice_prefix_cache_pages.") \
+    X(WINDOW_EVICTED, "sluice_prefix_cache_evicted_window_pages_total", COUNTER, NONE, ENGINE, "Kept KV pages of layers with a window that were taken for other tokens.") \
     X(STATE_USAGE, "sluice_state_usage_ratio", GAUGE, NONE, ENGINE, "Share of the slots of state that requests hold; 0 where the model keeps no state.") \
     X(STATE_SAVED, "sluice_state_snapshots", GAUGE, NONE, ENGINE, "States that are saved for requests that go on after the same tokens.") \
     X(STATE_EVICTED, "sluice_state_snapshots_evicted_total", COUNTER, NONE, ENGINE, "Saved states whose slots were taken.") \

@@ -72,6 +72,7 @@ static int slots_of(const sl_metrics *m, sl__labels labels) {
     case SL__LABELS_REJECT: return SL_REJECT_COUNT;
     case SL__LABELS_ROWS: return SL_ROWS_COUNT;
     case SL__LABELS_SOURCE: return SL_SOURCE_COUNT;
+    case SL__LABELS_PAGES: return SL_PAGES_COUNT;
     case SL__LABELS_PHASE: return SL_PHASE_COUNT;
     case SL__LABELS_LAYER: return m->layers;
     case SL__LABELS_LAYER_EXPERT: return m->layers * m->experts;

@@ -102,6 +102,7 @@ static const char *const reject_text[SL_REJECT_COUNT] = {
 };
 static const char *const rows_text[SL_ROWS_COUNT] = {
     [SL_ROWS_PREFILL] = "prefill", [SL_ROWS_DECODE] = "decode", [SL_ROWS_RECOMPUTED] = "recomputed"};
+static const char *const pages_text[SL_PAGES_COUNT] = {[SL_PAGES_FULL] = "full", [SL_PAGES_WINDOW] = "window"};
 static const char *const source_text[SL_SOURCE_COUNT] = {
     [SL_SOURCE_COMPUTED] = "computed", [SL_SOURCE_CACHED] = "cached"};
 static const char *const phase_text[SL_PHASE_COUNT] = {
@@ -137,6 +138,7 @@ static void put_labels(sl_buffer *out, const sl_metrics *m, int id, int slot) {
         break;
     case SL__LABELS_REJECT: put_text_label(out, "reason", reject_text[slot]); break;
     case SL__LABELS_ROWS: put_text_label(out, "kind", rows_text[slot]); break;
+    case SL__LABELS_PAGES: put_text_label(out, "kind", pages_text[slot]); break;
     case SL__LABELS_SOURCE: put_text_label(out, "source", source_text[slot]); break;
     case SL__LABELS_PHASE: put_text_label(out, "phase", phase_text[slot]); break;
     case SL__LABELS_LAYER: sl_buffer_printf(out, "layer=\"%d\"", slot); break;

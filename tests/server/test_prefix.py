@@ -1,7 +1,10 @@
 """Reuse of keys and values between requests: the same answers to the last bit, and what is said about it."""
+import json
 import random
 import re
+import subprocess
 
+import harness
 from harness import Server, checkpoint, stretched, together
 
 PAGE = 32
@@ -89,6 +92,41 @@ def test_64_conversations_at_once():
 
 def cached(answer):
     return answer["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+
+def long_talk(s, seed):
+    """Twelve turns of 300 tokens and answers of 20: [(answer, cached, what was known before)]."""
+    rng, prompt, known, turns = random.Random(seed), [], 0, []
+    for turn in range(12):
+        prompt = prompt + [rng.randrange(5, 200) for _ in range(300)]
+        answer = s.complete(prompt=prompt, max_tokens=20, seed=turn, temperature=0.8, logprobs=2, return_token_ids=True, ignore_eos=True)
+        turns.append((answer["choices"][0], cached(answer), known // PAGE * PAGE))
+        prompt = prompt + answer["choices"][0]["token_ids"]
+        known = len(prompt) - 1
+    return turns
+
+
+def test_a_long_conversation_where_layers_have_windows():
+    """/* Promise 1 */: in memory where the positions of all layers would not fit: each turn as with memory for everything, and it
+    computes what is new in it; three such conversations at once get the same answers."""
+    for name in ("gptoss-mixed", "mistral-window"):
+        model = stretched(name, 4096)
+        plan = json.loads(subprocess.run([harness.BINARY, "inspect", model, "--json"], capture_output=True, text=True, check=True).stdout)["plan"]
+        pages, page, window = 4096 // PAGE, plan["page_bytes"], plan["window_page_bytes"]
+        few = pages * page + 16 * window
+        assert few < pages * (page + window) * (0.5 if page else 0.2), plan
+        with Server(model, "--threads", 1) as s:
+            alone = [long_talk(s, seed) for seed in range(3)]
+        small = ("--ctx", 4096, "--kv-memory", few)
+        with Server(model, *small) as s:
+            turns = long_talk(s, 0)
+            assert [t[0] for t in turns] == [t[0] for t in alone[0]]
+            assert all(c == known for _, c, known in turns), turns
+            assert s.value("sluice_preemptions_total") == 0 and s.value("sluice_prefix_cache_evicted_window_pages_total") > 0
+            assert s.value("sluice_kv_pages_usage_ratio", kind="window") == s.value("sluice_kv_pages_usage_ratio", kind="full") == 0
+        with Server(model, *small) as s:
+            turns = together([lambda seed=seed: long_talk(s, seed) for seed in range(3)])
+            assert [[t[0] for t in talk] for talk in turns] == [[t[0] for t in talk] for talk in alone]
 
 
 def test_salts_isolate():

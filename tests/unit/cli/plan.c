@@ -1,4 +1,5 @@
 #include "cli/plan.h"
+#include "forward/kv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,47 @@ START_TEST(divided_rope_bounds_the_context) {
 }
 END_TEST
 
+/* Layers with a window have pages of their own. Whatever the memory: what is planned is within it, the longest sequence fits, and where the
+ * context is chosen it shrinks until it does. */
+START_TEST(windows_are_planned) {
+    open_model();
+    m->hp.window[0] = 16;
+    sl_settings s = settings();
+    sl_plan p;
+    sl_buffer out = {0};
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.kv_pages, m->hp.context / SL_PAGE * 4);
+    ck_assert_int_eq(s.engine.kv_window_pages, sl_engine_window_pages_for(&s.engine).running);
+    ck_assert_uint_eq(p.page_bytes + p.window_page_bytes, sl_kv_cost_of(&m->hp, SL_KV_I16).page_bytes);
+    ck_assert_uint_eq(p.bytes[SL_PLAN_KV], p.page_bytes * (uint64_t)s.engine.kv_pages + p.window_page_bytes * (uint64_t)s.engine.kv_window_pages);
+    ck_assert_uint_eq(sl_plan_sequence_bytes(&s, m, &p, 256), 8 * p.page_bytes + 2 * p.window_page_bytes);
+    ck_assert_uint_eq(sl_plan_sequence_bytes(&s, m, &p, 9), p.page_bytes + p.window_page_bytes);
+    sl_plan_print(&s, m, &p, &out);
+    ck_assert_msg(strstr(sl_buffer_text(&out), "see the newest 16 positions only, and keep no others: "), "%s", sl_buffer_text(&out));
+    sl_buffer_done(&out);
+    uint64_t one = 8 * p.page_bytes + 2 * p.window_page_bytes, all = 8 * (p.page_bytes + p.window_page_bytes);
+    int longest = 0;
+    for (uint64_t bytes = 1; bytes < 2 * all; bytes += all / 97) {
+        for (int given = 0; given < 2; given++) {
+            s = settings();
+            s.kv_memory = (int64_t)bytes;
+            if (given) s.engine.ctx = 256;
+            sl_status st = sl_plan_make(&s, m, &p, &e);
+            if (given) ck_assert_int_eq(st, bytes < one ? SL_MISUSE : SL_OK);
+            if (st != SL_OK) continue;
+            ck_assert_uint_le(p.bytes[SL_PLAN_KV], bytes);
+            ck_assert_int_gt(s.engine.ctx, 0);
+            ck_assert_int_ge(s.engine.kv_pages * SL_PAGE, s.engine.ctx);
+            ck_assert_int_ge(s.engine.kv_window_pages, sl_engine_window_pages_for(&s.engine).least);
+            ck_assert(given || s.engine.ctx >= longest || s.engine.ctx == m->hp.context);
+            longest = given ? longest : s.engine.ctx;
+        }
+    }
+    ck_assert_int_eq(longest, m->hp.context);
+    close_model();
+}
+END_TEST
+
 /* What is refused is shown: weights, keys and values, threads. */
 START_TEST(a_refused_plan_is_filled) {
     open_model();
@@ -213,6 +255,6 @@ END_TEST
 
 int main(void) {
     return RUN_TESTS("cli/plan", 30, defaults_fit, kv_memory_is_kept, the_prefix_cache_is_as_asked, what_does_not_fit_is_refused,
-                     divided_rope_bounds_the_context, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
+                     divided_rope_bounds_the_context, windows_are_planned, a_refused_plan_is_filled, the_lines_say_what_was_chosen, the_lines_add_up,
                      a_small_machine_has_fewer_connections);
 }

@@ -104,6 +104,7 @@ START_TEST(what_is_reused_is_counted_once) {
     g.pages.free_count = 1;
     g.pages.kept_count = 2;
     g.pages.evicted = 5;
+    g.pages.windows = (sl__windows){.total = 10, .free_count = 4, .kept_count = 1, .evicted = 3};
     sl_metrics_begin(g.config.metrics);
     for (int i = 0; i < 2; i++) {
         sl__account_lookup(&g, &s[i]);
@@ -121,7 +122,9 @@ START_TEST(what_is_reused_is_counted_once) {
     ck_assert(value(SL_METRIC_PREFIX_QUERIES, 0) == 200 && value(SL_METRIC_PREFIX_HITS, 0) == 128);
     ck_assert(value(SL_METRIC_PROMPT_TOKENS, SL_SOURCE_COMPUTED) == 68 && value(SL_METRIC_PROMPT_TOKENS, SL_SOURCE_CACHED) == 32);
     ck_assert(value(SL_METRIC_PREFIX_PAGES, 0) == 2 && value(SL_METRIC_PREFIX_EVICTED, 0) == 5);
-    ck_assert(near(value(SL_METRIC_KV_USAGE, 0), 0.25)); /* one of four is held */
+    ck_assert(value(SL_METRIC_WINDOW_PAGES, 0) == 1 && value(SL_METRIC_WINDOW_EVICTED, 0) == 3);
+    ck_assert(near(value(SL_METRIC_KV_PAGES_USAGE, SL_PAGES_FULL), 0.25)); /* one of four is held */
+    ck_assert(near(value(SL_METRIC_KV_PAGES_USAGE, SL_PAGES_WINDOW), 0.5) && near(value(SL_METRIC_KV_USAGE, 0), 0.5)); /* five of ten */
     ck_assert_int_eq(sl_request_usage(&r).cached_tokens, 32);
     close_engine();
 }

@@ -536,7 +536,9 @@ START_TEST(the_plan_is_honest) {
     g.config.max_sequences = 64;
     g.config.kv_pages = 3000;
     sl_engine_plan p = sl_engine_plan_for(&g.config);
-    ck_assert_uint_eq(p.kv_bytes, 3000 * sl_kv_cost_of(&g.l.model->hp, g.config.kv_type).page_bytes);
+    const sl_hparams *hp = &g.l.model->hp;
+    size_t windowed = sl_kv_page_bytes(hp, g.config.kv_type, g.config.ctx, SL_KV_WINDOWED), all = sl_kv_cost_of(hp, g.config.kv_type).page_bytes;
+    ck_assert_uint_eq(p.kv_bytes, 3000 * (all - windowed) + 128 * windowed);
     struct mallinfo2 before = mallinfo2();
     rig_start(&g);
     struct mallinfo2 after = mallinfo2();

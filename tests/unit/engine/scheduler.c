@@ -220,12 +220,18 @@ START_TEST(scores_keep_within_the_rows_of_logits) {
 }
 END_TEST
 
-/* Promise 3 */
+/* Promise 3: also where layers have a window, of 1 to 70 positions, with window pages for one sequence or for many. */
 START_TEST(whatever_comes_everything_ends) {
     int pages = 6 + (_i * 37) % 60, sequences = 1 + _i % 9, preempted = 0;
     srand((unsigned)_i + 1);
     sim *m = make(pages, sequences, sequences + SL__LEAST_CHUNK + rand() % 100, sequences < 32 ? 32 : sequences + 8);
     m->c.target = _i % 3 ? 0.05 : 1;
+    if (_i >= 24) {
+        int window = 1 + rand() % 70;
+        sl_hparams hp = {.layers = 1, .window = {window}};
+        int least = sl_kv_window_pages(&hp, pages * SL_PAGE, SL__LEAST_CHUNK);
+        with_windows(m, window, _i % 4 == 0 ? least : least + rand() % (pages - least + 1));
+    }
     int steps = 0, quiet = 0;
     while (m->count < 300 || m->over < m->count) {
         bool coming = m->count < 300;
@@ -267,7 +273,7 @@ int main(void) {
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) tcase_add_test(t, tests[i]);
     tcase_add_loop_test(t, after_any_history_chunks_are_right, 0, 40);
     tcase_add_loop_test(t, a_short_prompt_does_not_wait_for_a_long_one, 0, 2);
-    tcase_add_loop_test(t, whatever_comes_everything_ends, 0, 24);
+    tcase_add_loop_test(t, whatever_comes_everything_ends, 0, 72);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

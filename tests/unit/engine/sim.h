@@ -1,4 +1,5 @@
-/* sim.h: the scheduler without a model: steps cost what `truth` says, every draw gives a token, every step is checked. */
+/* sim.h: the scheduler without a model: steps cost what `truth` says, every draw gives a token, every step is checked. With windows,
+ * pages have contents too: what a row writes there says which tokens it has seen, and whoever reads it must find just that. */
 #ifndef SL_TEST_SIM_H
 #define SL_TEST_SIM_H
 
@@ -14,7 +15,14 @@ enum { MOST_SEQUENCES = 4096, MOST_PAGES = 2000 };
 /* A mixture of 128 experts, 8 a token, and a machine that reads 40 G weights a second. */
 static const sl__shape shape = {.dense = 0.3e9, .experts = 7e9, .used = 1.0 / 16, .output = 0.1e9, .attention = 1e5};
 
+/* What a page has at each of its positions. */
+typedef struct contents {
+    uint64_t at[MOST_PAGES][SL_PAGE];
+} contents;
+
 typedef struct sim {
+    sl_hparams hp; /* its window, if it has one */
+    contents *full, *windowed; /* NULL: no windows */
     sl__scheduler c;
     sl__pages p;
     sl_arena *arena;
@@ -43,6 +51,15 @@ static inline sim *make(int pages, int max_sequences, int max_rows, int max_logi
     return m;
 }
 
+/* One layer sees everything, one the newest `window` positions; `pages` window pages. */
+static inline void with_windows(sim *m, int window, int pages) {
+    sl_error e;
+    m->hp = (sl_hparams){.layers = 2, .window = {0, window}};
+    ck_assert_int_eq(sl__windows_init(&m->p.windows, pages, m->p.total, &m->hp, m->p.total * SL_PAGE, m->arena, &e), SL_OK);
+    m->full = calloc(1, sizeof *m->full);
+    m->windowed = calloc(1, sizeof *m->windowed);
+}
+
 /* A prompt that nobody else has, but for its first `common` tokens, which are the same in all. */
 static const int32_t *prompt_of(sim *m, int len, int common) {
     int32_t *prompt = sl_arena_array(m->arena, SL_MEM_OTHER, (size_t)len, sizeof *prompt);
@@ -56,6 +73,7 @@ static inline sl__sequence *add(sim *m, sl_request *r, const int32_t *prompt, in
     *s = (sl__sequence){.request = r, .prompt = prompt, .prompt_len = prompt_len, .scored = scored ? 0 : prompt_len,
                         .born = (uint64_t)m->count};
     s->page = calloc((size_t)(prompt_len + max_tokens + SL_PAGE - 1) / SL_PAGE, sizeof *s->page);
+    if (m->full) s->window = calloc((size_t)(prompt_len + max_tokens + SL_PAGE - 1) / SL_PAGE, sizeof *s->window);
     s->generated = calloc((size_t)max_tokens + 1, sizeof *s->generated);
     m->max_tokens[m->count] = max_tokens;
     m->all[m->count++] = s;
@@ -82,10 +100,14 @@ static inline void unmake(sim *m) {
     for (int i = 0; i < m->count; i++) {
         end(m, m->all[i]);
         free(m->all[i]->page);
+        free(m->all[i]->window);
         free(m->all[i]->generated);
         free(m->all[i]);
     }
     ck_assert_int_eq(sl__pages_available(&m->p), m->p.total);
+    ck_assert_int_eq(sl__windows_available(&m->p.windows), m->p.windows.total);
+    free(m->full);
+    free(m->windowed);
     ck_assert(!m->c.batch.first && !m->c.batch.last && !m->c.waiting.first && !m->c.waiting.last);
     sl_arena_free(m->arena);
     free(m);
@@ -136,6 +158,70 @@ static inline void check_pages(const sim *m) {
     ck_assert_int_eq(sl__pages_available(&m->p), m->p.total - held);
 }
 
+/* Every window page has as many holders as there are sequences that say so, is attached to the page that says so, and is
+ * free, held or kept. Who is in the batch holds those that its next row sees. */
+static inline void check_windows(const sim *m) {
+    const sl__windows *x = &m->p.windows;
+    int holders[MOST_PAGES] = {0}, kept = 0, held = 0, listed = 0;
+    bool right = true;
+    if (!x->total) return;
+    for (int i = 0; i < m->count; i++) {
+        const sl__sequence *s = m->all[i];
+        right = right && (s->page_count == 0 || s->first_window == sl__windows_first(x, s->computed));
+        for (int k = s->first_window; k < s->page_count; k++) {
+            holders[s->window[k]]++;
+            right = right && (k < s->known ? sl__windows_of(x, s->page[k]) == s->window[k] : x->window[s->window[k]].page < 0);
+        }
+    }
+    for (int i = 0; i < x->total; i++) {
+        const sl__window_page *w = &x->window[i];
+        right = right && w->count == holders[i] && (w->page < 0 || x->of_page[w->page] == i);
+        held += w->count > 0;
+        kept += w->count == 0 && w->page >= 0;
+    }
+    for (int i = 0; i < m->p.total; i++)
+        right = right && (x->of_page[i] < 0 || (x->window[x->of_page[i]].page == i && sl__prefix_knows(&m->p.prefix, i)));
+    for (int32_t i = x->ends.oldest; i >= 0; i = x->window[i].newer) listed++;
+    for (int32_t i = x->passed.oldest; i >= 0; i = x->window[i].newer) listed++;
+    ck_assert(right);
+    ck_assert_int_eq(kept, x->kept_count);
+    ck_assert_int_eq(listed, x->kept_count);
+    ck_assert_int_eq(x->free_count + kept + held, x->total);
+}
+
+/* What the row at `position` leaves: a hash of the tokens up to it. */
+static inline uint64_t *seen_by(const sl__sequence *s) {
+    int n = s->computed + s->rows;
+    uint64_t *seen = calloc((size_t)n + 1, sizeof *seen), x = s->salt + 1;
+    for (int p = 0; p < n; p++) seen[p] = x = (x ^ (uint64_t)sl__sequence_token(s, p)) * UINT64_C(0x9e3779b97f4a7c15) + (x >> 29);
+    return seen;
+}
+
+/* The step on the pages: all rows are written, then each reads what it sees, as every layer does. */
+static inline void run_pages(sim *m) {
+    uint64_t *seen[MOST_SEQUENCES] = {0};
+    bool right = true;
+    for (int i = 0; i < m->count; i++) {
+        const sl__sequence *s = m->all[i];
+        if (!s->rows) continue;
+        seen[i] = seen_by(s);
+        for (int p = s->computed; p < s->computed + s->rows; p++) {
+            m->full->at[s->page[p / SL_PAGE]][p % SL_PAGE] = seen[i][p];
+            m->windowed->at[s->window[p / SL_PAGE]][p % SL_PAGE] = seen[i][p];
+        }
+    }
+    for (int i = 0; i < m->count; i++) {
+        const sl__sequence *s = m->all[i];
+        if (!s->rows) continue;
+        int last = s->computed + s->rows - 1;
+        for (int p = 0; p <= last; p++) right = right && m->full->at[s->page[p / SL_PAGE]][p % SL_PAGE] == seen[i][p];
+        for (int p = sl_kv_first_kept(&m->hp, m->p.windows.ctx, s->computed); p <= last; p++)
+            right = right && m->windowed->at[s->window[p / SL_PAGE]][p % SL_PAGE] == seen[i][p];
+        free(seen[i]);
+    }
+    ck_assert_msg(right, "a row sees what it is to see");
+}
+
 static inline int logits_of(const sl__sequence *s, int max_tokens) {
     int n = 0;
     for (int p = s->computed; p < s->computed + s->rows; p++)
@@ -148,6 +234,7 @@ static inline void check_step(const sim *m, int rows) {
     check_list(&m->c.batch);
     check_list(&m->c.waiting);
     check_pages(m);
+    check_windows(m);
     ck_assert_int_le(m->c.batch.count, m->c.max_sequences);
     bool listed = true, within = true, decoded = true;
     for (int i = 0; i < m->count; i++) {
@@ -159,7 +246,7 @@ static inline void check_step(const sim *m, int rows) {
         logits += logits_of(s, m->max_tokens[i]);
         within = within && s->computed + s->rows <= sl__sequence_tokens(s) && s->page_count * SL_PAGE >= s->computed + s->rows &&
                  s->known == s->computed / SL_PAGE;
-        decoded = decoded && (s->state != SL__DECODE || s->rows == 1 || (s == m->c.batch.last && sl__pages_available(&m->p) == 0));
+        decoded = decoded && (s->state != SL__DECODE || s->rows == 1 || (s == m->c.batch.last && !sl__pages_left(&m->p)));
     }
     ck_assert_msg(listed, "a sequence stands where its state says");
     ck_assert_msg(within, "rows are of known tokens and have pages");
@@ -220,6 +307,7 @@ static inline int step(sim *m) {
         if (truth(m, decoding + n, decoding, decode_positions + n * (prompt->computed + (n + 1) / 2.0)) > m->c.target * 0.85) break;
         m->oracle = n;
     }
+    if (m->full) run_pages(m);
     for (int i = 0; i < m->count; i++)
         if (m->all[i]->rows) accept(m, i);
     if (rows) sl__scheduler_learn(&m->c, m->seconds);

@@ -59,7 +59,7 @@ static int usual_heads(const sl_hparams *hp) {
 /* Are layers a and b the same in kind? */
 static bool alike(const sl_hparams *hp, int a, int b) {
     if (hp->mixer[a] == SL_MIXER_ATTENTION && !same_heads(hp, a, b)) return false;
-    return hp->keyed_values[a] == hp->keyed_values[b] && hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
+    return hp->keyed_values[a] == hp->keyed_values[b] && hp->keys_of[a] == hp->keys_of[b] && hp->ff_doubled[a] == hp->ff_doubled[b] && hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
 }
 
 /* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */
@@ -76,10 +76,11 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
             sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
             if (differ) sl_buffer_printf(out, ", heads %d of %d (keys and values %d)", hp->heads[first], hp->head_dim[first], hp->kv_heads[first]);
             if (hp->keyed_values[first]) sl_buffer_puts(out, ", keys are values");
+            if (hp->keys_of[first]) sl_buffer_printf(out, ", keys and values of layer %d", hp->keys_of[first] - 1);
         }
         sl_buffer_puts(out, "; ");
-        if (hp->sparse[first] && hp->dense_beside) sl_buffer_printf(out, "dense feed-forward of width %d beside ", hp->ff);
-        if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", hp->ff);
+        if (hp->sparse[first] && hp->dense_beside) sl_buffer_printf(out, "dense feed-forward of width %d beside ", sl_ff(hp, first));
+        if (!hp->sparse[first]) sl_buffer_printf(out, "dense feed-forward of width %d\n", sl_ff(hp, first));
         else if (hp->shared_ff)
             sl_buffer_printf(out, "%d experts of width %d and a shared one of %d\n", hp->experts, hp->expert_ff, hp->shared_ff);
         else sl_buffer_printf(out, "%d experts of width %d\n", hp->experts, hp->expert_ff);
@@ -104,6 +105,7 @@ static void print_text(const inspected *x, sl_buffer *out) {
     if (x->whole) sl_plan_print(x->s, m, &x->plan, out);
     else sl_buffer_printf(out, "model    %s: %s\n", m->name, m->family ? m->family->name : m->container);
     print_width(x, out);
+    if (hp->layer_input) sl_buffer_printf(out, "own      %d values of a token for each layer\n", hp->layer_input);
     if (hp->experts && x->whole)
         sl_buffer_printf(out, "experts  %d of width %d in each routed layer, %d a token, shared %d; %.1f %% of the weights\n",
                          hp->experts, hp->expert_ff, hp->experts_used, hp->shared_ff,
@@ -210,6 +212,7 @@ static void print_json_numbers(const inspected *x, sl_buffer *out) {
         {"layers", (uint64_t)hp->layers},
         {"width", (uint64_t)hp->width},
         {"ff", (uint64_t)hp->ff},
+        {"layer_input", (uint64_t)hp->layer_input},
         {"vocab", (uint64_t)hp->vocab},
         {"context", (uint64_t)hp->context},
         {"window", (uint64_t)widest_window(hp)},

@@ -104,10 +104,13 @@ sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
                  .kv_bytes = kv.position_bytes,
                  .state_bytes = (double)sl_state_bytes(hp),
                  .kv_multiplies = kv.row_multiplies};
+    c.dense_bytes += (double)sl_matrix_bytes(&m->own_projection);
+    c.row_multiplies += values(&m->own_projection);
     int routed = 0;
     for (int i = 0; i < hp->layers; i++) {
         const sl_layer *l = &m->layer[i];
-        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
+        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay,
+                                     &l->own_gate, &l->own_projection};
         for (size_t j = 0; j < sizeof mixing / sizeof *mixing; j++) {
             c.dense_bytes += (double)sl_matrix_bytes(mixing[j]);
             c.row_multiplies += values(mixing[j]);

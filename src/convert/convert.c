@@ -166,11 +166,13 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
     DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
     DIFFERS(routed_scale) DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
-    DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims)
+    DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims)
 #undef DIFFERS
     size_t layers = (size_t)a->layers * sizeof(int);
     if (memcmp(a->heads, b->heads, layers) != 0 || memcmp(a->kv_heads, b->kv_heads, layers) != 0) return "number of heads";
     if (memcmp(a->head_dim, b->head_dim, layers) != 0) return "size of heads";
+    if (memcmp(a->keys_of, b->keys_of, sizeof a->keys_of) != 0) return "layers that share keys";
+    if (memcmp(a->ff_doubled, b->ff_doubled, sizeof a->ff_doubled) != 0) return "feed-forward widths";
     if (memcmp(a->keyed_values, b->keyed_values, sizeof a->keyed_values) != 0) return "values that are keys";
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (memcmp(a->window, b->window, sizeof a->window) != 0) return "windows";

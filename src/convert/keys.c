@@ -131,6 +131,13 @@ static void put_heads(const sl_hparams *hp, const char *arch, sl__keys *k) {
     sl__put_u32(k, below(b, arch, "attention.value_length_swa"), (uint32_t)in_window);
 }
 
+static void put_ff(const sl_hparams *hp, const char *arch, sl__keys *k) {
+    int ff[SL_MAX_LAYERS];
+    char b[128];
+    for (int i = 0; i < hp->layers; i++) ff[i] = hp->ff ? sl_ff(hp, i) : hp->expert_ff;
+    put_by_layer(k, below(b, arch, "feed_forward_length"), ff, hp->layers);
+}
+
 static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     const sl_hparams *hp = &m->hp;
     char b[128];
@@ -138,14 +145,17 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     sl__put_u32(k, below(b, arch, "context_length"), (uint32_t)hp->context);
     sl__put_u32(k, below(b, arch, "embedding_length"), (uint32_t)hp->width);
     sl__put_u32(k, below(b, arch, "block_count"), (uint32_t)hp->layers);
-    sl__put_u32(k, below(b, arch, "feed_forward_length"), (uint32_t)(hp->ff ? hp->ff : hp->expert_ff));
+    put_ff(hp, arch, k);
     put_heads(hp, arch, k);
     bool layer = hp->norm == SL_NORM_LAYER && m->family->hf_layer_norm_eps_key;
     sl__put_float(k, below(b, arch, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), hp->norm_eps);
     put_windows(m, arch, k);
     put_scales(m, arch, k);
     if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
-    for (int i = 0; i < 2 && m->family->gguf_zero_keys[i]; i++) sl__put_u32(k, below(b, arch, m->family->gguf_zero_keys[i]), 0);
+    int shared = 0;
+    for (int i = 0; i < hp->layers; i++) shared += hp->keys_of[i] != 0;
+    if (m->family->hf_shared_keys_key) sl__put_u32(k, below(b, arch, "attention.shared_kv_layers"), (uint32_t)shared);
+    if (m->family->hf_shared_keys_key) sl__put_u32(k, below(b, arch, "embedding_length_per_layer_input"), (uint32_t)hp->layer_input);
 }
 
 /* What the router does with its logits, in so far as keys say it. */

@@ -136,6 +136,7 @@ static sl_status add_qkv(sl__plan *p, int i, const sl_layer *l, int kv, bool per
     int q_heads = permute ? p->model->hp.heads[i] : 0, kv_heads = permute ? p->model->hp.kv_heads[i] : 0;
     add_matrix(p, SL__PART_Q, i, "attn_q", &l->q, q_heads);
     sl_status s = add_vector(p, i, "attn_q", "bias", l->q_bias, l->q.rows, q_heads, e);
+    if (!l->k.data) return s;
     add_matrix(p, SL__PART_K, i, "attn_k", &l->k, kv_heads);
     if (s == SL_OK) s = add_vector(p, i, "attn_k", "bias", l->k_bias, kv, kv_heads, e);
     if (l->v.data) add_matrix(p, SL__PART_V, i, "attn_v", &l->v, 0);
@@ -205,6 +206,11 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_ffw_norm", "weight", l->fed_norm, hp->width, 0, e);
+    if (s == SL_OK && l->own_gate.data) {
+        add_matrix(p, SL__PART_Q, i, "inp_gate", &l->own_gate, 0);
+        add_matrix(p, SL__PART_Q, i, "proj", &l->own_projection, 0);
+        s = add_vector(p, i, "post_norm", "weight", l->own_norm, hp->width, 0, e);
+    }
     if (s == SL_OK) s = add_vector(p, i, "layer_output_scale", "weight", l->stream_scale, 1, 0, e);
     if (l->dense.gate.data) add_dense(p, i, &l->dense, "ffn_gate", "ffn_up", "ffn_down");
     if (s != SL_OK || !hp->sparse[i]) return s;
@@ -223,7 +229,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
 }
 
 sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
-    enum { MOST_IN_LAYER = 40, MOST_OUTSIDE = 7 };
+    enum { MOST_IN_LAYER = 40, MOST_OUTSIDE = 10 };
     sl__plan p = {.model = m, .arena = arena};
     const float *divisors = NULL;
     p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
@@ -238,6 +244,11 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     bool permute = target->gguf_qk_permuted && strcmp(m->container, "gguf") != 0;
     add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);
     sl_status s = rope_divisors(&p, &divisors, e);
+    if (m->own_inputs.data) {
+        add_matrix(&p, SL__PART_EMBEDDING, -1, "per_layer_token_embd", &m->own_inputs, 0);
+        add_matrix(&p, SL__PART_Q, -1, "per_layer_model_proj", &m->own_projection, 0);
+    }
+    if (s == SL_OK) s = add_vector(&p, -1, "per_layer_proj_norm", "weight", m->own_norm, m->hp.layer_input, 0, e);
     if (s == SL_OK) s = add_vector(&p, -1, "rope_freqs", "weight", divisors, m->hp.rope_dims / 2, 0, e);
     if (s == SL_OK && m->hp.rope_scaling == SL_ROPE_DIVIDED)
         s = add_vector(&p, -1, "rope_factors_short", "weight", m->hp.rope_divisor, m->hp.rope_dims / 2, 0, e);

@@ -30,7 +30,8 @@ static void set_prices(sl__cost *c) {
 
 sl__shape sl__shape_of(const sl_model *m) {
     double output = (double)m->hp.vocab * m->hp.width, used = 1, routed = 0;
-    double body = (double)m->parameters - output * (m->hp.tied ? 1 : 2);
+    double rows = (double)m->own_inputs.rows * m->own_inputs.cols; /* a step reads one for each token, as of the embedding */
+    double body = (double)m->parameters - output * (m->hp.tied ? 1 : 2) - rows;
     if (m->hp.experts > m->hp.experts_used) {
         used = (double)m->hp.experts_used / m->hp.experts;
         routed = (double)(m->parameters - m->active_parameters) / (1 - used);

@@ -54,7 +54,9 @@ void sl_groups_all(sl_groups *g, const sl_ffn_weights *w, int rows, const float 
 
 size_t sl_groups_h_room(const sl_hparams *hp, int max_rows) {
     size_t rows = (size_t)max_rows;
-    size_t dense = padded(rows * (size_t)hp->ff);
+    int widest = 0;
+    for (int i = 0; i < hp->layers; i++) widest = sl_ff(hp, i) > widest ? sl_ff(hp, i) : widest;
+    size_t dense = padded(rows * (size_t)widest);
     if (!hp->experts) return dense;
     size_t slots = rows * (size_t)hp->experts_used;
     size_t groups = slots < (size_t)hp->experts ? slots : (size_t)hp->experts;

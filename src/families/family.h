@@ -126,6 +126,8 @@ typedef struct sl_hparams {
 
     sl_qk_norm qk_norm;
     bool value_norm;  /* each head of v is normed by itself, without a weight */
+    int keys_of[SL_MAX_LAYERS]; /* number, counted from 1, of the earlier layer whose keys and values this one attends to, as it has none
+                                 * of its own; that one has the same heads and the same window. 0: it has its own */
     bool keyed_values[SL_MAX_LAYERS]; /* layers that have no v: what k's matrix gives, before norm and rope, is v as well */
     float qkv_clip;   /* clamp q, k, v to ±this after the norm, 1e-6 … 1e30; 0: off */
 
@@ -159,6 +161,9 @@ typedef struct sl_hparams {
     int shared_ff;    /* width of the shared expert, 1 … 2^20; 0: none */
     float routed_scale; /* factor on what experts and shared expert give together, 1e-6 … 1e6; 0: none, which is 1 */
     bool sparse[SL_MAX_LAYERS]; /* which layers route; the others use ff */
+    bool ff_doubled[SL_MAX_LAYERS]; /* layers whose dense network is twice as wide as ff */
+    int layer_input;   /* values of a token that every layer has for itself, 1 … 2^20 in all layers together; 0: none. g being a gate
+                        * made of the stream x, P a projection and N a norm, a layer ends with x += N(P(gelu(g) * these)) */
     bool dense_beside; /* layers that route have a dense network of width ff, too. x being the stream and N a norm each, what they add
                         * to it is N(N(dense(N x)) + N(experts(N x))) */
 
@@ -178,6 +183,9 @@ static inline void sl_hparams_heads(sl_hparams *hp, int heads, int kv_heads, int
 static inline int sl_rope_dims(const sl_hparams *hp, int layer) {
     return hp->window[layer] && hp->window_rope_theta != 0 ? hp->window_rope_dims : hp->rope_dims;
 }
+
+/* The width of the layer's dense network. */
+static inline int sl_ff(const sl_hparams *hp, int layer) { return hp->ff_doubled[layer] ? 2 * hp->ff : hp->ff; }
 
 /* Of a gated delta net: all heads' queries, or keys; all heads' values; the convolution's channels, queries, keys, then values. */
 static inline int sl_delta_keys(const sl_hparams *hp) { return hp->delta_key_heads * hp->delta_key_dim; }
@@ -233,6 +241,11 @@ typedef struct sl_family {
                                    * where it is given, says head_dim and num_key_value_heads of single layers instead */
     int default_full_head_dim;    /* that key's default */
     const char *hf_full_kv_heads_key; /* KV heads of such layers, if hf_keyed_values_key is true; NULL: as in the others */
+    const char *hf_shared_keys_key; /* so many layers at the end attend to the keys and values of the last one before them that has a window,
+                                   * or none, as they have; NULL: no such key. In GGUF files attention.shared_kv_layers */
+    const char *hf_ff_doubled_key; /* if it is true, those have ff_doubled; in GGUF files feed_forward_length says it of each layer */
+    const char *hf_layer_input_key; /* as layer_input; NULL: no such key. In GGUF files embedding_length_per_layer_input */
+    int default_layer_input;
     const char *hf_keyed_values_key; /* if it is true, layers without a window have keyed values (sl_hparams); in GGUF files, those
                                    * without a v. NULL: no such key */
     bool sinks;                   /* every head has a number that takes part in its softmax as one more score, without a value */
@@ -318,7 +331,6 @@ typedef struct sl_family {
     const char *hf_norm_names[3];   /* before the feed-forward part, after the mixer, after the feed-forward part; NULL: post_attention_layernorm */
     const char *hf_embedding;       /* whole name; NULL: model.embed_tokens.weight */
     bool gguf_expert_ff;        /* GGUF files say an expert's width although hf_expert_ff_key is "intermediate_size" */
-    const char *gguf_zero_keys[2]; /* keys that readers of GGUF want, and that are 0 of every model that is served here */
     const char *gguf_ffn_norm;  /* what GGUF calls the norm before the feed-forward part; NULL: ffn_norm */
 
     /* The Hugging Face class's defaults for keys that may be absent. */

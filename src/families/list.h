@@ -27,6 +27,7 @@
     X(gpt_oss)                                                                                                         \
     X(gemma3)                                                                                                          \
     X(gemma4)                                                                                                          \
+    X(gemma4_unified)                                                                                                  \
     X(qwen3_next)                                                                                                      \
     X(qwen3_5_moe)                                                                                                     \
     X(qwen3_5)

@@ -16,19 +16,32 @@ static void scale(float *x, float by, int n) {
     for (int i = 0; i < n; i++) x[i] *= by;
 }
 
-static void fed_row(sl_forward *f, int layer, int row) {
+/* The end of a layer, whose result is in the stream. */
+static void end_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
-    sl__feed_forward_result(f, layer, row);
-    if (l->fed_norm) sl__stream_norm_added(f, row, l->fed_norm);
-    sl__stream_add(f, row);
     if (l->stream_scale) scale(f->x + (size_t)row * (size_t)f->m->hp.width, *l->stream_scale, f->m->hp.width);
     if (layer + 1 < f->m->hp.layers) sl__mixer_input(f, layer + 1, row);
     else sl__output_input(f, row);
 }
 
+static void own_row(sl_forward *f, int layer, int row) {
+    sl__own_result(f, layer, row);
+    end_row(f, layer, row);
+}
+
+static void fed_row(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    sl__feed_forward_result(f, layer, row);
+    if (l->fed_norm) sl__stream_norm_added(f, row, l->fed_norm);
+    sl__stream_add(f, row);
+    if (l->own_gate.data) sl__own_enter(f, layer, row);
+    else end_row(f, layer, row);
+}
+
 void sl__block(sl_forward *f, int layer, int self) {
     sl__mix(f, layer, self, mixed_row, sl__feed_forward_begin(f, layer));
     sl__feed_forward(f, layer, self, fed_row);
+    if (f->m->layer[layer].own_gate.data) sl__own(f, layer, self, own_row);
 }
 
 /* A row's embedding, its angles, the first block's input. */
@@ -45,7 +58,11 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     sl__rope_angles(f->frequency, half, hp->rope_attention, s->position, f->cosines + at, f->sines + at);
     if (hp->window_rope_theta != 0)
         sl__rope_angles(f->window_frequency, window_half, 1, s->position, f->window_cosines + window_at, f->window_sines + window_at);
-    sl__mixer_input(f, layer, row);
+    if (hp->layer_input) sl__own_begin(f, row, s->token);
+    else sl__mixer_input(f, layer, row);
 }
 
-void sl__embed(sl_forward *f, int self) { sl__phase(f, 0, self, f->step->rows, embed_item, NULL, NULL); }
+void sl__embed(sl_forward *f, int self) {
+    sl__phase(f, 0, self, f->step->rows, embed_item, NULL, NULL);
+    if (f->m->hp.layer_input) sl__own_embed(f, self);
+}

@@ -51,10 +51,11 @@ static size_t larger_of_ffn(size_t a, const sl_ffn_weights *w) {
 
 /* The most scratch that a kernel wants for any of the model's matrices, in bytes. */
 static size_t gemm_scratch(const sl_model *m) {
-    size_t most = larger(0, &m->output);
+    size_t most = larger(larger(0, &m->output), &m->own_projection);
     for (int i = 0; i < m->hp.layers; i++) {
         const sl_layer *l = &m->layer[i];
-        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay};
+        const sl_matrix *mixing[] = {&l->q, &l->k, &l->v, &l->gate, &l->o, &l->delta.in, &l->delta.gate, &l->delta.strength, &l->delta.decay,
+                                     &l->own_gate, &l->own_projection};
         for (size_t j = 0; j < sizeof mixing / sizeof *mixing; j++) most = larger(most, mixing[j]);
         most = larger_of_ffn(larger_of_ffn(most, &l->dense), &l->shared);
         for (int e = 0; l->experts && e < m->hp.experts; e++) most = larger_of_ffn(most, &l->experts[e]);
@@ -223,6 +224,11 @@ static void place_all(sl_forward *f, space *s) {
     f->sines = floats(s, rows, half);
     f->window_cosines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->cosines;
     f->window_sines = hp->window_rope_theta != 0 ? floats(s, rows, window_half) : f->sines;
+    size_t own = product_of(s, rows, (size_t)hp->layer_input);
+    f->own = hp->layer_input ? floats(s, own, (size_t)hp->layers) : NULL;
+    f->own_projected = hp->layer_input ? floats(s, own, (size_t)hp->layers) : NULL;
+    f->own_gate = hp->layer_input ? floats(s, own, 1) : NULL;
+    f->own_gated = planes(s, own, hp->layer_input);
     f->beside = hp->dense_beside ? floats(s, rows, width) : NULL;
     f->router_x = any_router_norm(f->m) ? floats(s, rows, width) : NULL;
     f->scores = floats(s, rows, (size_t)hp->experts);

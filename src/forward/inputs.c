@@ -33,3 +33,18 @@ void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool route
     }
     sl_workers_barrier(f->c.workers, self);
 }
+
+void sl__tell_own_embedding(sl_forward *f, int self) {
+    if (!f->c.multiplied) return;
+    if (self == 0) tell(f, &f->m->own_projection, &f->h, NULL, f->step->rows);
+    sl_workers_barrier(f->c.workers, self);
+}
+
+void sl__tell_own_inputs(sl_forward *f, int layer, int self) {
+    if (!f->c.multiplied) return;
+    if (self == 0) {
+        tell(f, &f->m->layer[layer].own_gate, &f->h, NULL, f->step->rows);
+        tell(f, &f->m->layer[layer].own_projection, &f->own_gated, NULL, f->step->rows);
+    }
+    sl_workers_barrier(f->c.workers, self);
+}

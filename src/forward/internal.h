@@ -24,6 +24,9 @@
  *     up       (group, range of its ff)
  *     down     ranges of the result, each        x += y; norm, quantised for the next
  *              over all groups                   block (or the output)
+ *   what a layer has of a token for itself, if it does
+ *     gate     ranges of the matrix              times that, quantised
+ *     project  ranges of the matrix              x += norm of y; norm, as after down
  *
  * x is the residual stream, y what the part computed. */
 #ifndef SL_FORWARD_INTERNAL_H
@@ -125,6 +128,10 @@ struct sl_forward {
     sl_planes a;            /* [rows][heads * head_dim] attention's result, in the widest layer; of one layer, its plan's `result` */
     float *cosines, *sines; /* [rows][rope_dims / 2] */
     float *window_cosines, *window_sines; /* [rows][window_rope_dims / 2]; the same as those where such layers have no others */
+    float *own;             /* [rows][layers * layer_input] what layers have of a token for themselves; NULL: nothing */
+    float *own_projected;   /* likewise, of the token's row */
+    float *own_gate;        /* [rows][layer_input] */
+    sl_planes own_gated;    /* [rows][layer_input] */
     float *beside;          /* [rows][width] what dense networks gave that stand beside experts; NULL: there are none */
     float *router_x;        /* [rows][width] what the router reads, where that is not h; NULL: it always is */
     float *scores;          /* [rows][experts] */
@@ -209,6 +216,16 @@ void sl__feed_forward(sl_forward *f, int layer, int self, sl__row_fn *tail);
  * phase of the mixer, and between up and down. Nothing otherwise. */
 void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *result); /* what `o` is multiplied by */
 void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool routed); /* routed: of the experts' groups */
+void sl__tell_own_embedding(sl_forward *f, int self); /* before own.c's first phase */
+void sl__tell_own_inputs(sl_forward *f, int layer, int self); /* between its other two */
+
+/* own.c: what layers have of a token for themselves. begin: x0 is a row's embedding; its own inputs, and h made ready for their part of it,
+ * whose phase is sl__own_embed. enter: h made ready for a layer's phases, which add to the stream and end with `tail`. */
+void sl__own_begin(sl_forward *f, int row, int token);
+void sl__own_embed(sl_forward *f, int self);
+sl__row_fn sl__own_enter;
+void sl__own(sl_forward *f, int layer, int self, sl__row_fn *tail);
+sl__row_fn sl__own_result; /* first in that tail */
 
 /* block.c */
 void sl__embed(sl_forward *f, int self); /* tokens to the stream, and the first block's input */

@@ -12,24 +12,29 @@ static size_t head_bytes(const sl_hparams *hp, int layer, sl_kv_type type) {
 }
 
 /* A layer's KV heads, none if it keeps no keys and values. */
-static size_t kept_heads(const sl_hparams *hp, int layer) { return hp->mixer[layer] == SL_MIXER_ATTENTION ? (size_t)hp->kv_heads[layer] : 0; }
+static size_t kept_heads(const sl_hparams *hp, int layer) {
+    return hp->mixer[layer] == SL_MIXER_ATTENTION && !hp->keys_of[layer] ? (size_t)hp->kv_heads[layer] : 0;
+}
 
 sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type) {
     sl_kv_cost cost = {0};
+    size_t read = 0; /* also what another layer keeps */
     for (int i = 0; i < hp->layers; i++) {
+        if (hp->mixer[i] != SL_MIXER_ATTENTION) continue;
         cost.page_bytes += kept_heads(hp, i) * head_bytes(hp, i, type);
-        if (kept_heads(hp, i)) cost.row_multiplies += 2.0 * hp->heads[i] * hp->head_dim[i];
+        read += (size_t)hp->kv_heads[i] * head_bytes(hp, i, type);
+        cost.row_multiplies += 2.0 * hp->heads[i] * hp->head_dim[i];
     }
-    cost.position_bytes = (double)cost.page_bytes / SL_PAGE;
+    cost.position_bytes = (double)read / SL_PAGE;
     return cost;
 }
 
 sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position) {
     sl_kv_work work = {0};
     for (int i = 0; i < hp->layers; i++) {
-        if (!kept_heads(hp, i)) continue;
+        if (hp->mixer[i] != SL_MIXER_ATTENTION) continue;
         double seen = position - sl_kv_first_seen(hp, i, position) + 1;
-        work.bytes += seen * (double)(kept_heads(hp, i) * head_bytes(hp, i, type)) / SL_PAGE;
+        work.bytes += seen * (double)((size_t)hp->kv_heads[i] * head_bytes(hp, i, type)) / SL_PAGE;
         work.multiplies += seen * 2.0 * hp->heads[i] * hp->head_dim[i];
     }
     return work;
@@ -85,6 +90,7 @@ sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, 
         size_t count = (size_t)(l->kind == SL_KV_WINDOWED ? window_pages : pages);
         if (kept_heads(hp, i)) l->plane_bytes = l->head_bytes * count;
         at += kept_heads(hp, i) * l->plane_bytes;
+        if (hp->keys_of[i]) *l = kv.layer[hp->keys_of[i] - 1];
     }
     void *p = mmap(NULL, kv.mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) return sl_fail(e, SL_NOMEM, "%zu bytes for KV pages (--kv-memory): %s", kv.mapped, strerror(errno));

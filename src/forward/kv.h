@@ -11,7 +11,8 @@
  * by position in both: entry i is the page of positions SL_PAGE * i … SL_PAGE * i + 31. In the table of the layers with a window an
  * entry is read only if a row of the step sees one of its positions.
  *
- * Layers may differ in their number of KV heads and in the bytes of a head; those that keep no keys and values have no bytes in it.
+ * Layers may differ in their number of KV heads and in the bytes of a head; those that keep no keys and values have no bytes in it,
+ * and those that attend to another layer's stand where that one does.
  *
  * One attention item reads one KV head of one layer over all pages of a sequence. With this order pages whose numbers are
  * neighbours are one piece of memory to it, and that is read at twice the speed of pieces of some 16 KB that lie apart.

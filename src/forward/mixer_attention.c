@@ -6,12 +6,12 @@
 
 enum { QKV = 4 };
 
-/* The input's products with the matrices of q, k and, where there are such, of v and the gate; returns how many. */
+/* The input's products with the matrices of q and, where there are such, of k, v and the gate; returns how many. */
 static int qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
     const sl_layer *l = &f->m->layer[layer];
     int n = 0;
     ret[n++] = (sl__product){&l->q, &f->h, f->m->hp.query_gated ? f->both : f->q};
-    ret[n++] = (sl__product){&l->k, &f->h, f->kk};
+    if (l->k.data) ret[n++] = (sl__product){&l->k, &f->h, f->kk};
     if (l->v.data) ret[n++] = (sl__product){&l->v, &f->h, f->v};
     if (l->gate.data) ret[n++] = (sl__product){&l->gate, &f->h, f->gate};
     return n;
@@ -19,7 +19,7 @@ static int qkv_products(sl_forward *f, int layer, sl__product ret[QKV]) {
 
 static void input(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
-    bool quantised = sl_matrix_quantised(&l->q) || sl_matrix_quantised(&l->k) || (l->v.data && sl_matrix_quantised(&l->v)) ||
+    bool quantised = sl_matrix_quantised(&l->q) || (l->k.data && sl_matrix_quantised(&l->k)) || (l->v.data && sl_matrix_quantised(&l->v)) ||
                      (l->gate.data && sl_matrix_quantised(&l->gate));
     sl__stream_norm(f, row, l->attn_norm, l->attn_norm_bias, row, quantised);
 }
@@ -83,31 +83,39 @@ static void finish_values(sl_forward *f, int layer, float *v, const float *k) {
     if (hp->qkv_clip > 0) clip(v, heads * d, hp->qkv_clip);
 }
 
-/* Finishes a row's q, k and v, and writes its keys and values into its page. */
+static void after_rope(sl_forward *f, int layer, float *x, int heads, const float *norm) {
+    if (norm && f->m->hp.qk_norm == SL_QK_NORM_HEAD_AFTER) norm_heads(f, x, heads, f->m->hp.head_dim[layer], norm);
+}
+
+/* Finishes a row's k and v, and writes them into its page. */
+static void keys_row(sl_forward *f, int layer, int row) {
+    const sl_layer *l = &f->m->layer[layer];
+    const sl_hparams *hp = &f->m->hp;
+    int heads = hp->kv_heads[layer], d = hp->head_dim[layer];
+    size_t width = (size_t)heads * (size_t)d;
+    float *k = f->kk + (size_t)row * width, *v = f->v + (size_t)row * width;
+    if (l->k_bias) f->k->add(k, l->k_bias, heads * d);
+    finish_values(f, layer, v, k);
+    finish_projection(f, k, heads, d, NULL, l->k_norm);
+    if (!hp->unrotated[layer]) rotate(f, layer, k, heads, row);
+    after_rope(f, layer, k, heads, l->k_norm);
+    const sl_step_row *s = &f->step->row[row];
+    int page = sl__pages_of(f, layer, s->sequence)[s->position / SL_PAGE];
+    for (int h = 0; h < heads; h++)
+        f->k->kv_store[f->kv.type](k + h * d, v + h * d, d, s->position % SL_PAGE, sl_kv_head(&f->kv, page, layer, h));
+}
+
+/* Finishes a row's q, and its k and v where the layer has its own. */
 static void qkv_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
     const sl_hparams *hp = &f->m->hp;
-    int heads = hp->heads[layer], kv_heads = hp->kv_heads[layer], d = hp->head_dim[layer];
-    size_t r = (size_t)row, q_width = (size_t)heads * (size_t)d, kv_width = (size_t)kv_heads * (size_t)d;
-    float *q = f->q + r * q_width, *k = f->kk + r * kv_width, *v = f->v + r * kv_width;
+    int heads = hp->heads[layer], d = hp->head_dim[layer];
+    float *q = f->q + (size_t)row * (size_t)heads * (size_t)d;
     if (hp->query_gated) part_gates(f, layer, row, l->q_bias);
     finish_projection(f, q, heads, d, hp->query_gated ? NULL : l->q_bias, l->q_norm);
-    if (l->k_bias) f->k->add(k, l->k_bias, kv_heads * d);
-    finish_values(f, layer, v, k);
-    finish_projection(f, k, kv_heads, d, NULL, l->k_norm);
-    if (!hp->unrotated[layer]) {
-        rotate(f, layer, q, heads, row);
-        rotate(f, layer, k, kv_heads, row);
-    }
-    if (l->q_norm && hp->qk_norm == SL_QK_NORM_HEAD_AFTER) {
-        norm_heads(f, q, heads, d, l->q_norm);
-        norm_heads(f, k, kv_heads, d, l->k_norm);
-    }
-
-    const sl_step_row *s = &f->step->row[row];
-    int page = sl__pages_of(f, layer, s->sequence)[s->position / SL_PAGE];
-    for (int h = 0; h < kv_heads; h++)
-        f->k->kv_store[f->kv.type](k + h * d, v + h * d, d, s->position % SL_PAGE, sl_kv_head(&f->kv, page, layer, h));
+    if (!hp->unrotated[layer]) rotate(f, layer, q, heads, row);
+    after_rope(f, layer, q, heads, l->q_norm);
+    if (l->k.data) keys_row(f, layer, row);
 }
 
 /* --- attention's result --- */

@@ -15,7 +15,8 @@ static const sl__names gguf_names = {
     .fed_norm = "post_ffw_norm", .output_bias = "output.bias", .output_norm_bias = "output_norm.bias",
     .sinks = "attn_sinks.weight", .stream_scale = "layer_output_scale.weight", .router_scale = "ffn_gate_inp.scale",
     .expert_scale = "ffn_down_exps.scale", .dense_fed_norm = "post_ffw_norm_1", .routed_norm = "pre_ffw_norm_2",
-    .routed_fed_norm = "post_ffw_norm_2",
+    .routed_fed_norm = "post_ffw_norm_2", .own_inputs = "per_layer_token_embd.weight", .own_projection = "per_layer_model_proj.weight",
+    .own_norm = "per_layer_proj_norm.weight", .layer_own_gate = "inp_gate", .layer_own_projection = "proj", .layer_own_norm = "post_norm",
     .delta = {.in = "attn_qkv", .gate = "attn_gate", .in_gate = "attn_qkvz", .in_gate_old = "ssm_in", .strength = "ssm_beta",
               .decay = "ssm_alpha", .both = "ssm_ba", .out = "ssm_out", .norm = "ssm_norm", .taps = "ssm_conv1d.weight",
               .decay_bias = "ssm_dt.bias", .decay_rate = "ssm_a"},
@@ -29,7 +30,9 @@ static const sl__names hf_names = {
     .output_bias = "lm_head.bias", .output_norm_bias = "model.norm.bias", .sinks = "self_attn.sinks",
     .stream_scale = "layer_scalar", .router_scale = "router.scale", .expert_scale = "router.per_expert_scale",
     .dense_fed_norm = "post_feedforward_layernorm_1", .routed_norm = "pre_feedforward_layernorm_2",
-    .routed_fed_norm = "post_feedforward_layernorm_2",
+    .routed_fed_norm = "post_feedforward_layernorm_2", .own_inputs = "model.embed_tokens_per_layer.weight",
+    .own_projection = "model.per_layer_model_projection.weight", .own_norm = "model.per_layer_projection_norm.weight",
+    .layer_own_gate = "per_layer_input_gate", .layer_own_projection = "per_layer_projection", .layer_own_norm = "post_per_layer_input_norm",
     .delta = {.in = "linear_attn.in_proj_qkv", .gate = "linear_attn.in_proj_z", .in_gate = "linear_attn.in_proj_qkvz",
               .strength = "linear_attn.in_proj_b", .decay = "linear_attn.in_proj_a", .both = "linear_attn.in_proj_ba",
               .out = "linear_attn.out_proj", .norm = "linear_attn.norm", .taps = "linear_attn.conv1d.weight",
@@ -39,9 +42,14 @@ static const sl__names hf_names = {
 /* Where a checkpoint describes more than a language model, names of that part begin otherwise. */
 static const struct {
     const char *layer, *embedding, *output_norm;
+    const char *own[3];
 } wrappings[] = {
-    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight"},
-    {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight"},
+    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight",
+     {"model.language_model.embed_tokens_per_layer.weight", "model.language_model.per_layer_model_projection.weight",
+      "model.language_model.per_layer_projection_norm.weight"}},
+    {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight",
+     {"language_model.model.embed_tokens_per_layer.weight", "language_model.model.per_layer_model_projection.weight",
+      "language_model.model.per_layer_projection_norm.weight"}},
 };
 
 /* Names as the family's class has them. */
@@ -52,6 +60,7 @@ static sl__names names_of(const sl_family *f, const sl__tensors *tensors) {
         n.layer = wrappings[i].layer;
         n.embedding = wrappings[i].embedding;
         n.output_norm = wrappings[i].output_norm;
+        n.own_inputs = wrappings[i].own[0], n.own_projection = wrappings[i].own[1], n.own_norm = wrappings[i].own[2];
     }
     const struct {
         const char *given, **name;
@@ -89,10 +98,11 @@ static sl_status separate_qkv(const sl__binder *b, sl_layer *l) {
     const sl__names *n = b->n;
     int q = q_rows(b) * (b->hp->query_gated ? 2 : 1), kv = kv_rows(b);
     sl_status s = sl__bind_matrix(b, n->q, q, b->hp->width, &l->q);
-    if (s == SL_OK) s = sl__bind_matrix(b, n->k, kv, b->hp->width, &l->k);
     bool keyed = b->hp->keyed_values[b->layer];
-    if (s == SL_OK && !keyed) s = sl__bind_matrix(b, n->v, kv, b->hp->width, &l->v);
     if (s == SL_OK) s = sl__bind_bias(b, n->q, b->o->declared.qkv_bias, q, &l->q_bias);
+    if (s != SL_OK || b->hp->keys_of[b->layer]) return s;
+    s = sl__bind_matrix(b, n->k, kv, b->hp->width, &l->k);
+    if (s == SL_OK && !keyed) s = sl__bind_matrix(b, n->v, kv, b->hp->width, &l->v);
     if (s == SL_OK) s = sl__bind_bias(b, n->k, l->q_bias ? 1 : 0, kv, &l->k_bias);
     if (s == SL_OK && !keyed) s = sl__bind_bias(b, n->v, l->q_bias ? 1 : 0, kv, &l->v_bias);
     return s;
@@ -116,8 +126,7 @@ static sl_status attention(const sl__binder *b, sl_layer *l) {
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
     s = sl__bind_norm_vector(b, n->q_norm, whole ? q : dim, &l->q_norm);
-    if (s == SL_OK) s = sl__bind_norm_vector(b, n->k_norm, whole ? kv : dim, &l->k_norm);
-    return s;
+    return s == SL_OK && l->k.data ? sl__bind_norm_vector(b, n->k_norm, whole ? kv : dim, &l->k_norm) : s;
 }
 
 static sl_status globals(sl__binder *b) {
@@ -225,10 +234,49 @@ static sl_status router_extras(const sl__binder *b, sl_layer *l) {
     return s == SL_OK && b->family->expert_scales ? whole_vector(b, b->n->expert_scale, b->hp->experts, &l->expert_scale) : s;
 }
 
+/* What a layer has of a token for itself. */
+static sl_status own_input(const sl__binder *b, sl_layer *l) {
+    int values = b->hp->layer_input, width = b->hp->width;
+    sl_status s = sl__bind_matrix(b, b->n->layer_own_gate, values, width, &l->own_gate);
+    if (s == SL_OK) s = sl__bind_matrix(b, b->n->layer_own_projection, width, values, &l->own_projection);
+    return s == SL_OK ? sl__bind_norm_vector(b, b->n->layer_own_norm, width, &l->own_norm) : s;
+}
+
+/* Likewise, for all layers together. */
+static sl_status own_inputs(sl__binder *b) {
+    sl_model *m = &b->o->model;
+    int values = b->hp->layer_input, all = values * b->hp->layers;
+    const struct {
+        const char *name;
+        int rows, cols;
+        sl_matrix *ret;
+    } matrices[] = {{b->n->own_inputs, b->hp->vocab, all, &m->own_inputs}, {b->n->own_projection, all, b->hp->width, &m->own_projection}};
+    char full[SL__BIND_NAME];
+    b->layer = -1;
+    for (int i = 0; i < 2; i++) {
+        sl__tensor *t = sl__bind_find(b, full, "%s", matrices[i].name);
+        if (!t) return sl__bind_missing(b, full);
+        sl_status s = sl__bind_take(b, t, 1, (uint64_t)matrices[i].rows, (uint64_t)matrices[i].cols);
+        if (s != SL_OK) return s;
+        *matrices[i].ret = sl__bind_part(t, 0, matrices[i].rows, 0, matrices[i].rows, matrices[i].cols);
+    }
+    return whole_vector(b, b->n->own_norm, values, &m->own_norm);
+}
+
+/* Tensors of keys that a layer has, though it attends to another's: nobody reads them. */
+static void pass_over_keys(const sl__binder *b) {
+    const char *const names[] = {b->n->k, b->n->v, b->n->k_norm};
+    char full[SL__BIND_NAME];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        sl__tensor *t = sl__bind_find(b, full, "%s.weight", names[i]);
+        if (t) t->ignored = true;
+    }
+}
+
 static sl_status feed_forward(const sl__binder *b, sl_layer *l) {
     bool sparse = b->hp->sparse[b->layer], beside = sparse && b->hp->dense_beside;
     sl_status s = block_norms(b, l);
-    if (s == SL_OK && (!sparse || beside)) s = sl__bind_ffn(b, b->n->ffn, b->hp->ff, &l->dense);
+    if (s == SL_OK && (!sparse || beside)) s = sl__bind_ffn(b, b->n->ffn, sl_ff(b->hp, b->layer), &l->dense);
     if (s == SL_OK && beside) s = beside_norms(b, l);
     if (s == SL_OK && sparse) s = sl__bind_routed(b, l);
     return s == SL_OK && sparse ? router_extras(b, l) : s;
@@ -241,11 +289,14 @@ sl_status sl__bind(sl__open *o, bool gguf, sl_error *e) {
     if (!o->layer) return sl_fail(e, SL_NOMEM, "out of memory for the layers");
     o->model.layer = o->layer;
     sl_status s = globals(&b);
+    if (s == SL_OK && b.hp->layer_input) s = own_inputs(&b);
     for (int i = 0; i < b.hp->layers && s == SL_OK; i++) {
         b.layer = i;
         sl_layer *l = &o->layer[i];
         s = b.hp->mixer[i] == SL_MIXER_DELTA ? sl__bind_delta(&b, l) : attention(&b, l);
         if (s == SL_OK) s = feed_forward(&b, l);
+        if (s == SL_OK && b.hp->layer_input) s = own_input(&b, l);
+        if (b.hp->keys_of[i]) pass_over_keys(&b);
         if (s == SL_OK && b.family->stream_scaled) s = whole_vector(&b, b.n->stream_scale, 1, &l->stream_scale);
     }
     if (s == SL_OK) s = refuse_unread(&b);

@@ -26,6 +26,8 @@ typedef struct sl__names {
     const char *output_bias, *output_norm_bias;
     const char *sinks;  /* whole name in the layer, as the next three */
     const char *stream_scale, *router_scale, *expert_scale;
+    const char *own_inputs, *own_projection, *own_norm; /* whole names; in a layer those of the next line, without ".weight" */
+    const char *layer_own_gate, *layer_own_projection, *layer_own_norm;
     const char *dense_fed_norm, *routed_norm, *routed_fed_norm; /* as in sl_layer */
     const char *ffn[3]; /* dense: gate, up, down */
     sl__delta_names delta;

@@ -95,7 +95,9 @@ static bool is_read(const sl_family *f, const char *key) {
     bool clamped = f->activation == SL_ACTIVATION_CLAMPED && strcmp(key, "swiglu_limit") == 0;
     bool capped = f->logit_cap && strcmp(key, "final_logit_softcapping") == 0;
     bool read = clamped || capped || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
-                (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0);
+                (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0) ||
+                (f->hf_shared_keys_key && strcmp(key, f->hf_shared_keys_key) == 0) ||
+                (f->hf_layer_input_key && strcmp(key, f->hf_layer_input_key) == 0);
     for (size_t i = 0; f->multipliers && i < sizeof multipliers / sizeof *multipliers; i++) read = read || strcmp(key, multipliers[i]) == 0;
     return read;
 }

@@ -199,8 +199,30 @@ static sl_status read_full_heads(const sl_json *top, const sl_family *f, sl_hpar
     return s;
 }
 
+/* --- what layers share, and what each has of a token --- */
+
+static sl_status read_sharing(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int shared = 0;
+    bool doubled = false;
+    sl_json at;
+    hp->layer_input = json_object_get(top->v, f->hf_layer_input_key ? f->hf_layer_input_key : "") ? 0 : f->default_layer_input;
+    sl_status s = f->hf_layer_input_key ? sl__config_int(top, f->hf_layer_input_key, 0, &hp->layer_input, e) : SL_OK;
+    if (s == SL_OK && f->hf_shared_keys_key) s = sl__config_int(top, f->hf_shared_keys_key, 0, &shared, e);
+    if (s == SL_OK && f->hf_ff_doubled_key) s = sl_json_opt_bool(top, f->hf_ff_doubled_key, &doubled, e);
+    if (s != SL_OK || !shared) return s;
+    sl_json_get(top, f->hf_shared_keys_key, &at);
+    if (shared >= hp->layers) return sl_json_fail(&at, e, "is %d, of %d layers", shared, hp->layers);
+    sl__hparams_share_keys(hp, shared);
+    for (int i = hp->layers - shared; i < hp->layers; i++) {
+        hp->ff_doubled[i] = doubled;
+        if (!hp->keys_of[i]) return sl_json_fail(&at, e, "is %d: no layer of the kind of layer %d is left that has keys", shared, i);
+    }
+    return SL_OK;
+}
+
 sl_status sl__config_layers(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_status s = f->default_unrotated_interval ? read_rotation(top, f, hp, e) : SL_OK;
     if (s == SL_OK) s = f->delta_mixers ? read_delta(top, hp, e) : read_windows(top, f, hp, e);
-    return s == SL_OK ? read_full_heads(top, f, hp, e) : s;
+    if (s == SL_OK) s = read_full_heads(top, f, hp, e);
+    return s == SL_OK ? read_sharing(top, f, hp, e) : s;
 }

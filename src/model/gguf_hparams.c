@@ -52,6 +52,8 @@ static const char *const known[] = {
     "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
     /* Held against the family in read_scales. */
     "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
+    /* Held against the family in read_sharing. */
+    "attention.shared_kv_layers", "embedding_length_per_layer_input",
     /* Axes of pictures; a text's are all the same. */
     "rope.dimension_sections",
     /* Gated delta nets: sizes in gguf_layers.c; which layers they are tensors say. */
@@ -69,9 +71,9 @@ static const struct {
     {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
     {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
     {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
-    {"attention.value_length_mla", 0}, {"attention.shared_kv_layers", 0}, {"attention.relative_buckets_count", 0},
+    {"attention.value_length_mla", 0}, {"attention.relative_buckets_count", 0},
     {"shortconv.l_cache", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
-    {"n_deepstack_layers", 0}, {"embedding_length_per_layer_input", 0}, {"moe_latent_size", 0}, {"pooling_type", 0},
+    {"n_deepstack_layers", 0}, {"moe_latent_size", 0}, {"pooling_type", 0},
     {"swin_norm", 0}, {"decoder_block_count", 0},
 };
 
@@ -422,6 +424,20 @@ static sl_status read_heads(keys *k, sl_hparams *hp, sl_error *e) {
     return s;
 }
 
+/* One width, or one for each layer: either that of most families' layers, or where the family has such, twice as much. */
+static sl_status read_ff(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int ff[SL_MAX_LAYERS] = {0};
+    if (!f->hf_ff_doubled_key) return get_int(k, "feed_forward_length", false, 0, INT32_MAX, &hp->ff, e);
+    sl_status s = sl__gguf_by_layer(k->g, name_of(k, "feed_forward_length"), false, INT32_MAX, hp->layers, ff, e);
+    hp->ff = ff[0];
+    for (int i = 0; s == SL_OK && i < hp->layers; i++) {
+        hp->ff_doubled[i] = ff[i] != ff[0];
+        if (ff[i] != ff[0] && (ff[i] % 2 || ff[i] / 2 != ff[0]))
+            s = sl_fail(e, SL_UNSUPPORTED, "%s of layer %d is %d, neither %d as that of the first nor twice as much", k->name, i, ff[i], ff[0]);
+    }
+    return s;
+}
+
 static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
     int predictors = 0; /* layers at the end that only foretell further tokens; nothing here uses them */
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
@@ -429,10 +445,22 @@ static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_erro
     hp->layers -= predictors;
     if (s == SL_OK) s = get_int(k, "context_length", true, 1, INT32_MAX, &hp->context, e);
     if (s == SL_OK) s = get_int(k, "embedding_length", true, 1, INT32_MAX, &hp->width, e);
-    if (s == SL_OK) s = get_int(k, "feed_forward_length", false, 0, INT32_MAX, &hp->ff, e);
+    if (s == SL_OK) s = read_ff(k, f, hp, e);
     if (s == SL_OK) s = read_heads(k, hp, e);
     if (s == SL_OK) s = read_norm(k, f, hp, e);
     return s == SL_OK ? get_float(k, "attention.clamp_kqv", false, SL__CLIP, &hp->qkv_clip, e) : s;
+}
+
+/* Which layers attend to others' keys, and what each has of a token. */
+static sl_status read_sharing(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    int shared = 0;
+    sl_status s = get_int(k, "attention.shared_kv_layers", false, 0, f->hf_shared_keys_key ? hp->layers - 1 : 0, &shared, e);
+    if (s == SL_OK) s = get_int(k, "embedding_length_per_layer_input", false, 0, f->hf_layer_input_key ? INT32_MAX : 0, &hp->layer_input, e);
+    if (s != SL_OK) return s;
+    sl__hparams_share_keys(hp, shared);
+    for (int i = hp->layers - shared; i < hp->layers; i++)
+        if (!hp->keys_of[i]) return sl_fail(e, SL_FORMAT, "%s.attention.shared_kv_layers is %d: no layer of the kind of layer %d is left that has keys", k->arch, shared, i);
+    return SL_OK;
 }
 
 /* The embedding's rows are the vocabulary; its last dimension, dimensions of 1 aside, is the width. */
@@ -471,6 +499,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     find_mixers(o);
     find_keyed_values(o);
     s = sl__gguf_layers(g, k.arch, o->model.family, hp, &o->notes, e);
+    if (s == SL_OK) s = read_sharing(&k, o->model.family, hp, e);
     if (s != SL_OK) return s;
     find_qk_norm(o);
     hp->tied = !sl__tensors_find(&o->tensors, "output.weight");

@@ -81,6 +81,10 @@ static sl_status check_heads(const sl_hparams *hp, int layer, sl_error *e) {
         {"the rotated dimensions of a head", hp->unrotated[layer] ? 0 : sl_rope_dims(hp, layer), 0, dim},
     };
     if (within(range, sizeof range / sizeof *range, e) != SL_OK) return sl_error_prefix(e, "layer %d", layer);
+    int other = hp->keys_of[layer] - 1;
+    if (other >= 0 && (other >= layer || hp->mixer[other] != SL_MIXER_ATTENTION || hp->keys_of[other] || hp->kv_heads[other] != kv_heads ||
+                       hp->head_dim[other] != dim || hp->window[other] != hp->window[layer]))
+        return sl_fail(e, SL_FORMAT, "layer %d cannot attend to the keys of layer %d, which is another kind of layer", layer, other);
     if (heads % kv_heads)
         return sl_fail(e, SL_FORMAT, "%d heads of layer %d are not a multiple of %d key-value heads", heads, layer, kv_heads);
     return SL_OK;
@@ -105,6 +109,7 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         {"the hidden size", hp->width, 1, MAX_WIDTH},
         {"the number of layers", hp->layers, 1, SL_MAX_LAYERS},
         {"the feed-forward width", hp->ff, 0, MAX_WIDTH},
+        {"the values that layers have of a token", (int64_t)hp->layer_input * hp->layers, 0, MAX_WIDTH},
         {"the number of experts", hp->experts, 0, SL_MAX_EXPERTS},
         {"the number of experts used", hp->experts_used, hp->experts ? 1 : 0, hp->experts},
         {"the number of groups of experts", hp->router_groups, 1, hp->experts > 2 ? hp->experts / 2 : 1},
@@ -128,6 +133,8 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
     for (int i = 0; i < hp->layers; i++)
         if (hp->mixer[i] == SL_MIXER_ATTENTION && check_heads(hp, i, e) != SL_OK) return SL_FORMAT;
     if (check_rope(hp, e) != SL_OK) return SL_FORMAT;
+    for (int i = 0; i < hp->layers; i++)
+        if (sl_ff(hp, i) > MAX_WIDTH) return sl_fail(e, SL_FORMAT, "the feed-forward width of layer %d is %d, more than %d", i, sl_ff(hp, i), MAX_WIDTH);
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)
@@ -198,6 +205,13 @@ void sl__router_by_share(sl_hparams *hp) {
 
 void sl__shared_mean(sl_hparams *hp) {
     if (hp->shared_ff) hp->routed_scale = 0.5f;
+}
+
+void sl__hparams_share_keys(sl_hparams *hp, int shared) {
+    int own = hp->layers - shared;
+    for (int i = own; i < hp->layers; i++)
+        for (int from = own; from > 0 && !hp->keys_of[i]; from--)
+            if ((hp->window[from - 1] != 0) == (hp->window[i] != 0)) hp->keys_of[i] = from, hp->keyed_values[i] = false;
 }
 
 bool sl__usual_scale(const sl_hparams *hp, float scale) {

@@ -208,6 +208,9 @@ bool sl__usual_scale(const sl_hparams *hp, float scale);
 /* Windows, and which layers rotate where that follows from them; after the layers that route are known. has [layers]; window 0: the
  * model has none. rotating_prefix: with rope_in_windows, layers that do not route rotate too. */
 void sl__hparams_windows(const sl_family *f, const bool *has, int window, bool rotating_prefix, sl_hparams *hp);
+/* So many layers at the end attend to others' keys; after windows and keyed values are known. Where there is no other of the kind,
+ * keys_of stays 0. */
+void sl__hparams_share_keys(sl_hparams *hp, int shared);
 void sl__router_by_share(sl_hparams *hp); /* the best logits are chosen, and weighed by their softmax */
 void sl__shared_mean(sl_hparams *hp);     /* experts and shared expert are averaged; after shared_ff is known */
 void sl__hparams_start(const sl_family *f, sl_hparams *hp);

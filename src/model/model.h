@@ -59,6 +59,9 @@ typedef struct sl_layer {
     sl_delta_weights delta; /* data NULL: no delta net */
     const float *ffn_norm, *ffn_norm_bias; /* [width]; with parallel wiring the mixer's */
     const float *mixed_norm, *fed_norm; /* [width] of what the mixer and the feed-forward part give; NULL: none */
+    sl_matrix own_gate;     /* [layer_input][width]; data NULL: the layer has nothing of a token for itself */
+    sl_matrix own_projection; /* [width][layer_input] */
+    const float *own_norm;  /* [width] */
     const float *stream_scale; /* [1] what the stream is multiplied by at the layer's end; NULL: nothing */
     sl_ffn_weights dense;   /* of a layer that does not route, or has this beside its experts; data NULL otherwise */
     const float *dense_fed_norm, *routed_norm, *routed_fed_norm; /* [width] with both: after the dense network, before the experts (ffn_norm
@@ -83,6 +86,9 @@ typedef struct sl_model {
     const char *container; /* "gguf" or "safetensors" */
     sl_matrix embedding; /* [vocab][width] */
     sl_matrix output;    /* [vocab][width], the embedding's pointer when tied */
+    sl_matrix own_inputs;  /* [vocab][layers * layer_input], what layers have of a token for themselves; data NULL: nothing */
+    sl_matrix own_projection; /* [layers * layer_input][width], of a token's row, added to these */
+    const float *own_norm;    /* [layer_input] */
     const float *output_norm, *output_norm_bias; /* [width]; bias NULL: none */
     const float *output_bias; /* [vocab]; NULL: none */
     const float *rope_divisors; /* [rope_dims / 2], GGUF's rope_freqs; NULL: none */

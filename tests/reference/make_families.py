@@ -242,6 +242,13 @@ MODELS = {
         full_attention=dict(rope_type="proportional", partial_rotary_factor=0.5, rope_theta=1e6)), config=dict(
         vocab_size=264, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=8, global_head_dim=16,
         attention_k_eq_v=False, intermediate_size=24, hidden_size_per_layer_input=0, sliding_window=8, final_logit_softcapping=30.0)),
+    "gemma4-own": dict(**GEMMA4, type="BF16", wrapped=True, rope=dict(
+        sliding_attention=dict(rope_type="default", rope_theta=1e4),
+        full_attention=dict(rope_type="proportional", partial_rotary_factor=0.25, rope_theta=1e6)), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=1, head_dim=8, global_head_dim=16,
+        attention_k_eq_v=False, intermediate_size=8, hidden_size_per_layer_input=4, vocab_size_per_layer_input=264,
+        num_kv_shared_layers=2, use_double_wide_mlp=True, sliding_window=8, layer_types=[SLIDING, FULL, SLIDING, FULL],
+        final_logit_softcapping=30.0)),
 }
 
 

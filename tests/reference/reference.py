@@ -82,6 +82,8 @@ def random_weights(model, seed):
             x = 0.3 * x
         elif name.endswith(("layernorm_1.weight", "layernorm_2.weight", "layer_scalar")):
             x = 1 + 0.25 * x
+        elif name.endswith("embed_tokens_per_layer.weight"):
+            x = 0.5 * x
         elif name.endswith(("router.scale", "per_expert_scale")):
             x = 1 + 0.4 * x
         elif name.endswith("router.proj.weight"):

@@ -105,6 +105,7 @@ START_TEST(any_structure) { /* Promise 1 */
     case 10: hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = true, hp.value_norm = true, hp.keyed_values[0] = hp.keyed_values[2] = true,
              hp.head_dim[2] = 96, hp.window[1] = 9, hp.attention_scale = 1, hp.qkv_clip = 0, hp.shared_ff = 0,
              hp.shared_gate = SL_SHARED_NONE; break;
+    case 11: hp.layer_input = 32, hp.keys_of[2] = 1, hp.window[1] = 9, hp.ff_doubled[1] = true; break; /* layer 2 reads layer 0's keys */
     }
     random_model *r = random_model_new(&hp, SL_TYPE_Q8_0, 8);
     one_answer(&r->m, _i < 5 ? 40 : 100);
@@ -268,7 +269,7 @@ int main(void) {
     TCase *t = tcase_create("forward");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, any_batch_chunk_thread_and_page, 0, SL_TYPE_COUNT);
-    tcase_add_loop_test(t, any_structure, 0, 11);
+    tcase_add_loop_test(t, any_structure, 0, 12);
     tcase_add_loop_test(t, split_spans, 0, 2);
     tcase_add_loop_test(t, any_tier, 0, SL_TYPE_COUNT);
     tcase_add_test(t, any_tier_with_state);

@@ -87,6 +87,7 @@ static void every_row(const teller *t, const sl_matrix *w) {
 }
 
 static void complete(const sl_model *m, const teller *t) {
+    if (m->hp.layer_input) every_row(t, &m->own_projection);
     for (int l = 0; l < m->hp.layers; l++) {
         const sl_layer *y = &m->layer[l];
         const sl_matrix *all[] = {&y->q, &y->k, &y->v, &y->o};
@@ -95,6 +96,7 @@ static void complete(const sl_model *m, const teller *t) {
         const sl_ffn_weights *dense[] = {&y->shared, &y->dense};
         for (size_t i = 0; i < 2; i++)
             if (dense[i]->gate.data) every_row(t, &dense[i]->gate), every_row(t, &dense[i]->up), every_row(t, &dense[i]->down);
+        if (y->own_gate.data) every_row(t, &y->own_gate), every_row(t, &y->own_projection);
         if (!y->experts) continue;
         every_row(t, &y->router);
         int rows = 0;
@@ -117,7 +119,7 @@ START_TEST(every_input_once) {
     static const struct { int threads, chunk; } ways[] = {{1, 1}, {1, 2}, {3, 2}, {2, 33}, {3, 40}};
     for (size_t i = 0; i < 2 * sizeof types / sizeof *types; i++) {
         sl_hparams hp = random_hparams();
-        if (i % 2) hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = hp.value_norm = hp.keyed_values[1] = true;
+        if (i % 2) hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = hp.value_norm = hp.keyed_values[1] = true, hp.layer_input = 256, hp.keys_of[2] = 1;
         random_model *r = random_model_new(&hp, types[i / 2], 5);
         static teller first, other;
         first = (teller){0};

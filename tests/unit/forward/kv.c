@@ -7,10 +7,10 @@
 #include <string.h>
 
 /* unkept: every second layer, the first among them, keeps no keys and values; mixed: every second has heads of twice the size, and
- * one KV head more */
-static const struct { int layers, heads, kv_heads, head_dim; bool unkept, mixed; } shapes[] = {
-    {1, 1, 1, 1, false, false}, {3, 4, 2, 33, false, false}, {2, 12, 3, 80, false, false},
-    {5, 8, 8, 128, false, false}, {5, 4, 2, 64, true, false}, {5, 6, 2, 64, false, true}};
+ * one KV head more; shared: the last two have the keys of layers 0 and 1 */
+static const struct { int layers, heads, kv_heads, head_dim; bool unkept, mixed, shared; } shapes[] = {
+    {1, 1, 1, 1, false, false, false}, {3, 4, 2, 33, false, false, false}, {2, 12, 3, 80, false, false, false}, {5, 8, 8, 128, false, false, false},
+    {5, 4, 2, 64, true, false, false}, {5, 6, 2, 64, false, true, false}, {5, 6, 2, 64, false, true, true}};
 enum { SHAPES = sizeof shapes / sizeof shapes[0], PAGES = 7 };
 
 static sl_hparams hparams(int shape) {
@@ -18,6 +18,7 @@ static sl_hparams hparams(int shape) {
     sl_hparams_heads(&hp, shapes[shape].heads, shapes[shape].kv_heads, shapes[shape].head_dim);
     for (int i = 0; shapes[shape].unkept && i < hp.layers; i += 2) hp.mixer[i] = SL_MIXER_DELTA;
     for (int i = 0; shapes[shape].mixed && i < hp.layers; i += 2) hp.head_dim[i] *= 2, hp.kv_heads[i]++;
+    if (shapes[shape].shared) hp.keys_of[3] = 2, hp.keys_of[4] = 1;
     return hp;
 }
 
@@ -47,7 +48,7 @@ START_TEST(heads_fill_the_mapping_without_gap_or_overlap) {
         for (int layer = 0; layer < hp.layers; layer++) most += hp.kv_heads[layer] * PAGES;
         place *head = calloc((size_t)most, sizeof *head);
         for (int layer = 0; layer < hp.layers; layer++)
-            for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && h < hp.kv_heads[layer]; h++)
+            for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && !hp.keys_of[layer] && h < hp.kv_heads[layer]; h++)
                 for (int page = 0; page < PAGES; page++)
                     head[count++] = (place){sl_kv_head(&kv, page, layer, h), kv.layer[layer].head_bytes};
         qsort(head, (size_t)count, sizeof *head, by_address);
@@ -60,6 +61,7 @@ START_TEST(heads_fill_the_mapping_without_gap_or_overlap) {
         }
         ck_assert_uint_eq(before, kv.mapped);
         ck_assert_uint_eq(sl_kv_cost_of(&hp, (sl_kv_type)type).page_bytes * PAGES, kv.mapped);
+        if (shapes[_i].shared) ck_assert_ptr_eq(sl_kv_head(&kv, 2, 3, 1), sl_kv_head(&kv, 2, 1, 1));
         free(head);
         sl_kv_close(&kv);
         ck_assert_ptr_null(kv.data);
@@ -80,7 +82,7 @@ START_TEST(kinds_have_their_own_pages) {
     for (int layer = 0; layer < hp.layers; layer++) {
         bool windowed = hp.window[layer] && hp.mixer[layer] == SL_MIXER_ATTENTION;
         ck_assert_int_eq(kv.layer[layer].kind, windowed ? SL_KV_WINDOWED : SL_KV_FULL);
-        for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && h < hp.kv_heads[layer]; h++)
+        for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && !hp.keys_of[layer] && h < hp.kv_heads[layer]; h++)
             for (int page = 0; page < (windowed ? WINDOWS : PAGES); page++, at += kv.layer[layer].head_bytes) ck_assert_ptr_eq(sl_kv_head(&kv, page, layer, h), at);
     }
     size_t full = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_FULL), windowed = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_WINDOWED);

@@ -128,16 +128,16 @@ static inline void random_mixer_attention(random_model *r, sl_layer *l, sl_type 
     int q = hp->heads[number] * dim, kv = hp->kv_heads[number] * dim, q_rows = hp->query_gated ? 2 * q : q;
     bool full = hp->qk_norm == SL_QK_NORM_FULL;
     l->q = random_matrix(r, type, q_rows, hp->width);
-    l->k = random_matrix(r, type, kv, hp->width);
-    if (!hp->keyed_values[number]) l->v = random_matrix(r, type, kv, hp->width);
+    if (!hp->keys_of[number]) l->k = random_matrix(r, type, kv, hp->width);
+    if (!hp->keyed_values[number] && l->k.data) l->v = random_matrix(r, type, kv, hp->width);
     l->o = random_matrix(r, type, hp->width, q);
     l->q_bias = random_vector(r, q_rows, 0, 0.1f);
-    l->k_bias = random_vector(r, kv, 0, 0.1f);
+    if (l->k.data) l->k_bias = random_vector(r, kv, 0, 0.1f);
     if (l->v.data) l->v_bias = random_vector(r, kv, 0, 0.1f);
     l->o_bias = random_vector(r, hp->width, 0, 0.1f);
     if (hp->qk_norm == SL_QK_NORM_NONE) return;
     l->q_norm = random_vector(r, full ? q : dim, 1, 0.1f);
-    l->k_norm = random_vector(r, full ? kv : dim, 1, 0.1f);
+    if (l->k.data) l->k_norm = random_vector(r, full ? kv : dim, 1, 0.1f);
 }
 
 /* A dense network beside the experts, with what else such layers have. */
@@ -165,9 +165,14 @@ static inline void random_layer(random_model *r, sl_layer *l, sl_type type, bool
         l->mixed_norm = random_vector(r, hp->width, 1, 0.1f);
         l->fed_norm = random_vector(r, hp->width, 1, 0.1f);
     }
+    if (hp->layer_input) {
+        l->own_gate = random_matrix(r, type, hp->layer_input, hp->width);
+        l->own_projection = random_matrix(r, type, hp->width, hp->layer_input);
+        l->own_norm = random_vector(r, hp->width, 1, 0.1f);
+    }
     if (sparse && hp->dense_beside) random_beside(r, l, type);
     if (!sparse) {
-        l->dense = random_ffn(r, type, hp->width, hp->ff);
+        l->dense = random_ffn(r, type, hp->width, sl_ff(hp, number));
         return;
     }
     /* Routers wider spread than they are trained to be, so that experts' loads are uneven. */
@@ -199,6 +204,11 @@ static inline random_model *random_model_new(const sl_hparams *hp, sl_type type,
     for (int i = 0; i < hp->layers; i++) random_layer(r, &layers[i], type, hp->experts && hp->sparse[i]);
     r->m.embedding = random_matrix(r, type, hp->vocab, hp->width);
     r->m.output = hp->tied ? r->m.embedding : random_matrix(r, type, hp->vocab, hp->width);
+    if (hp->layer_input) {
+        r->m.own_inputs = random_matrix(r, type, hp->vocab, hp->layers * hp->layer_input);
+        r->m.own_projection = random_matrix(r, type, hp->layers * hp->layer_input, hp->width);
+        r->m.own_norm = random_vector(r, hp->layer_input, 1, 0.1f);
+    }
     r->m.output_norm = random_vector(r, hp->width, 1, 0.1f);
     return r;
 }

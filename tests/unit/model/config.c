@@ -379,8 +379,16 @@ START_TEST(heads_differ) {
     ck_assert(r.hp.experts == 0 && !r.hp.dense_beside && !r.hp.sparse[0]);
     refused("gemma4_text", ",\"per_layer_config\":{\"3\":{\"sliding_window\":9}}", "per_layer_config.3: \"sliding_window\" is not supported");
     refused("gemma4_text", ",\"per_layer_config\":{\"3\":{\"num_key_value_heads\":3}}", "3 key-value heads");
-    refused("gemma4_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: 2 is not supported");
-    refused("gemma4_text", ",\"hidden_size_per_layer_input\":256", "hidden_size_per_layer_input: 256 is not supported");
+    ck_assert(good("gemma4_text", "").hp.layer_input == 256 && good("gemma4_text", ",\"hidden_size_per_layer_input\":null").hp.layer_input == 0);
+    ck_assert_int_eq(good("gemma4_unified_text", "").hp.layer_input, 0);
+    r = good("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":2,\"use_double_wide_mlp\":true,\"attention_k_eq_v\":true");
+    for (int l = 0; l < 4; l++)
+        ck_assert(r.hp.keys_of[l] == (l < 2 ? 0 : l - 1) && sl_ff(&r.hp, l) == (l < 2 ? 96 : 192) && r.hp.keyed_values[l] == (l == 1));
+    refused("gemma4_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: is 2: no layer of the kind of layer 3");
+    refused("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":4", "num_kv_shared_layers: is 4, of 4 layers");
+    refused("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":2,\"per_layer_config\":{\"3\":{\"head_dim\":1024}}", "layer 3 cannot attend to the keys of layer 1");
+    refused("gemma4_text", ",\"hidden_size_per_layer_input\":262145", "the values that layers have of a token");
+    refused("gemma3_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: 2 is not supported");
     refused("gemma4_text", ",\"use_bidirectional_attention\":\"all\"", "use_bidirectional_attention");
     refused("gemma4_text", ",\"enable_moe_block\":true", "experts");
 }

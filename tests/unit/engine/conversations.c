@@ -15,7 +15,7 @@ static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen
                                           "exaonemoe-windows", "afmoe-mup.gguf", "qwen35moe-wrapped", "qwen3next-released.gguf", "qwen35-dense", "qwen3next-odd",
                                           "gptoss-mixed", "gptoss-yarn.gguf", "gemma3-linear.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
 
-                                          "gemma4-keyed"};
+                                          "gemma4-keyed", "gemma4-own"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };
 
 static void same(const client *x, const client *y, const char *what, int which) {

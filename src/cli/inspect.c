@@ -70,10 +70,13 @@ static void print_layers(const sl_hparams *hp, sl_buffer *out) {
         sl_buffer_printf(out, "%s %d", first ? "        " : "layers  ", first);
         if (last > first) sl_buffer_printf(out, " … %d", last);
         if (hp->mixer[first] == SL_MIXER_DELTA) sl_buffer_printf(out, "  gated delta net, %d value heads of %d by %d", hp->delta_value_heads, hp->delta_key_dim, hp->delta_value_dim);
-        else if (hp->window[first]) sl_buffer_printf(out, "  attention over %d positions", hp->window[first]);
+        else if (hp->window[first] && hp->window[first] < INT32_MAX)
+            sl_buffer_printf(out, hp->chunked ? "  attention in chunks of %d positions" : "  attention over %d positions", hp->window[first]);
         else sl_buffer_puts(out, "  attention over all positions");
         if (hp->mixer[first] == SL_MIXER_ATTENTION) {
             sl_buffer_puts(out, hp->unrotated[first] ? ", no rope" : ", rope");
+            if (hp->unrotated[first] && hp->temperature_length != 0)
+                sl_buffer_printf(out, ", queries that grow every %g positions", (double)hp->temperature_length);
             if (differ) sl_buffer_printf(out, ", heads %d of %d (keys and values %d)", hp->heads[first], hp->head_dim[first], hp->kv_heads[first]);
             if (hp->keyed_values[first]) sl_buffer_puts(out, ", keys are values");
             if (hp->keys_of[first]) sl_buffer_printf(out, ", keys and values of layer %d", hp->keys_of[first] - 1);
@@ -136,8 +139,9 @@ static void print_json_layers(const sl_hparams *hp, sl_buffer *out) {
         bool attends = hp->mixer[i] == SL_MIXER_ATTENTION;
         sl_buffer_printf(out, "%s{\"mixer\":\"%s\",", i ? "," : "", attends ? "attention" : "gated_delta_net");
         if (attends) sl_buffer_printf(out, "\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,", hp->heads[i], hp->kv_heads[i], hp->head_dim[i]);
-        sl_buffer_printf(out, "\"window\":%d,\"rope\":%s,\"feed_forward\":\"%s\"}", hp->window[i],
-                         hp->unrotated[i] || !attends ? "false" : "true", hp->sparse[i] ? "experts" : "dense");
+        sl_buffer_printf(out, "\"window\":%d,\"chunked\":%s,\"rope\":%s,\"feed_forward\":\"%s\"}", hp->window[i],
+                         hp->chunked && hp->window[i] ? "true" : "false", hp->unrotated[i] || !attends ? "false" : "true",
+                         hp->sparse[i] ? "experts" : "dense");
     }
     sl_buffer_puts(out, "],");
 }

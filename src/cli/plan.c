@@ -264,7 +264,8 @@ static void print_windows(const sl_engine_config *g, const sl_hparams *hp, sl_bu
         if (hp->window[i] > widest) widest = hp->window[i];
     }
     if (!windowed || widest >= hp->context) return;
-    sl_buffer_printf(out, "window   %d of %d layers see the newest %d positions only", windowed, hp->layers, widest);
+    sl_buffer_printf(out, "window   %d of %d layers see %s %d positions only", windowed, hp->layers,
+                     hp->chunked ? "their own chunk of" : "the newest", widest);
     if (kept) sl_buffer_printf(out, ", and keep no others: %d pages of %d positions are theirs (--kv-memory)\n", g->kv_window_pages, SL_PAGE);
     else sl_buffer_printf(out, "; a sequence has no more (--ctx)\n");
 }

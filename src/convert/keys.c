@@ -75,18 +75,24 @@ static const char *below(char buf[128], const char *arch, const char *name) {
 
 const char *sl__architecture(const sl_family *f) { return f->gguf_arch ? f->gguf_arch : f->gguf_as; }
 
-/* The window, and which layers have it where not all do. */
-static void put_windows(const sl_model *m, const char *arch, sl__keys *k) {
+/* The window, and which layers have it where not all do, unless readers know both by the architecture. */
+static void put_windows(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
     const sl_hparams *hp = &m->hp;
+    const sl_family *f = m->family;
     int window = 0;
-    bool all = true;
+    bool all = true, usual = f->gguf_window != 0;
     char b[128];
     for (int i = 0; i < hp->layers; i++) {
         if (hp->window[i]) window = hp->window[i];
         all = all && hp->window[i];
+        usual = usual && (hp->window[i] != 0) == !hp->unrotated[i];
     }
-    if (!window) return;
-    sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)window);
+    if (!window && !f->gguf_window) return;
+    if (window != f->gguf_window) sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)window);
+    if (window && f->gguf_window && !(usual && window == f->gguf_window))
+        sl_notes_add(notes, "%s: chunks of %d positions, or layers that have them, are others than llama.cpp expects of \"%s\": it will answer otherwise",
+                     m->path, window, arch);
+    if (usual || !window) return;
     if (all && !m->family->default_window_interval && !m->family->hf_window_switch) return;
     sl__put_array(k, below(b, arch, "attention.sliding_window_pattern"), BOOL, (uint64_t)hp->layers);
     for (int i = 0; i < hp->layers; i++) sl__put_bytes(k, &(uint8_t){hp->window[i] != 0}, 1);
@@ -138,7 +144,16 @@ static void put_ff(const sl_hparams *hp, const char *arch, sl__keys *k) {
     put_by_layer(k, below(b, arch, "feed_forward_length"), ff, hp->layers);
 }
 
-static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
+static void put_temperature(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
+    const sl_hparams *hp = &m->hp;
+    char b[128];
+    if (hp->temperature_length == m->family->default_temperature_length && hp->temperature_scale == m->family->default_temperature_scale) return;
+    sl__put_u32(k, below(b, arch, "attention.temperature_length"), (uint32_t)hp->temperature_length);
+    sl__put_float(k, below(b, arch, "attention.temperature_scale"), hp->temperature_scale);
+    sl_notes_add(notes, "%s: queries grow otherwise than llama.cpp expects of \"%s\" (floor_scale, attn_scale): it will answer otherwise", m->path, arch);
+}
+
+static void put_sizes(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
     const sl_hparams *hp = &m->hp;
     char b[128];
     sl__put_u32(k, below(b, arch, "vocab_size"), (uint32_t)hp->vocab);
@@ -149,7 +164,8 @@ static void put_sizes(const sl_model *m, const char *arch, sl__keys *k) {
     put_heads(hp, arch, k);
     bool layer = hp->norm == SL_NORM_LAYER && m->family->hf_layer_norm_eps_key;
     sl__put_float(k, below(b, arch, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), hp->norm_eps);
-    put_windows(m, arch, k);
+    put_windows(m, arch, k, notes);
+    put_temperature(m, arch, k, notes);
     put_scales(m, arch, k);
     if (hp->qkv_clip != 0) sl__put_float(k, below(b, arch, "attention.clamp_kqv"), hp->qkv_clip);
     int shared = 0;
@@ -209,7 +225,7 @@ static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_not
     if (hp->shared_ff) sl__put_u32(k, below(b, arch, "expert_shared_feed_forward_length"), (uint32_t)hp->shared_ff);
     if (f->hf_shared_count_key) sl__put_u32(k, below(b, arch, "expert_shared_count"), (uint32_t)(hp->shared_ff / hp->expert_ff));
     if (f->hf_dense_first_key || f->hf_layer_range) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)dense);
-    if (f->hf_layer_range) put_interval(m, arch, dense, k, notes);
+    if (f->hf_layer_range || f->hf_layer_list) put_interval(m, arch, dense, k, notes);
     put_router(m, arch, k, notes);
 }
 
@@ -282,6 +298,7 @@ static sl_status put_sampling(const sl_vocab_source *v, sl__keys *k, sl_error *e
 
 static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error *e) {
     const char *arch = sl__architecture(m->family);
+    char b[128];
     if (!arch) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
     sl__put_string(k, "general.architecture", arch);
     sl__put_string(k, "general.type", "model");
@@ -289,8 +306,9 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
     if (m->hp.activation_alpha != m->family->default_activation_alpha || m->hp.activation_limit != m->family->default_activation_limit)
         return sl_fail(e, SL_UNSUPPORTED, "%s: a gate with other bounds than the usual (swiglu_limit, swiglu_alpha) is nothing that GGUF can say", m->path);
     sl_status s = put_sampling(sl_model_vocab(m), k, e);
-    put_sizes(m, arch, k);
+    put_sizes(m, arch, k, notes);
     if (m->hp.experts) put_experts(m, arch, k, notes);
+    else if (m->family->hf_layer_list) sl__put_u32(k, below(b, arch, "interleave_moe_layer_step"), 0);
     for (int i = 0; m->family->hf_dense_rule && i < m->hp.layers; i++) {
         if (m->hp.sparse[i]) continue;
         sl_notes_add(notes, "%s: not every layer routes (layer %d does not): llama.cpp does not load such a \"%s\"", m->path, i, arch);

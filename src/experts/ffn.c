@@ -85,6 +85,10 @@ static const float *bias_of(const sl_vector *v, int first, int n, float room[MOS
     return room;
 }
 
+static void multiply(float *x, float by, int n) {
+    for (int i = 0; i < n; i++) x[i] *= by;
+}
+
 static void activate(const sl_ffn *f, const float *gate, const float *up, int n, float *out) {
     const sl_kernel_table *k = sl_kernels();
     switch (f->activation) {
@@ -106,6 +110,7 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
     sl_acts x = sl_planes_acts(f->x, 0);
     float *gate = scratch, *up = scratch + SL_FFN_SCRATCH / 2; /* [block][range] */
     float room[2][MOST_RANGE];
+    const float *weight = sl_ffn_input_weights(f, g);
     const float *gate_bias = bias_of(&w->gate_bias, first, range, room[0]), *up_bias = bias_of(&w->up_bias, first, range, room[1]);
     const uint8_t *likely = gate_of(f, item + f->threads); /* where this thread probably goes on */
     for (int r = 0; r < g->n; r += block) {
@@ -116,6 +121,10 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
                             r + n < g->n ? row_of(&w->gate, first) : likely);
         for (int i = 0; i < n; i++) {
             size_t at = (size_t)i * (size_t)range;
+            if (weight) {
+                multiply(gate + at, weight[r + i], range);
+                multiply(up + at, weight[r + i], range);
+            }
             if (gate_bias) k->add(gate + at, gate_bias, range);
             if (up_bias) k->add(up + at, up_bias, range);
             activate(f, gate + at, up + at, range, sl_planes_row(&g->h, r + i) + first);
@@ -132,6 +141,7 @@ static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, f
     const sl_matrix *down = &g->w->down;
     int range = last - first, block = rows_at_once(range);
     float room[MOST_RANGE];
+    const float *weight = sl_ffn_input_weights(f, g) ? NULL : g->weight; /* spent already, or of the output */
     const float *bias = bias_of(&g->w->down_bias, first, range, room);
     for (int r = 0; r < g->n; r += block) {
         int n = least(block, g->n - r);
@@ -141,7 +151,7 @@ static void add_group(const sl_ffn *f, const sl_group *g, int first, int last, f
         for (int i = 0; i < n; i++) {
             float *y = f->y + (size_t)g->row[r + i] * (size_t)f->width + first;
             if (bias) k->add(scratch + (size_t)i * (size_t)range, bias, range);
-            k->axpy(y, g->weight ? g->weight[r + i] : 1, scratch + (size_t)i * (size_t)range, range);
+            k->axpy(y, weight ? weight[r + i] : 1, scratch + (size_t)i * (size_t)range, range);
         }
     }
 }

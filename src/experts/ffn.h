@@ -4,8 +4,10 @@
  * Two phases with a barrier between them:
  *   up    an item is (group, range of its ff): h = the activation of gate x and up x, each with its bias if there is one:
  *         silu(gate x) * (up x); quantised where down wants it
+ *         Where weights are on the inputs (weighs_input), gate x and up x of a routed expert are multiplied by the row's weight a:
+ *         gate (a x) = a (gate x). So x need be quantised but once for all its experts, and the rounding is a like one.
  *   down  an item is a range of output values, over all groups in ascending expert number:
- *         y = 0; y = fma(weight, down h (+ bias), y) for each group. So a row's sum never depends on who else is in the step.
+ *         y = 0; y = fma(weight, down h (+ bias), y) for each group; the weight is 1 where it was on the input. So a row's sum never depends on who else is in the step.
  *
  * Rows of a group are taken in blocks that fit the scratch. Neither blocks nor ranges change a bit. */
 #ifndef SL_EXPERTS_FFN_H
@@ -29,6 +31,7 @@ typedef struct sl_ffn {
     int width, threads;
     sl_activation activation;
     float alpha, limit; /* of SL_ACTIVATION_CLAMPED */
+    bool weighs_input;  /* a routed expert's weight is on its input */
     sl_expert_stats *stats; /* NULL: nothing is counted */
     /* For a layer of a step, by the caller. */
     int layer, rows;
@@ -47,6 +50,11 @@ static inline int sl_ffn_down_items(const sl_ffn *f) { return sl_range_count(f->
 /* scratch: SL_FFN_SCRATCH floats; gemm_scratch as the kernels want it. */
 void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch);
 void sl_ffn_down(const sl_ffn *f, int self, int item, float *scratch, void *gemm_scratch);
+
+/* The weights on the inputs of a group, [n]; NULL: there are none. */
+static inline const float *sl_ffn_input_weights(const sl_ffn *f, const sl_group *g) {
+    return f->weighs_input && g->expert >= 0 ? g->weight : NULL;
+}
 
 /* Does a feed-forward network read quantised activations? */
 bool sl_ffn_quantised(const sl_ffn_weights *w);

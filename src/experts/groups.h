@@ -20,7 +20,7 @@ typedef struct sl_group {
     int expert;          /* -1: dense or shared, which nobody counts */
     int n;               /* rows */
     const int32_t *row;  /* [n] ascending */
-    const float *weight; /* [n] on its output; NULL: 1 */
+    const float *weight; /* [n] on its output, or its input (ffn.h); NULL: 1 */
     sl_planes h;         /* [n][ff]: silu(gate) * up, input of down */
 } sl_group;
 

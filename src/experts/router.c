@@ -89,9 +89,11 @@ static float divisor(const sl_router_rule *rule, float *scores, const int32_t *e
         float best = scores[expert[0]];
         for (int i = 0; i < rule->used; i++) scores[expert[i]] = sl_expf(scores[expert[i]] - best);
     }
+    for (int i = 0; rule->norm == SL_ROUTER_SQUASH && i < rule->used; i++) scores[expert[i]] = 1 / (1 + sl_expf(-scores[expert[i]]));
     for (int i = 0; i < rule->used; i++) sum += scores[expert[i]];
     switch (rule->norm) {
-    case SL_ROUTER_KEEP: return 1;
+    case SL_ROUTER_KEEP:
+    case SL_ROUTER_SQUASH: return 1;
     case SL_ROUTER_SUM: return sum + rule->eps;
     case SL_ROUTER_SUM_LEAST: return sum > rule->eps ? sum : rule->eps;
     case SL_ROUTER_SHARE: break;

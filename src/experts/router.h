@@ -18,7 +18,8 @@
  *   with groups: a group's score is the sum of its two best c; only experts of the best groups can be chosen
  *   the experts with the best c are chosen
  *   w_e = s_e of the chosen; divided by (their sum + eps) if norm is SL_ROUTER_SUM, by the larger of sum and eps if it is
- *         SL_ROUTER_SUM_LEAST; e^s_e divided by the sum of those if it is SL_ROUTER_SHARE; times scale, times expert_scale_e
+ *         SL_ROUTER_SUM_LEAST; e^s_e divided by the sum of those if it is SL_ROUTER_SHARE; the sigmoid
+ *         of s_e if it is SL_ROUTER_SQUASH; times scale, times expert_scale_e
  * SL_ROUTER_SPARSEMIXER, for two experts: the first has the best logit m, and of the others those are left that lie within
  * 2 eps of it, (m - z_i) / max(|z_i|, m) <= 2 eps; its weight is its share in the softmax over these and itself. The second
  * is chosen likewise, without the first. */

@@ -47,6 +47,7 @@ typedef enum sl_qk_norm {
     SL_QK_NORM_HEAD, /* weight [head_dim], each head by itself, before rope */
     SL_QK_NORM_FULL, /* weight [heads * head_dim], one statistic over the whole projection, before rope */
     SL_QK_NORM_HEAD_AFTER, /* as SL_QK_NORM_HEAD, but after rope */
+    SL_QK_NORM_PLAIN_AFTER, /* likewise, without a weight, and only in layers that rotate */
 } sl_qk_norm;
 
 typedef enum sl_rope_style {
@@ -76,6 +77,7 @@ typedef enum sl_router_norm {
     SL_ROUTER_SUM,  /* divided by the sum over the chosen, plus router_eps */
     SL_ROUTER_SUM_LEAST, /* divided by that sum, or by router_eps if it is larger */
     SL_ROUTER_SHARE, /* the softmax over the chosen scores */
+    SL_ROUTER_SQUASH, /* the sigmoid of each chosen score */
 } sl_router_norm;
 
 /* What becomes of a feed-forward network's gate and up. */
@@ -122,7 +124,10 @@ typedef struct sl_hparams {
     float logit_cap;      /* logits z become cap * tanh(z / cap) at the end, 1e-6 … 1e6; 0: they stay */
     float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
     int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
+    bool chunked;     /* a window is a chunk: of the sequence's chunks of so many positions a row sees its own, up to itself */
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */
+    float temperature_length, temperature_scale; /* in those layers q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)):
+                                                  * 1 … 2^31, 1e-6 … 1e6; both 0: it is not */
 
     sl_qk_norm qk_norm;
     bool value_norm;  /* each head of v is normed by itself, without a weight */
@@ -153,6 +158,7 @@ typedef struct sl_hparams {
     sl_router_norm router_norm;
     float router_eps;   /* what is added to that sum, 0 … 1e-3 */
     float router_scale; /* what every weight is multiplied by at the end, 1e-6 … 1e6 */
+    bool weighs_input;  /* an expert's weight is on what it reads, not on what it gives (experts/ffn.h) */
     int router_groups, router_groups_used; /* experts are chosen in the best groups only (router.h); 1 and 1: in all. Groups
                                             * divide the experts, two or more a group, and those used hold experts_used */
     sl_activation activation;
@@ -223,7 +229,9 @@ typedef struct sl_family {
 
     /* Attention. */
     sl_qk_norm qk_norm;
-    const char *hf_qk_norm_key;   /* key that says whether it is there, false if absent; NULL: it always is */
+    const char *hf_qk_norm_key;   /* key that says whether it is there; NULL: it always is */
+    bool default_qk_norm;         /* that key's default */
+    int gguf_unnormed_experts;    /* with SL_QK_NORM_PLAIN_AFTER: in GGUF files, which do not say it, models of so many experts have none */
     sl_rope_style rope_style;     /* as the Hugging Face class rotates */
     float default_rope_part;      /* partial_rotary_factor where it is absent: the part of a head that is rotated; 0: the class has
                                    * no such key, and all of it is */
@@ -257,6 +265,11 @@ typedef struct sl_family {
     bool windows_alternate;       /* with default_window_layers: of the layers before it the 1st, 3rd, … have the window, no other */
     bool windows_unrotated;       /* those layers have the window that do not rotate, where layer_types is absent */
     bool last_sees_all;           /* the last layer has no window, whatever layer_types says */
+    bool windows_rotated;         /* those that do */
+    bool chunked;                 /* windows are chunks, as in sl_hparams: attention_chunk_size is read, not sliding_window, and layer_types
+                                   * says "chunked_attention" */
+    int gguf_window;              /* the window in GGUF files, which do not say it, but for a 0 where no layer has one, and then all
+                                   * rotate; 0: they say it */
     bool window_in_all;           /* layer_types is not read: every layer has the window, if there is one */
     bool rope_in_windows;         /* only layers with a window rotate */
     sl_windowless windowless;     /* with rope_in_windows */
@@ -265,6 +278,9 @@ typedef struct sl_family {
                                    * everything, where layer_types is absent, and the others are counted after them; only with 1,
                                    * the default, rope_in_prefix holds. NULL: no such key */
     int default_unrotated_interval; /* every so many layers, counted from 1, one does not rotate, where no_rope_layers is absent; 0: no such keys */
+    float default_temperature_length, default_temperature_scale; /* floor_scale and attn_scale where they are absent, and in GGUF files
+                                   * attention.temperature_length and .temperature_scale, if attn_temperature_tuning is not false;
+                                   * 0: no such keys */
     float default_window_rope_theta; /* window_rope_theta where it is absent (rope_local_base_freq, or rope_parameters by kind of layer,
                                    * rope.freq_base_swa); 0: no such keys */
     bool usual_yarn;              /* where config.json says nothing of scaling it is yarn, 32 times from 4096 positions, its bounds unrounded */
@@ -294,6 +310,7 @@ typedef struct sl_family {
                                      * the root of the hidden size */
     bool expert_scales;             /* the weights are multiplied by a number of their expert's at the end */
     bool dense_beside;              /* as in sl_hparams, where there are experts */
+    bool weighs_input;              /* as in sl_hparams */
     bool router_biased;             /* the router's product has a bias, which is part of the logits */
     sl_activation activation;
     float default_activation_alpha, default_activation_limit; /* where swiglu_alpha and swiglu_limit are absent, and in GGUF files */
@@ -311,6 +328,8 @@ typedef struct sl_family {
     const char *hf_dense_first_key; /* so many layers at the beginning do not route; NULL: there is no such key */
     bool hf_layer_kinds;            /* mlp_layer_types, if it is given, says "dense" or "sparse" of each layer */
     bool hf_layer_range;            /* moe_layer_start_index, moe_layer_end_index and moe_layer_interval say which layers route */
+    bool hf_layer_list;             /* moe_layers lists those that route; where it is absent every interleave_moe_layer_step-th does */
+    bool unrouted_too;              /* there are models of it of which no layer routes: GGUF files without experts are its own too */
     const char *hf_dense_ff_key;    /* width of those layers; NULL: intermediate_size */
 
     /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */
@@ -318,6 +337,7 @@ typedef struct sl_family {
     const char *hf_router;
     const char *hf_router_bias; /* [experts], whole name below hf_moe: added to the scores for the choice alone; NULL: none */
     const char *hf_proj[3];     /* gate, up, down of one expert */
+    const char *hf_dense[3];    /* gate, up, down of a layer that does not route, whole names in the layer; NULL: mlp.gate_proj and so on */
     const char *hf_shared;      /* holds the shared expert */
     const char *hf_shared_gate;
     const char *hf_moe_fused;   /* the same as hf_moe in checkpoints with experts.gate_up_proj [experts][2 ff][width] */
@@ -339,6 +359,7 @@ typedef struct sl_family {
     int default_vocab, default_heads; /* 0: these keys must be there */
     int default_kv_heads; /* 0: as many as heads */
     int default_head_dim; /* 0: width / heads */
+    int default_dense_ff; /* 0: the key must be there */
     int default_experts, default_experts_used, default_expert_ff, default_shared_ff, default_shared_count, default_dense_first;
 } sl_family;
 

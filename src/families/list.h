@@ -30,4 +30,5 @@
     X(gemma4_unified)                                                                                                  \
     X(qwen3_next)                                                                                                      \
     X(qwen3_5_moe)                                                                                                     \
-    X(qwen3_5)
+    X(qwen3_5)                                                                                                         \
+    X(llama4)

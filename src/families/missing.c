@@ -8,8 +8,6 @@ static const struct {
     const char *hf_type, *gguf_arch; /* NULL: none that is known */
     const char *what;
 } missing[] = {
-    {"llama4", "llama4", "attention in chunks, and experts weighed at their input"},
-    {"llama4_text", NULL, "attention in chunks, and experts weighed at their input"},
     {"gemma2", "gemma2", "caps on scores and logits"},
     {"deepseek_v2", "deepseek2", "latent attention"},
     {"deepseek_v3", NULL, "latent attention"},

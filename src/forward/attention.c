@@ -1,7 +1,7 @@
 /* attention.c: attention over the sequences' pages.
  *
  * The result of one (row, head) is the same whatever shares the step. A row at position p sees positions 0 … p, or, in a layer
- * with a window of w, the last w of these. The sequence's positions are cut into spans of SL_SPAN_PAGES pages, counted from its
+ * with a window of w, the last w of these; or, if windows are chunks, those from w * floor(p / w) on. The sequence's positions are cut into spans of SL_SPAN_PAGES pages, counted from its
  * first position whatever the window. Each span has an online softmax of its own, which begins from nothing and is updated
  * once a page: its maximum m, its sum s of weights 2^(score - m), its vector a of weighted values. The spans are merged in
  * ascending order:

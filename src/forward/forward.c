@@ -197,7 +197,8 @@ static void place_all(sl_forward *f, space *s) {
         q_width = larger_size(q_width, (size_t)hp->heads[i] * (size_t)hp->head_dim[i]);
         kv_width = larger_size(kv_width, (size_t)hp->kv_heads[i] * (size_t)hp->head_dim[i]);
     }
-    for (int i = 0; hp->value_norm && i < hp->layers; i++) ones = larger_size(ones, (size_t)hp->head_dim[i]);
+    bool plain = hp->value_norm || hp->qk_norm == SL_QK_NORM_PLAIN_AFTER;
+    for (int i = 0; plain && i < hp->layers; i++) ones = larger_size(ones, (size_t)hp->head_dim[i]);
     f->ones = ones ? floats(s, 1, ones) : NULL;
     for (size_t i = 0; f->ones && i < ones; i++) f->ones[i] = 1;
     f->frequency = floats(s, 1, half);
@@ -305,6 +306,7 @@ static void prepare(sl_forward *f) {
     for (int r = 0; r < f->c.max_rows; r++) f->groups.row[slots + (size_t)r] = r;
     f->ffn = (sl_ffn){.groups = &f->groups, .x = &f->h, .y = f->y, .width = m->hp.width, .threads = f->c.threads,
                       .activation = m->hp.activation, .alpha = m->hp.activation_alpha, .limit = m->hp.activation_limit,
+                      .weighs_input = m->hp.weighs_input,
                       .stats = f->c.stats, .first_item = f->ffn.first_item};
 }
 

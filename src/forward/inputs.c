@@ -19,6 +19,17 @@ void sl__tell_mixer_inputs(sl_forward *f, int layer, int self, const sl_planes *
     sl_workers_barrier(f->c.workers, self);
 }
 
+/* Of a group whose weights are on its inputs: these, in the result's memory, which nobody has written yet. */
+static const float *weighed(const sl_forward *f, const sl_group *g, const float *weight) {
+    int width = f->m->hp.width;
+    for (int i = 0; i < g->n; i++) {
+        const float *x = sl_planes_row(&f->h, g->row[i]);
+        float *out = f->y + (size_t)i * (size_t)width;
+        for (int j = 0; j < width; j++) out[j] = weight[i] * x[j];
+    }
+    return f->y;
+}
+
 void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool routed) {
     if (!f->c.multiplied) return;
     if (self == 0) {
@@ -26,8 +37,9 @@ void sl__tell_feed_forward_inputs(sl_forward *f, int layer, int self, bool route
         if (routed) f->c.multiplied(f->c.multiplied_arg, &l->router, l->router_norm ? f->router_x : f->h.f, NULL, f->step->rows);
         for (int i = 0; i < f->groups.count; i++) {
             const sl_group *g = &f->groups.group[i];
-            tell(f, &g->w->gate, &f->h, g->row, g->n);
-            tell(f, &g->w->up, &f->h, g->row, g->n);
+            const float *weight = sl_ffn_input_weights(&f->ffn, g), *x = weight ? weighed(f, g, weight) : f->h.f;
+            f->c.multiplied(f->c.multiplied_arg, &g->w->gate, x, weight ? NULL : g->row, g->n);
+            f->c.multiplied(f->c.multiplied_arg, &g->w->up, x, weight ? NULL : g->row, g->n);
             tell(f, &g->w->down, &g->h, NULL, g->n);
         }
     }

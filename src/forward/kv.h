@@ -27,6 +27,7 @@
 /* The first position that a row sees in a layer. A later row sees no earlier one. */
 static inline int sl_kv_first_seen(const sl_hparams *hp, int layer, int position) {
     int window = hp->window[layer];
+    if (window && hp->chunked) return position - position % window;
     return window && position >= window ? position - window + 1 : 0;
 }
 

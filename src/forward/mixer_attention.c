@@ -1,5 +1,6 @@
 /* mixer_attention.c: attention as a layer's mixer. Two of the phases of internal.h: q k v, and attend, whose arithmetic is
  * attention.c's. */
+#include "base/fmath.h"
 #include "forward/internal.h"
 
 #include <string.h>
@@ -34,6 +35,10 @@ static void qkv_item(sl_forward *f, int layer, int self, int item) {
 
 static void clip(float *x, int n, float most) {
     for (int i = 0; i < n; i++) x[i] = x[i] < -most ? -most : x[i] > most ? most : x[i];
+}
+
+static void multiply(float *x, int n, float by) {
+    for (int i = 0; i < n; i++) x[i] *= by;
 }
 
 /* Each head by itself: x [heads][d]. */
@@ -83,8 +88,16 @@ static void finish_values(sl_forward *f, int layer, float *v, const float *k) {
     if (hp->qkv_clip > 0) clip(v, heads * d, hp->qkv_clip);
 }
 
+/* What queries of a layer that does not rotate are multiplied by. */
+static float temperature(const sl_hparams *hp, int position) {
+    float lengths = __builtin_floorf(((float)position + 1) / hp->temperature_length);
+    return (float)sl_logd(1 + (double)lengths) * hp->temperature_scale + 1;
+}
+
 static void after_rope(sl_forward *f, int layer, float *x, int heads, const float *norm) {
-    if (norm && f->m->hp.qk_norm == SL_QK_NORM_HEAD_AFTER) norm_heads(f, x, heads, f->m->hp.head_dim[layer], norm);
+    const sl_hparams *hp = &f->m->hp;
+    bool plain = hp->qk_norm == SL_QK_NORM_PLAIN_AFTER && !hp->unrotated[layer];
+    if (plain || (norm && hp->qk_norm == SL_QK_NORM_HEAD_AFTER)) norm_heads(f, x, heads, hp->head_dim[layer], plain ? f->ones : norm);
 }
 
 /* Finishes a row's k and v, and writes them into its page. */
@@ -115,6 +128,7 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     finish_projection(f, q, heads, d, hp->query_gated ? NULL : l->q_bias, l->q_norm);
     if (!hp->unrotated[layer]) rotate(f, layer, q, heads, row);
     after_rope(f, layer, q, heads, l->q_norm);
+    if (hp->unrotated[layer] && hp->temperature_length != 0) multiply(q, heads * d, temperature(hp, f->step->row[row].position));
     if (l->k.data) keys_row(f, layer, row);
 }
 

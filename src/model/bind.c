@@ -41,13 +41,14 @@ static const sl__names hf_names = {
 
 /* Where a checkpoint describes more than a language model, names of that part begin otherwise. */
 static const struct {
-    const char *layer, *embedding, *output_norm;
+    const char *layer, *embedding, *output_norm, *output;
     const char *own[3];
 } wrappings[] = {
-    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight",
+    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight", "lm_head.weight",
      {"model.language_model.embed_tokens_per_layer.weight", "model.language_model.per_layer_model_projection.weight",
       "model.language_model.per_layer_projection_norm.weight"}},
     {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight",
+     "language_model.lm_head.weight",
      {"language_model.model.embed_tokens_per_layer.weight", "language_model.model.per_layer_model_projection.weight",
       "language_model.model.per_layer_projection_norm.weight"}},
 };
@@ -61,12 +62,14 @@ static sl__names names_of(const sl_family *f, const sl__tensors *tensors) {
         n.embedding = wrappings[i].embedding;
         n.output_norm = wrappings[i].output_norm;
         n.own_inputs = wrappings[i].own[0], n.own_projection = wrappings[i].own[1], n.own_norm = wrappings[i].own[2];
+        if (sl__tensors_find(tensors, wrappings[i].output)) n.output = wrappings[i].output;
     }
     const struct {
         const char *given, **name;
     } own[] = {{f->hf_attention_names[0], &n.q_norm}, {f->hf_attention_names[1], &n.k_norm}, {f->hf_attention_names[2], &n.o},
                {f->hf_attention_names[3], &n.qkv}, {f->hf_norm_names[0], &n.ffn_norm}, {f->hf_norm_names[1], &n.mixed_norm},
-               {f->hf_norm_names[2], &n.fed_norm}, {f->hf_embedding, &n.embedding}};
+               {f->hf_norm_names[2], &n.fed_norm}, {f->hf_embedding, &n.embedding}, {f->hf_dense[0], &n.ffn[0]}, {f->hf_dense[1], &n.ffn[1]},
+               {f->hf_dense[2], &n.ffn[2]}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (own[i].given) *own[i].name = own[i].given;
     return n;
@@ -123,7 +126,7 @@ static sl_status attention(const sl__binder *b, sl_layer *l) {
         sl__tensor *t = sl__bind_find(b, full, "%s", n->sinks);
         s = t ? sl__bind_vector_of(b, t, hp->heads[b->layer], &l->sinks) : sl__bind_missing(b, full);
     }
-    if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE) return s;
+    if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE || hp->qk_norm == SL_QK_NORM_PLAIN_AFTER) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
     s = sl__bind_norm_vector(b, n->q_norm, whole ? q : dim, &l->q_norm);
     return s == SL_OK && l->k.data ? sl__bind_norm_vector(b, n->k_norm, whole ? kv : dim, &l->k_norm) : s;

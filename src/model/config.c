@@ -94,7 +94,8 @@ static bool is_read(const sl_family *f, const char *key) {
     static const char *const multipliers[] = {"embedding_multiplier", "residual_multiplier", "logits_scaling"};
     bool clamped = f->activation == SL_ACTIVATION_CLAMPED && strcmp(key, "swiglu_limit") == 0;
     bool capped = f->logit_cap && strcmp(key, "final_logit_softcapping") == 0;
-    bool read = clamped || capped || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
+    bool chunked = f->chunked && strcmp(key, "attention_chunk_size") == 0;
+    bool read = clamped || capped || chunked || (f->hf_logit_scale_key && strcmp(key, f->hf_logit_scale_key) == 0) ||
                 (f->hf_shared_ff_key && strcmp(key, f->hf_shared_ff_key) == 0) ||
                 (f->hf_shared_keys_key && strcmp(key, f->hf_shared_keys_key) == 0) ||
                 (f->hf_layer_input_key && strcmp(key, f->hf_layer_input_key) == 0);
@@ -185,7 +186,7 @@ static sl_status read_router(const sl_json *top, const sl_family *f, sl_hparams 
 
 /* Is q and k's norm there, where that differs from model to model? */
 static sl_status read_qk_norm(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    bool there = false;
+    bool there = f->default_qk_norm;
     sl_status s = f->hf_qk_norm_key ? sl_json_opt_bool(top, f->hf_qk_norm_key, &there, e) : SL_OK;
     if (f->hf_qk_norm_key && !there) hp->qk_norm = SL_QK_NORM_NONE;
     return s;
@@ -244,8 +245,12 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
         s = sl_json_fail(&at, e, "is missing, but %s is true", f->hf_routed_key);
     }
     hp->dense_beside = f->dense_beside && hp->experts > 0;
+    if (f->default_dense_ff) hp->ff = f->default_dense_ff;
     if (s == SL_OK && f->hf_dense_ff_key) s = sl__config_int(top, f->hf_dense_ff_key, 1, &hp->ff, e);
     if (s == SL_OK) s = sl__config_sparse(top, f, hp, e);
+    bool routes = false;
+    for (int i = 0; i < hp->layers; i++) routes = routes || hp->sparse[i];
+    if (s == SL_OK && !routes) hp->experts = hp->experts_used = hp->expert_ff = hp->shared_ff = 0;
     return s;
 }
 
@@ -261,6 +266,18 @@ static sl_status read_heads(const sl_json *top, const sl_family *f, int heads, s
     return s;
 }
 
+/* The growth of queries in layers that do not rotate. Some files have a number for the switch. */
+static sl_status read_temperature(const sl_json *top, sl_hparams *hp, sl_error *e) {
+    sl_json at;
+    bool on = true;
+    if (sl_json_get(top, "attn_temperature_tuning", &at) && json_is_number(at.v)) on = json_number_value(at.v) != 0;
+    else if (sl_json_opt_bool(top, "attn_temperature_tuning", &on, e) != SL_OK) return SL_FORMAT;
+    sl_status s = sl__config_float(top, "floor_scale", SL__TEMPERATURE, &hp->temperature_length, e);
+    if (s == SL_OK) s = sl__config_float(top, "attn_scale", 0, 1e6, &hp->temperature_scale, e);
+    if (!on || hp->temperature_scale == 0) hp->temperature_length = hp->temperature_scale = 0;
+    return s;
+}
+
 /* Factors, where the family has such keys. */
 static sl_status read_scales(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     float embedding = 1, residual = 1, divisor = 1, attention = 1, logits = f->hf_logit_scale_key ? f->default_logit_scale : 1;
@@ -273,6 +290,7 @@ static sl_status read_scales(const sl_json *top, const sl_family *f, sl_hparams 
         s = sl__config_float(top, f->hf_score_width_key, SL__SCALE, &width, e);
         if (width != (float)hp->head_dim[0]) hp->attention_scale = 1 / sl_sqrtf(width);
     }
+    if (s == SL_OK && f->default_temperature_length != 0) s = read_temperature(top, hp, e);
     if (root || f->hf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
     if (logits != 1) hp->logit_scale = logits;
     if (s != SL_OK || !f->multipliers) return s;

@@ -36,6 +36,27 @@ static sl_status by_range(const sl_json *top, sl_hparams *hp, sl_error *e) {
     return s;
 }
 
+/* moe_layers has their numbers; or every so many, with 2 the second, the fourth … */
+static sl_status by_list(const sl_json *top, sl_hparams *hp, sl_error *e) {
+    int step = 1;
+    sl_json list, at;
+    sl_status s = SL_OK;
+    if (!sl_json_get(top, "moe_layers", &list)) {
+        s = sl__config_int(top, "interleave_moe_layer_step", 1, &step, e);
+        for (int i = 0; s == SL_OK && i < hp->layers; i++) hp->sparse[i] = (i + 1) % step == 0;
+        return s;
+    }
+    memset(hp->sparse, 0, sizeof hp->sparse);
+    s = sl_json_array(&list, 4096, e);
+    for (size_t i = 0; s == SL_OK && i < sl_json_size(&list); i++) {
+        int64_t layer = 0;
+        sl_json_at(&list, i, &at);
+        s = sl_json_int(&at, 0, INT32_MAX, &layer, e);
+        if (s == SL_OK && layer < hp->layers) hp->sparse[layer] = true;
+    }
+    return s;
+}
+
 /* A list of words, one for each layer: is it `yes`? `no` is the other one. Layers beyond a short list stay as they are. */
 static sl_status by_words(const sl_json *top, const char *key, const char *yes, const char *no, int layers, bool *ret, sl_error *e) {
     sl_json list, at;
@@ -57,6 +78,7 @@ sl_status sl__config_sparse(const sl_json *top, const sl_family *f, sl_hparams *
     for (int i = 0; i < hp->layers; i++) hp->sparse[i] = true;
     if (f->hf_dense_rule) s = by_step(top, hp, e);
     if (s == SL_OK && f->hf_layer_range) s = by_range(top, hp, e);
+    if (s == SL_OK && f->hf_layer_list) s = by_list(top, hp, e);
     if (s == SL_OK && f->hf_dense_first_key) s = sl__config_int(top, f->hf_dense_first_key, 0, &first, e);
     for (int i = 0; s == SL_OK && f->hf_dense_first_key && i < first && i < hp->layers; i++) hp->sparse[i] = false;
     if (s == SL_OK && f->hf_layer_kinds) s = by_words(top, "mlp_layer_types", "sparse", "dense", hp->layers, hp->sparse, e);
@@ -65,7 +87,7 @@ sl_status sl__config_sparse(const sl_json *top, const sl_family *f, sl_hparams *
 
 /* --- which layers rotate --- */
 
-/* no_rope_layers, where 1 means that the layer rotates; or all but every so many. */
+/* no_rope_layers, where 1 means that the layer rotates; or, where it is absent or empty, all but every so many. */
 static sl_status read_rotation(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
     sl_json list, at;
     int interval = f->default_unrotated_interval;
@@ -73,6 +95,7 @@ static sl_status read_rotation(const sl_json *top, const sl_family *f, sl_hparam
     for (int i = 0; s == SL_OK && i < hp->layers; i++) hp->unrotated[i] = (i + 1) % interval == 0;
     if (s != SL_OK || !sl_json_get(top, "no_rope_layers", &list)) return s;
     s = sl_json_array(&list, 4096, e);
+    if (s == SL_OK && sl_json_size(&list) == 0) return s;
     if (s == SL_OK && sl_json_size(&list) < (size_t)hp->layers) s = sl_json_fail(&list, e, "has fewer elements than there are layers");
     for (int i = 0; s == SL_OK && i < hp->layers; i++) {
         int64_t rotates = 0;
@@ -133,25 +156,27 @@ static sl_status usual_windows(const sl_json *top, const sl_family *f, const sl_
         has[i] = true;
         if (f->default_window_layers) has[i] = f->windows_alternate ? i % 2 == 0 && i < first : i >= first;
         if (f->windows_unrotated) has[i] = hp->unrotated[i];
+        if (f->windows_rotated) has[i] = !hp->unrotated[i];
     }
     return s == SL_OK && f->hf_window_interval_key ? by_interval(top, f, hp, has, e) : s;
 }
 
 static sl_status read_windows(const sl_json *top, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    const char *key = f->chunked ? "attention_chunk_size" : "sliding_window";
     bool on = f->hf_window_switch == NULL, has[SL_MAX_LAYERS] = {0};
-    int window = json_object_get(top->v, "sliding_window") ? 0 : f->default_window, prefix_interval = 1;
+    int window = json_object_get(top->v, key) ? 0 : f->default_window, prefix_interval = 1;
     sl_json at;
     sl_status s = f->hf_window_switch ? sl_json_opt_bool(top, f->hf_window_switch, &on, e) : SL_OK;
     if (s == SL_OK) s = usual_windows(top, f, hp, has, e);
     if (s == SL_OK && !f->window_in_all && sl_json_get(top, "layer_types", &at)) {
         memset(has, 0, sizeof has);
-        s = by_words(top, "layer_types", "sliding_attention", "full_attention", hp->layers, has, e);
+        s = by_words(top, "layer_types", f->chunked ? "chunked_attention" : "sliding_attention", "full_attention", hp->layers, has, e);
     }
-    bool endless = s == SL_OK && sl_json_get(top, "sliding_window", &at) && json_is_number(at.v) && json_number_value(at.v) > INT32_MAX;
-    if (s == SL_OK && on && !endless) s = sl__config_int(top, "sliding_window", 0, &window, e);
+    bool endless = s == SL_OK && sl_json_get(top, key, &at) && json_is_number(at.v) && json_number_value(at.v) > INT32_MAX;
+    if (s == SL_OK && on && !endless) s = sl__config_int(top, key, 0, &window, e);
     if (endless) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
     if (f->last_sees_all) has[hp->layers - 1] = false;
-    if (s == SL_OK && f->rope_in_windows && window == 0 && sl_json_get(top, "sliding_window", &at)) s = sl_json_fail(&at, e, "is 0");
+    if (s == SL_OK && f->rope_in_windows && window == 0 && sl_json_get(top, key, &at)) s = sl_json_fail(&at, e, "is 0");
     if (s == SL_OK && f->hf_prefix_interval_key) s = sl__config_int(top, f->hf_prefix_interval_key, 1, &prefix_interval, e);
     if (s == SL_OK) sl__hparams_windows(f, has, on ? window : 0, f->rope_in_prefix && prefix_interval == 1, hp);
     return s;

@@ -51,7 +51,7 @@ static const char *const known[] = {
     /* Which layers have the window: gguf_layers.c. What they rotate by must be what all rotate by, or is read: read_window_rope. */
     "attention.sliding_window_pattern", "rope.freq_base_swa", "rope.dimension_count_swa",
     /* Held against the family in read_scales. */
-    "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
+    "attention.temperature_length", "attention.temperature_scale", "embedding_scale", "residual_scale", "logit_scale", "final_logit_softcapping",
     /* Held against the family in read_sharing. */
     "attention.shared_kv_layers", "embedding_length_per_layer_input",
     /* Axes of pictures; a text's are all the same. */
@@ -69,7 +69,7 @@ static const struct {
     {"expert_group_scale", 1},
     {"attn_logit_softcapping", 0}, {"router_logit_softcapping", 0}, {"swiglu_clamp_exp", 0},
     {"swiglu_clamp_shexp", 0}, {"activation_sparsity_scale", 0}, {"attention.max_alibi_bias", 0}, {"attention.output_scale", 1},
-    {"attention.temperature_length", 0}, {"attention.temperature_scale", 0}, {"rope.scaling.yarn_log_multiplier", 0},
+    {"rope.scaling.yarn_log_multiplier", 0},
     {"rope.scaling.alpha", 0}, {"attention.q_lora_rank", 0}, {"attention.kv_lora_rank", 0}, {"attention.key_length_mla", 0},
     {"attention.value_length_mla", 0}, {"attention.relative_buckets_count", 0},
     {"shortconv.l_cache", 0}, {"rescale_every_n_layers", 0}, {"token_shift_count", 0},
@@ -141,10 +141,23 @@ static sl_status read_scale(keys *k, const char *key, bool has, float *ret, sl_e
     return s;
 }
 
+/* The growth of queries in layers that do not rotate: a key with 0, or none in a family that has no such thing, means none. */
+static sl_status read_temperature(keys *k, sl_hparams *hp, sl_error *e) {
+    bool has = hp->temperature_length != 0;
+    sl_status s = get_float(k, "attention.temperature_length", false, 0, 2147483648.0, &hp->temperature_length, e);
+    if (s == SL_OK) s = get_float(k, "attention.temperature_scale", false, 0, 1e6, &hp->temperature_scale, e);
+    if (s != SL_OK) return s;
+    if (hp->temperature_length == 0 || hp->temperature_scale == 0) hp->temperature_length = hp->temperature_scale = 0;
+    if (!has && hp->temperature_length != 0)
+        return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", name_of(k, "attention.temperature_length"), (double)hp->temperature_length);
+    return SL_OK;
+}
+
 static sl_status read_scales(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
     float logits = 0;
     sl_status s = read_scale(k, "embedding_scale", f->multipliers, &hp->embedding_scale, e);
     if (s == SL_OK) s = read_scale(k, "residual_scale", f->multipliers, &hp->residual_scale, e);
+    if (s == SL_OK) s = read_temperature(k, hp, e);
     if (s == SL_OK) s = read_scale(k, "logit_scale", f->multipliers || f->hf_logit_scale_key, &logits, e);
     if (logits != 0) hp->logit_scale = f->multipliers ? 1 / logits : logits; /* of Granite's files a divisor */
     if (f->gguf_embedding_root) hp->embedding_scale = sl_sqrtf((float)hp->width);
@@ -346,8 +359,13 @@ static sl_status read_experts(keys *k, sl__open *o, sl_error *e) {
     return SL_OK;
 }
 
-/* The norm of q and k is there where the family says so; or, if that differs from model to model, where the tensor is. */
+/* The norm of q and k is there where the family says so; or, if that differs from model to model, where the tensor is, or the number
+ * of experts tells. */
 static void find_qk_norm(sl__open *o) {
+    if (o->model.hp.qk_norm == SL_QK_NORM_PLAIN_AFTER) {
+        if (o->model.hp.experts == o->model.family->gguf_unnormed_experts) o->model.hp.qk_norm = SL_QK_NORM_NONE;
+        return;
+    }
     if (o->model.family->hf_qk_norm_key && !sl__tensors_find(&o->tensors, "blk.0.attn_q_norm.weight")) o->model.hp.qk_norm = SL_QK_NORM_NONE;
 }
 
@@ -397,8 +415,9 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
     s = sl__gguf_int(g, key, false, 0, SL_MAX_EXPERTS, &experts, e);
     if (s != SL_OK) return s;
     o->model.family = sl_family_by_gguf(arch, experts > 0);
+    const sl_family *other = sl_family_by_gguf(arch, experts == 0);
+    if (!o->model.family && other && other->unrouted_too) o->model.family = other;
     if (!o->model.family) {
-        const sl_family *other = sl_family_by_gguf(arch, experts == 0);
         if (!other) return sl__family_unknown("architecture", arch, true, e);
         return sl_fail(e, SL_FORMAT, "architecture \"%s\" %s, but %s is %" PRId64, arch, other->routed ? "has experts" : "is dense", key,
                        experts);

@@ -65,14 +65,17 @@ static sl_status read_window_heads(const sl__gguf *g, const char *arch, sl_hpara
 }
 
 sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
-    char key[128];
+    char key[128], window_key[128];
     int64_t window = 0;
     bool has[SL_MAX_LAYERS] = {0}, given = false;
-    snprintf(key, sizeof key, "%s.attention.sliding_window", arch);
-    sl_status s = sl__gguf_uniform(g, key, false, 0, INT64_MAX, &window, e);
+    snprintf(window_key, sizeof window_key, "%s.attention.sliding_window", arch);
+    sl_status s = sl__gguf_uniform(g, window_key, false, 0, INT64_MAX, &window, e);
     snprintf(key, sizeof key, "%s.attention.sliding_window_pattern", arch);
     if (s == SL_OK) s = read_pattern(g, key, hp->layers, has, &given, e);
     if (s != SL_OK) return s;
+    bool said = sl__gguf_find(g, window_key) != NULL;
+    if (f->gguf_window && !said) window = f->gguf_window;
+    int unrotated = f->gguf_window && window == 0 ? 0 : f->default_unrotated_interval;
     if (window > INT32_MAX) window = f->rope_in_windows ? INT32_MAX : 0; /* no context is as long */
     /* Of families in which a part of the layers has it, a file without a pattern names none of them. */
     bool unknown = !given && (f->hf_window_switch || f->default_window_layers);
@@ -80,8 +83,9 @@ sl_status sl__gguf_layers(const sl__gguf *g, const char *arch, const sl_family *
         sl_notes_add(notes, "%s: %s.attention.sliding_window is ignored: the file does not say which layers have the window",
                      g->origin, arch);
     for (int i = 0; i < hp->layers; i++) {
-        if (!given) has[i] = !unknown && (f->default_window_interval == 0 || (i + 1) % f->default_window_interval != 0);
-        hp->unrotated[i] = f->default_unrotated_interval && (i + 1) % f->default_unrotated_interval == 0;
+        hp->unrotated[i] = unrotated && (i + 1) % unrotated == 0;
+        if (!given && f->windows_rotated) has[i] = !hp->unrotated[i];
+        else if (!given) has[i] = !unknown && (f->default_window_interval == 0 || (i + 1) % f->default_window_interval != 0);
     }
     sl__hparams_windows(f, has, (int)window, f->rope_in_prefix, hp);
     s = read_window_heads(g, arch, hp, e);

@@ -203,6 +203,7 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
 #define SL__ROPE_ATTENTION 0.01, 100
 #define SL__ROUTER_SCALE 1e-6, 1e6
 #define SL__SCALE 1e-6, 1e6
+#define SL__TEMPERATURE 1, 2147483648.0
 /* Is a factor on attention scores what every family here has, one over the root of head_dim? 0: nothing was said. */
 bool sl__usual_scale(const sl_hparams *hp, float scale);
 /* Windows, and which layers rotate where that follows from them; after the layers that route are known. has [layers]; window 0: the

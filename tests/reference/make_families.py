@@ -41,6 +41,8 @@ NEXT = dict(cls="Qwen3Next", family="qwen3_next")
 Q35MOE = dict(cls="Qwen3_5Moe", family="qwen3_5_moe")
 Q35 = dict(cls="Qwen3_5", family="qwen3_5")
 SLIDING, FULL = "sliding_attention", "full_attention"
+LLAMA4 = dict(cls="Llama4", family="llama4", type="BF16")
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 DENSE = dict(vocab_size=264, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, intermediate_size=40)
 
 # The row that reads a family's GGUF files, where that is another one.
@@ -249,6 +251,17 @@ MODELS = {
         attention_k_eq_v=False, intermediate_size=8, hidden_size_per_layer_input=4, vocab_size_per_layer_input=264,
         num_kv_shared_layers=2, use_double_wide_mlp=True, sliding_window=8, layer_types=[SLIDING, FULL, SLIDING, FULL],
         final_logit_softcapping=30.0)),
+    "llama4-scout": dict(**LLAMA4, gguf=True, wrapped=True, rope=dict(rope_theta=5e5, **LLAMA3), config=dict(
+        vocab_size=260, hidden_size=16, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=8, intermediate_size=8,
+        intermediate_size_mlp=24, num_local_experts=4, num_experts_per_tok=1)),
+    "llama4-maverick": dict(**LLAMA4, rope=dict(rope_theta=1e4), config=dict(
+        vocab_size=260, hidden_size=24, num_hidden_layers=4, num_attention_heads=3, num_key_value_heads=1, head_dim=8, intermediate_size=8,
+        intermediate_size_mlp=20, num_local_experts=6, num_experts_per_tok=2, interleave_moe_layer_step=2, use_qk_norm=False,
+        attention_chunk_size=8, floor_scale=4, attn_scale=0.3, no_rope_layer_interval=2, tie_word_embeddings=True)),
+    "llama4-layers": dict(**LLAMA4, rope=dict(rope_theta=1e5), config=dict(
+        vocab_size=260, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=2, head_dim=16, intermediate_size=8,
+        intermediate_size_mlp=24, num_local_experts=5, num_experts_per_tok=3, moe_layers=[0, 3], no_rope_layers=[0, 1, 1, 0],
+        attention_chunk_size=33, floor_scale=7, attn_scale=0.2, attention_bias=True, tie_word_embeddings=True)),
 }
 
 
@@ -270,7 +283,8 @@ def routed(model):
     out = []
     for i, layer in enumerate(model.model.layers):
         beside = hasattr(layer, "experts")  # in the layer itself, beside a dense network
-        block = layer if beside else next(b for b in (getattr(layer, n, None) for n in ("mlp", "block_sparse_moe")) if b is not None)
+        names = ("mlp", "block_sparse_moe", "feed_forward")
+        block = layer if beside else next(b for b in (getattr(layer, n, None) for n in names) if b is not None)
         if beside:
             out.append((i, layer.router, layer.experts, torch.zeros(())))
         elif hasattr(block, "experts"):
@@ -285,7 +299,7 @@ def routed(model):
 # What is compared in the choice; elsewhere it is the logits' sigmoid.
 SCORES = {"ernie4_5_moe": lambda z: torch.softmax(z, -1), "hunyuan_v1_moe": lambda z: torch.softmax(z, -1), "granitemoe": lambda z: z,
           "granitemoeshared": lambda z: z, "phimoe": lambda z: z, "gpt_oss": lambda z: z, "cohere2_moe": lambda z: z,
-          "gemma4_text": lambda p: p, "qwen3_next": lambda z: torch.softmax(z, -1), "qwen3_5_moe_text": lambda z: torch.softmax(z, -1)}
+          "gemma4_text": lambda p: p, "llama4_text": lambda z: z, "qwen3_next": lambda z: torch.softmax(z, -1), "qwen3_5_moe_text": lambda z: torch.softmax(z, -1)}
 
 
 def margins_of(cfg, logits, bias):
@@ -314,6 +328,12 @@ def forward(model, ids):
             seen.setdefault(i, {}).update(e=e, w=torch.gather(args[2].float(), 1, order))
         def logits(module, args, out, i=i, bias=bias):
             seen.setdefault(i, {}).update(m=margins_of(model.config, out[0], bias))
+        def weighed(module, args, out, i=i):  # Llama 4's router gives a weight to every expert, 0 to most
+            e, _ = torch.sort(torch.topk(out[1], model.config.num_experts_per_tok, dim=-1).indices, dim=-1)
+            seen[i] = dict(e=e, w=torch.gather(out[0].float(), 1, e), m=margins_of(model.config, out[1], torch.zeros(())))
+        if model.config.model_type == "llama4_text":
+            hooks.append(gate.register_forward_hook(weighed))
+            continue
         hooks += [experts.register_forward_pre_hook(choice), gate.register_forward_hook(logits)]
     with torch.no_grad():
         out = model(input_ids=torch.tensor([ids])).logits[0].float()
@@ -443,16 +463,20 @@ def as_wrapped(folder, outer):
     """As multimodal models are published: the language model's configuration inside another one, and its names longer; beside them
     tensors of a part for pictures and of one that foretells tokens, which nobody reads."""
     path, config = folder / "model.safetensors", folder / "config.json"
-    tensors = {("model.language_model." + n[6:] if n.startswith("model.") else n): x for n, x in safetensors.torch.load_file(path).items()}
+    if outer == "llama4":
+        tensors = {"language_model." + n: x for n, x in safetensors.torch.load_file(path).items()}
+    else:
+        tensors = {("model.language_model." + n[6:] if n.startswith("model.") else n): x for n, x in safetensors.torch.load_file(path).items()}
     some = next(iter(tensors.values())).dtype
     text = json.loads(config.read_text())
     foretells = "linear_num_key_heads" in text
-    tensors["model.visual.patch_embed.proj.weight" if foretells else "model.vision_tower.patch_embedder.weight"] = torch.ones(4, 3, dtype=some)
+    pictures = "vision_model.patch_embedding.linear" if outer == "llama4" else "model.visual.patch_embed.proj" if foretells else "model.vision_tower.patch_embedder"
+    tensors[pictures + ".weight"] = torch.ones(4, 3, dtype=some)
     if foretells:
         tensors["mtp.fc.weight"] = torch.ones(4, 8, dtype=some)
     safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
     architecture = text.pop("architectures")[0].replace("ForCausalLM", "ForConditionalGeneration")
-    more = {"attn_output_gate": True, "mtp_num_hidden_layers": 0} if foretells else {"use_bidirectional_attention": "vision"}
+    more = {"attn_output_gate": True, "mtp_num_hidden_layers": 0} if foretells else {"use_bidirectional_attention": "vision"} if outer == "gemma4" else {}
     data = {"architectures": [architecture], "model_type": outer, "text_config": text | more,
             "tie_word_embeddings": text["tie_word_embeddings"], "vision_config": {"model_type": outer + "_vision", "depth": 1, "hidden_size": 8}}
     config.write_text(json.dumps(data, indent=1) + "\n")
@@ -465,9 +489,9 @@ def as_gguf(converter, folder, path, type):
             "def found(*a, **k):\n    cls = find(*a, **k)\n    cls.set_vocab = base.TextModel._set_vocab_gpt2\n    return cls\n"
             "conversion.get_model_class = found\nsys.argv = sys.argv[1:]\nrunpy.run_path(%r, run_name='__main__')\n"
             % (converter + "/gguf-py", converter, converter + "/convert_hf_to_gguf.py"))
+    foretelling = "Qwen3_5" in (folder / "config.json").read_text()  # the converter refuses the option for others
     subprocess.run([sys.executable, "-c", code, "convert", str(folder), "--outfile", str(path), "--outtype", type.lower(),
-                    *([] if folder.name.startswith("gemma4") else ["--no-mtp"])],  # which the converter refuses where no such model foretells
-                   check=True, stderr=subprocess.PIPE)
+                    *["--no-mtp"] * foretelling], check=True, stderr=subprocess.PIPE)
 
 
 def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, wrapped=False, less_one=False, architecture=None):

@@ -89,6 +89,20 @@ START_TEST(sigmoid_with_a_bias_for_the_choice_alone) {
 }
 END_TEST
 
+/* Sigmoids of logits so large that they are all 1: the logits choose. */
+START_TEST(sigmoids_of_the_best_logits) {
+    sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_LOGIT, .norm = SL_ROUTER_SQUASH, .scale = 1, .groups = 1, .groups_used = 1};
+    float scores[4] = {40, 41, LESS, 42}, weight[2], few[4] = {LESS, MORE, HALF, -90};
+    int32_t expert[2];
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 1 && expert[1] == 3 && weight[0] == 1 && weight[1] == 1);
+    sl_router_pick(&rule, few, expert, weight);
+    ck_assert(expert[0] == 1 && expert[1] == 2);
+    ck_assert_float_eq_tol(weight[0], 0.75f, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], 0.5f, 1e-6f);
+}
+END_TEST
+
 START_TEST(groups_are_judged_by_their_two_best) {
     /* Sums of two: 1, 3/4 (the best expert stands here), 1, 1/2. */
     const float z[12] = {HALF, HALF, LESS, MORE + 9, -90, -90, HALF, LESS, HALF, LESS, LESS, -90};
@@ -163,6 +177,7 @@ int main(void) {
     tcase_add_test(t, renormalises);
     tcase_add_test(t, ties_go_to_the_lower_number);
     tcase_add_test(t, sigmoid_with_a_bias_for_the_choice_alone);
+    tcase_add_test(t, sigmoids_of_the_best_logits);
     tcase_add_test(t, groups_are_judged_by_their_two_best);
     tcase_add_test(t, share_of_the_chosen_logits);
     tcase_add_test(t, sum_has_a_least);

@@ -328,6 +328,13 @@ START_TEST(layers_differ) {
          {false, false, false, true}},
         {"gpt_oss", ",\"num_key_value_heads\":2", {128, 0, 128, 0}, {false}, {true, true, true, true}},
         {"gemma3_text", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":2", {4096, 0, 4096, 0}, {false}, {false}},
+        {"llama4_text", ",\"num_key_value_heads\":2", {8192, 8192, 8192, 0}, {false, false, false, true}, {true, true, true, true}},
+        {"llama4_text", ",\"num_key_value_heads\":2,\"no_rope_layers\":[],\"no_rope_layer_interval\":2,\"interleave_moe_layer_step\":2,\"attention_chunk_size\":8",
+         {8, 0, 8, 0}, {false, true, false, true}, {false, true, false, true}},
+        {"llama4_text", ",\"num_key_value_heads\":2,\"moe_layers\":[1],\"interleave_moe_layer_step\":2,\"attention_chunk_size\":null", {0},
+         {false, false, false, true}, {false, true, false, false}},
+        {"llama4_text", ",\"num_key_value_heads\":2,\"moe_layers\":[],\"interleave_moe_layer_step\":0,\"num_local_experts\":0,\"no_rope_layers\":[1,1,1,1],"
+         "\"layer_types\":[\"full_attention\",\"chunked_attention\",\"full_attention\",\"full_attention\"]", {0, 8192, 0, 0}, {false}, {false}},
         {"ernie4_5_moe", ",\"num_key_value_heads\":2,\"moe_layer_end_index\":2", {0}, {false}, {false, true, true, false}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

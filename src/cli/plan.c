@@ -159,22 +159,26 @@ static int choose_states(const sl_settings *s, const sl_model *m, const sl_plan 
     return wanted < 1 ? 1 : wanted > 1 << 16 ? 1 << 16 : (int)wanted;
 }
 
-int sl_plan_positions(const sl_model *m) {
+/* Positions up to which divided rope has its short divisors; the context of other models. */
+static int short_positions(const sl_model *m) {
     const sl_hparams *hp = &m->hp;
     return hp->rope_scaling == SL_ROPE_DIVIDED && hp->rope_original < hp->context ? hp->rope_original : hp->context;
 }
 
-/* --ctx as given, or a default: no more than the model has positions, and than its rope has one set of frequencies for. */
+int sl_plan_positions(const sl_model *m) { return m->hp.rope_long ? m->hp.context : short_positions(m); }
+
+/* --ctx as given, or a default: no more than the model has positions, and than its rope has frequencies for. The default is not so
+ * long that rope would turn otherwise for all sequences, the short ones too: that is for who asks for it. */
 static sl_status choose_ctx(sl_engine_config *g, const sl_model *m, sl_error *e) {
     const sl_hparams *hp = &m->hp;
     int asked = g->ctx, most = sl_plan_positions(m);
-    if (!asked) g->ctx = most < DEFAULT_CTX ? most : DEFAULT_CTX;
+    if (!asked) g->ctx = short_positions(m) < DEFAULT_CTX ? short_positions(m) : DEFAULT_CTX;
     if (g->ctx <= most) return SL_OK;
     g->ctx = most;
     if (asked > hp->context)
         return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: %d positions are more than the model's %d", asked, hp->context);
-    return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: beyond %d positions the model's rope turns otherwise from the first position "
-                         "on, which is not supported: --ctx %d is the most, not %d", most, most, asked);
+    return sl_fail_param(e, SL_MISUSE, "ctx", "--ctx: the model has no rope divisors for sequences of more than %d positions: "
+                         "--ctx %d is the most, not %d", most, most, asked);
 }
 
 /* asked: bytes of --kv-memory, 0: none were; one: what one sequence needs. */
@@ -257,6 +261,15 @@ static void print_model(const sl_model *m, sl_buffer *out) {
                      m->files == 1 ? "" : "s", sl_bytes_text(m->mapped_bytes, size));
 }
 
+static void print_rope(const sl_engine_config *g, const sl_model *m, sl_buffer *out) {
+    int few = short_positions(m);
+    if (few == m->hp.context) return;
+    if (!m->hp.rope_long) sl_buffer_printf(out, "rope     has no divisors for sequences of more than %d positions: none is longer\n", few);
+    else if (g->ctx > few)
+        sl_buffer_printf(out, "rope     turns all sequences as long ones, since one may have more than %d positions (--ctx)\n", few);
+    else sl_buffer_printf(out, "rope     turns sequences as short ones; with --ctx above %d it turns all as long ones\n", few);
+}
+
 static void print_windows(const sl_engine_config *g, const sl_hparams *hp, sl_buffer *out) {
     int windowed = 0, widest = 0, kept = sl_kv_window(hp, g->ctx);
     for (int i = 0; i < hp->layers; i++) {
@@ -299,9 +312,7 @@ void sl_plan_print(const sl_settings *s, const sl_model *m, const sl_plan *p, sl
                      h->memory_limited ? "cgroup limit" : "the machine's");
     put_lines(p, true, out);
     sl_buffer_puts(out, "\n");
-    if (sl_plan_positions(m) < m->hp.context)
-        sl_buffer_printf(out, "rope     beyond %d positions it turns otherwise from the first one on, which is not supported: no sequence is longer\n",
-                         sl_plan_positions(m));
+    print_rope(g, m, out);
     print_windows(g, &m->hp, out);
     print_states(g, m, out);
     sl_buffer_printf(out, "context  %d of the model's %d positions a sequence (--ctx); %d pages of %d positions (--kv-memory), %s "

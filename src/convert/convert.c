@@ -166,7 +166,9 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
     DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
     DIFFERS(routed_scale) DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
-    DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims)
+    DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims) DIFFERS(temperature_length)
+    DIFFERS(temperature_scale) DIFFERS(query_gated) DIFFERS(delta_key_heads) DIFFERS(delta_value_heads) DIFFERS(delta_key_dim)
+    DIFFERS(delta_value_dim) DIFFERS(delta_taps)
 #undef DIFFERS
     size_t layers = (size_t)a->layers * sizeof(int);
     if (memcmp(a->heads, b->heads, layers) != 0 || memcmp(a->kv_heads, b->kv_heads, layers) != 0) return "number of heads";
@@ -176,11 +178,14 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     if (memcmp(a->keyed_values, b->keyed_values, sizeof a->keyed_values) != 0) return "values that are keys";
     if (memcmp(a->sparse, b->sparse, sizeof a->sparse) != 0) return "which layers route";
     if (memcmp(a->window, b->window, sizeof a->window) != 0) return "windows";
+    if (memcmp(a->mixer, b->mixer, sizeof a->mixer) != 0) return "kinds of layers";
     if (memcmp(a->unrotated, b->unrotated, sizeof a->unrotated) != 0) return "layers that rotate";
     if (!near(a->rope_attention, b->rope_attention)) return "rope_attention";
     if (a->rope_scaling == SL_ROPE_LLAMA3) return NULL; /* divisors in the new file */
     if (a->rope_scaling == SL_ROPE_DIVIDED && memcmp(a->rope_divisor, b->rope_divisor, sizeof a->rope_divisor) != 0) return "rope divisors";
     if (a->rope_turning != b->rope_turning) return "rope of which a part stands still";
+    bool longer = a->rope_scaling == SL_ROPE_DIVIDED && sl__keeps_long_rope(a);
+    if (longer && (!b->rope_long || memcmp(a->rope_long_divisor, b->rope_long_divisor, sizeof a->rope_long_divisor) != 0)) return "rope divisors";
     bool same = a->rope_scaling == b->rope_scaling && (a->rope_scaling == SL_ROPE_DIVIDED || a->rope_factor == b->rope_factor);
     if (same && a->rope_scaling == SL_ROPE_YARN)
         same = a->rope_low == b->rope_low && a->rope_high == b->rope_high && a->rope_original == b->rope_original && a->rope_truncate == b->rope_truncate;

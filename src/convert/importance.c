@@ -84,17 +84,25 @@ sl_importance *sl_importance_free(sl_importance *x) {
     return NULL;
 }
 
-void sl_importance_count(void *importance, const sl_matrix *w, const float *rows, const int32_t *row, int n) {
-    sl_importance *x = importance;
-    const place key = {.matrix = w}, *p = bsearch(&key, x->place, (size_t)x->places, sizeof key, by_matrix);
-    if (!p) return;
-    size_t cols = (size_t)w->cols;
-    double *sum = p->in->sum + (size_t)p->slice * cols;
+/* Columns in the order of the file. */
+static void count(const place *p, int cols, const float *rows, const int32_t *row, int n) {
+    double *sum = p->in->sum + (size_t)p->slice * (size_t)cols;
+    const int32_t *order = p->in->out->cols;
     for (int i = 0; i < n; i++) {
-        const float *v = rows + (size_t)(row ? row[i] : i) * cols;
-        for (size_t j = 0; j < cols; j++) sum[j] += (double)v[j] * (double)v[j];
+        const float *v = rows + (size_t)(row ? row[i] : i) * (size_t)cols;
+        for (int j = 0; j < cols; j++) {
+            double one = (double)v[order ? order[j] : j];
+            sum[j] += one * one;
+        }
     }
     p->in->rows[p->slice] += (uint64_t)n;
+}
+
+void sl_importance_count(void *importance, const sl_matrix *w, const float *rows, const int32_t *row, int n) {
+    sl_importance *x = importance;
+    const place key = {.matrix = w}, *p = bsearch(&key, x->place, (size_t)x->places, sizeof key, by_matrix), *last = x->place + x->places;
+    while (p && p > x->place && p[-1].matrix == w) p--;
+    for (; p && p < last && p->matrix == w; p++) count(p, w->cols, rows, row, n); /* one matrix may become two tensors */
 }
 
 void sl_importance_window(sl_importance *x) { x->windows++; }

@@ -108,6 +108,8 @@ typedef struct sl__out {
     int slices;
     int dims;                /* 1: a vector, 2: a matrix, 3: one for each expert */
     int heads;               /* rows are reordered head by head, from pairs (j, j + d/2) to pairs (2j, 2j + 1); 0: as they are */
+    const int32_t *rows;     /* [slice->rows] the matrix's row that becomes row i of the file; NULL: row i */
+    const int32_t *cols;     /* [slice->cols] likewise its columns */
     sl_type type;
     const char *wanted;      /* type that the mix asks for where it is another; NULL: none */
     uint64_t bytes;
@@ -119,6 +121,10 @@ typedef struct sl__out {
 typedef struct sl__plan {
     const sl_model *model;
     sl_arena *arena;
+    struct {
+        const int32_t *in, *gate, *heads, *values; /* orders (sl__out.rows) of a gated delta net's q, k and v; of its gates where it has a
+                                                    * matrix for both, or for them alone; of value heads; of all their values. NULL: as they are */
+    } delta;
     sl__out *out; /* [count] in the order of the file */
     int count, cap;
     uint64_t bytes; /* of all tensors, without padding */
@@ -178,6 +184,8 @@ sl_status sl__output_room(const char *path, uint64_t bytes, sl_error *e);
 /* Row of the checkpoint that becomes this row of a head-by-head reordered matrix: 2j + s comes from s * d/2 + j. */
 int sl__permuted_row(int row, int head_dim);
 /* general.architecture of the files that are written for a family; NULL: there is none. */
+/* Can GGUF say of divided rope what holds for long sequences: is their factor on attention that of short ones? */
+bool sl__keeps_long_rope(const sl_hparams *hp);
 const char *sl__architecture(const sl_family *f);
 
 /* ---- rows.c: the work ---- */

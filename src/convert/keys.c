@@ -246,6 +246,8 @@ static void put_attention_factor(const sl_hparams *hp, const char *arch, sl__key
     sl__put_float(k, below(b, arch, "rope.scaling.attn_factor"), best);
 }
 
+bool sl__keeps_long_rope(const sl_hparams *hp) { return hp->rope_long && hp->rope_long_attention == hp->rope_attention; }
+
 static sl_status put_rope(const sl_model *m, const char *arch, sl__keys *k, sl_error *e) {
     const sl_hparams *hp = &m->hp;
     char b[128];
@@ -296,6 +298,33 @@ static sl_status put_sampling(const sl_vocab_source *v, sl__keys *k, sl_error *e
     return s;
 }
 
+/* Sizes of gated delta nets. Which layers they are tensors tell; peers want an interval too. */
+static void put_delta(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
+    const sl_hparams *hp = &m->hp;
+    char b[128];
+    int interval = 1;
+    while (interval < hp->layers && hp->mixer[interval - 1] == SL_MIXER_DELTA) interval++;
+    sl__put_u32(k, below(b, arch, "ssm.conv_kernel"), (uint32_t)hp->delta_taps);
+    sl__put_u32(k, below(b, arch, "ssm.state_size"), (uint32_t)hp->delta_key_dim);
+    sl__put_u32(k, below(b, arch, "ssm.group_count"), (uint32_t)hp->delta_key_heads);
+    sl__put_u32(k, below(b, arch, "ssm.time_step_rank"), (uint32_t)hp->delta_value_heads);
+    sl__put_u32(k, below(b, arch, "ssm.inner_size"), (uint32_t)sl_delta_values(hp));
+    sl__put_u32(k, below(b, arch, "full_attention_interval"), (uint32_t)interval);
+    for (int i = 0; i < hp->layers; i++) {
+        if ((hp->mixer[i] == SL_MIXER_DELTA) == ((i + 1) % interval != 0)) continue;
+        sl_notes_add(notes, "%s: layer %d is another one than llama.cpp expects of \"%s\", which does not load the file", m->path, i, arch);
+        return;
+    }
+}
+
+/* The axes of pictures' positions, which readers want; a text's are all the same. */
+static void put_sections(const char *arch, sl__keys *k) {
+    static const int32_t sections[] = {11, 11, 10, 0}; /* as in all released models */
+    char b[128];
+    sl__put_array(k, below(b, arch, "rope.dimension_sections"), I32, 4);
+    sl__put_bytes(k, sections, sizeof sections);
+}
+
 static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error *e) {
     const char *arch = sl__architecture(m->family);
     char b[128];
@@ -307,6 +336,8 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
         return sl_fail(e, SL_UNSUPPORTED, "%s: a gate with other bounds than the usual (swiglu_limit, swiglu_alpha) is nothing that GGUF can say", m->path);
     sl_status s = put_sampling(sl_model_vocab(m), k, e);
     put_sizes(m, arch, k, notes);
+    if (m->family->delta_mixers) put_delta(m, arch, k, notes);
+    if (m->family->gguf_rope_sections) put_sections(arch, k);
     if (m->hp.experts) put_experts(m, arch, k, notes);
     else if (m->family->hf_layer_list) sl__put_u32(k, below(b, arch, "interleave_moe_layer_step"), 0);
     for (int i = 0; m->family->hf_dense_rule && i < m->hp.layers; i++) {
@@ -321,8 +352,10 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
 sl_status sl__keys_model(const sl__plan *p, const sl__mix *mix, sl__keys *k, sl_notes *notes, sl_error *e) {
     bool quantised = false;
     sl_status s = SL_OK;
-    if (p->model->hp.rope_scaling == SL_ROPE_DIVIDED)
-        sl_notes_add(notes, "%s: the rope divisors for sequences of more than %d positions are not kept", p->model->path, p->model->hp.rope_original);
+    const sl_hparams *hp = &p->model->hp;
+    if (hp->rope_long && !sl__keeps_long_rope(hp))
+        sl_notes_add(notes, "%s: the rope divisors for sequences of more than %d positions are not kept: GGUF has no factor on attention of their own",
+                     p->model->path, hp->rope_original);
     if (strcmp(p->model->container, "gguf") == 0) take_over(p->model, k);
     else s = make(p->model, k, notes, e);
     if (s != SL_OK) return s;

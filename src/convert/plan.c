@@ -157,28 +157,89 @@ static sl_status add_attention(sl__plan *p, int i, bool permute, sl_error *e) {
     return s == SL_OK ? add_vector(p, i, "attn_sinks", "weight", l->sinks, hp->heads[i], 0, e) : s;
 }
 
-/* In the order in which the file of a GGUF source has its heads, which is the converter's. */
-static sl_status add_delta(sl__plan *p, int i, sl_error *e) {
+/* Gated delta nets of a folder. Their value heads stand by key head, v heads for each; in files of some architectures the first ones of
+ * all key heads stand first, then the second ones: head t of the file is head t % K * v + t / K of the folder. Some checkpoints have q, k,
+ * v and gates in one matrix, key head by key head, [q | k | v of its heads | gates of its heads]. */
+static int32_t *order_of(sl__plan *p, int n) { return sl_arena_array(p->arena, SL_MEM_METADATA, (size_t)n, sizeof(int32_t)); }
+
+static sl_status delta_orders(sl__plan *p, bool fused, bool tiled, sl_error *e) {
+    const sl_hparams *hp = &p->model->hp;
+    int key_heads = hp->delta_key_heads, each = hp->delta_value_heads / key_heads, k_dim = hp->delta_key_dim, v_dim = hp->delta_value_dim;
+    int keys = sl_delta_keys(hp), values = sl_delta_values(hp), block = 2 * k_dim + 2 * each * v_dim;
+    int32_t *in = order_of(p, 2 * keys + values), *gate = order_of(p, values), *heads = order_of(p, hp->delta_value_heads), *all = order_of(p, values);
+    if (!in || !gate || !heads || !all) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    for (int i = 0; i < keys; i++) {
+        int at = i / k_dim * block + i % k_dim;
+        in[i] = fused ? at : i;
+        in[keys + i] = fused ? at + k_dim : keys + i;
+    }
+    for (int t = 0; t < hp->delta_value_heads; t++) heads[t] = tiled ? t % key_heads * each + t / key_heads : t;
+    for (int i = 0; i < values; i++) {
+        int head = heads[i / v_dim], at = head / each * block + 2 * k_dim + head % each * v_dim + i % v_dim;
+        all[i] = head * v_dim + i % v_dim;
+        in[2 * keys + i] = fused ? at : 2 * keys + all[i];
+        gate[i] = fused ? at + each * v_dim : all[i];
+    }
+    p->delta.in = in, p->delta.gate = gate;
+    if (tiled) p->delta.heads = heads, p->delta.values = all;
+    return SL_OK;
+}
+
+static void add_delta_matrix(sl__plan *p, sl__part part, int i, const char *name, const sl_matrix *m, const int32_t *rows, const int32_t *cols) {
+    add_matrix(p, part, i, name, m, 0);
+    p->out[p->count - 1].rows = rows;
+    p->out[p->count - 1].cols = cols;
+}
+
+/* q, k and v, and the gates, out of one matrix. */
+static sl_status add_parted(sl__plan *p, int i, const sl_matrix *both, sl_error *e) {
+    sl_matrix *part = sl_arena_array(p->arena, SL_MEM_METADATA, 2, sizeof *part);
+    if (!part) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    part[0] = part[1] = *both;
+    part[0].rows = sl_delta_channels(&p->model->hp);
+    part[1].rows = sl_delta_values(&p->model->hp);
+    add_delta_matrix(p, SL__PART_V, i, "attn_qkv", &part[0], p->delta.in, NULL);
+    p->out[p->count - 1].told = both;
+    add_delta_matrix(p, SL__PART_Q, i, "attn_gate", &part[1], p->delta.gate, NULL);
+    p->out[p->count - 1].told = both;
+    return SL_OK;
+}
+
+/* n floats in an order, NULL: as they are. */
+static sl_status add_ordered(sl__plan *p, int i, const char *name, const char *suffix, const float *x, int n, const int32_t *order, sl_error *e) {
+    float *copy = sl_arena_array(p->arena, SL_MEM_METADATA, (size_t)n, sizeof *copy);
+    if (!copy) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
+    for (int j = 0; j < n; j++) copy[j] = x[order ? order[j] : j];
+    return add_vector(p, i, name, suffix, copy, n, 0, e);
+}
+
+/* Of a GGUF source as the file has it. Peers choose the type of q, k and v as v's, and those of all other matrices as q's. */
+static sl_status add_delta(sl__plan *p, int i, const sl_family *target, sl_error *e) {
     const sl_hparams *hp = &p->model->hp;
     const sl_layer *l = &p->model->layer[i];
     const sl_delta_weights *w = &l->delta;
+    bool folder = strcmp(p->model->container, "gguf") != 0, fused = !w->gate.data;
+    bool tiled = folder && target->gguf_delta_tiled && hp->delta_value_heads > hp->delta_key_heads && hp->delta_key_heads > 1;
     int heads = hp->delta_value_heads;
-    add_matrix(p, SL__PART_V, i, w->gate.data ? "attn_qkv" : "ssm_in", &w->in, 0); /* peers choose its type as v's */
-    if (w->gate.data) add_matrix(p, SL__PART_Q, i, "attn_gate", &w->gate, 0);
-    add_matrix(p, SL__PART_Q, i, w->decay.data ? "ssm_beta" : "ssm_ba", &w->strength, 0);
-    if (w->decay.data) add_matrix(p, SL__PART_Q, i, "ssm_alpha", &w->decay, 0);
-    add_matrix(p, SL__PART_O, i, "ssm_out", &l->o, 0);
+    sl_status s = folder && !p->delta.in && (fused || tiled) ? delta_orders(p, fused, tiled, e) : SL_OK;
+    if (s == SL_OK && folder && fused) s = add_parted(p, i, &w->in, e);
+    if (s != SL_OK) return s;
+    if (!folder || !fused) add_delta_matrix(p, SL__PART_V, i, fused ? "ssm_in" : "attn_qkv", &w->in, p->delta.in, NULL);
+    if (!fused) add_delta_matrix(p, SL__PART_Q, i, "attn_gate", &w->gate, p->delta.gate, NULL);
+    add_delta_matrix(p, SL__PART_Q, i, w->decay.data ? "ssm_beta" : "ssm_ba", &w->strength, w->decay.data ? p->delta.heads : NULL, NULL);
+    if (w->decay.data) add_delta_matrix(p, SL__PART_Q, i, "ssm_alpha", &w->decay, p->delta.heads, NULL);
+    add_delta_matrix(p, SL__PART_Q, i, "ssm_out", &l->o, NULL, p->delta.values);
     sl_matrix *taps = sl_arena_alloc(p->arena, SL_MEM_METADATA, sizeof *taps);
     if (!taps) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
-    *taps = (sl_matrix){.data = (const uint8_t *)w->taps, .stride = (size_t)hp->delta_taps * sizeof(float), .rows = w->in.rows, .cols = hp->delta_taps,
-                        .type = SL_TYPE_F32};
-    if (!w->gate.data) taps->rows -= heads * hp->delta_value_dim;
+    *taps = (sl_matrix){.data = (const uint8_t *)w->taps, .stride = (size_t)hp->delta_taps * sizeof(float), .rows = sl_delta_channels(hp),
+                        .cols = hp->delta_taps, .type = SL_TYPE_F32};
     sl__out *o = add(p, SL__PART_VECTOR, i, "ssm_conv1d", "weight");
     o->slice = taps;
     o->dims = 2;
-    sl_status s = add_vector(p, i, "ssm_dt", "bias", w->decay_bias, heads, 0, e);
+    o->rows = fused ? NULL : p->delta.in; /* channels stand as the file has them, whatever the matrix */
+    s = add_ordered(p, i, "ssm_dt", "bias", w->decay_bias, heads, p->delta.heads, e);
     if (s == SL_OK) s = add_vector(p, i, "ssm_norm", "weight", w->norm, hp->delta_value_dim, 0, e);
-    if (s == SL_OK) s = add_vector(p, i, "ssm_a", "", w->decay_rate, heads, 0, e);
+    if (s == SL_OK) s = add_ordered(p, i, "ssm_a", "", w->decay_rate, heads, p->delta.heads, e);
     if (s == SL_OK) snprintf(p->out[p->count - 1].name, sizeof p->out->name, "blk.%d.ssm_a", i); /* no suffix */
     return s;
 }
@@ -201,7 +262,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
     const sl_layer *l = &p->model->layer[i];
     sl_status s = add_vector(p, i, "attn_norm", "weight", l->attn_norm, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "attn_norm", "bias", l->attn_norm_bias, hp->width, 0, e);
-    if (s == SL_OK) s = hp->mixer[i] == SL_MIXER_DELTA ? add_delta(p, i, e) : add_attention(p, i, permute, e);
+    if (s == SL_OK) s = hp->mixer[i] == SL_MIXER_DELTA ? add_delta(p, i, target, e) : add_attention(p, i, permute, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "weight", l->ffn_norm, hp->width, 0, e);
     if (s == SL_OK && hp->wiring != SL_WIRING_PARALLEL) s = add_vector(p, i, ffn_norm, "bias", l->ffn_norm_bias, hp->width, 0, e);
     if (s == SL_OK) s = add_vector(p, i, "post_attention_norm", "weight", l->mixed_norm, hp->width, 0, e);
@@ -229,7 +290,7 @@ static sl_status add_layer(sl__plan *p, int i, const sl_family *target, bool per
 }
 
 sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_error *e) {
-    enum { MOST_IN_LAYER = 40, MOST_OUTSIDE = 10 };
+    enum { MOST_IN_LAYER = 40, MOST_OUTSIDE = 11 };
     sl__plan p = {.model = m, .arena = arena};
     const float *divisors = NULL;
     p.out = sl_arena_array(arena, SL_MEM_METADATA, (size_t)m->hp.layers * MOST_IN_LAYER + MOST_OUTSIDE, sizeof *p.out);
@@ -237,9 +298,6 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     const char *arch = sl__architecture(m->family);
     const sl_family *target = arch ? sl_family_by_gguf(arch, m->family->routed) : NULL;
     if (!target) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
-    if (target->delta_mixers && strcmp(m->container, "gguf") != 0)
-        return sl_fail(e, SL_UNSUPPORTED, "%s: gated delta nets are converted out of GGUF files only: llama.cpp's converter makes one of this folder",
-                       m->path);
     /* In a GGUF file of that architecture the rows stand reordered already. */
     bool permute = target->gguf_qk_permuted && strcmp(m->container, "gguf") != 0;
     add_matrix(&p, m->hp.tied ? SL__PART_OUTPUT : SL__PART_EMBEDDING, -1, "token_embd", &m->embedding, 0);
@@ -252,6 +310,8 @@ sl_status sl__plan_make(const sl_model *m, sl_arena *arena, sl__plan *ret, sl_er
     if (s == SL_OK) s = add_vector(&p, -1, "rope_freqs", "weight", divisors, m->hp.rope_dims / 2, 0, e);
     if (s == SL_OK && m->hp.rope_scaling == SL_ROPE_DIVIDED)
         s = add_vector(&p, -1, "rope_factors_short", "weight", m->hp.rope_divisor, m->hp.rope_dims / 2, 0, e);
+    if (s == SL_OK && sl__keeps_long_rope(&m->hp))
+        s = add_vector(&p, -1, "rope_factors_long", "weight", m->hp.rope_long_divisor, m->hp.rope_dims / 2, 0, e);
     for (int i = 0; i < m->hp.layers && s == SL_OK; i++) s = add_layer(&p, i, target, permute, e);
     if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "weight", m->output_norm, m->hp.width, 0, e);
     if (s == SL_OK) s = add_vector(&p, -1, "output_norm", "bias", m->output_norm_bias, m->hp.width, 0, e);

@@ -15,7 +15,7 @@
 
 struct sl__rows {
     sl_workers *workers;
-    float *scratch;  /* [workers][widest] */
+    float *scratch;  /* [workers][2][widest] a row, and with its columns in another order */
     size_t widest;   /* values of the longest row */
     uint8_t *bytes;  /* [room] */
     size_t room;
@@ -44,7 +44,8 @@ static void convert_row(sl__rows *w, int64_t row, float *x, uint8_t *to) {
     int rows = o->slice->rows, slice = (int)(row / rows), in = (int)(row % rows);
     const sl_matrix *m = sl__out_slice(o, slice);
     if (o->heads) in = sl__permuted_row(in, rows / o->heads);
-    if (m->type == o->type && !m->across) {
+    if (o->rows) in = o->rows[in];
+    if (m->type == o->type && !m->across && !o->cols) {
         memcpy(to, m->data + (size_t)in * m->stride, w->stride);
         return;
     }
@@ -53,6 +54,11 @@ static void convert_row(sl__rows *w, int64_t row, float *x, uint8_t *to) {
         return;
     }
     sl_matrix_widen(m, in, x);
+    if (o->cols) {
+        const float *from = x;
+        x += w->widest;
+        for (int i = 0; i < m->cols; i++) x[i] = from[o->cols[i]];
+    }
     bool bad = sl_types[o->type].quantised ? sl_quantise_bad(x, (size_t)m->cols) >= 0 : o->type == SL_TYPE_F16 && too_large(x, m->cols);
     if (bad) found_bad(w, row);
     else sl_quantise_row(o->type, x, m->cols, w->importance ? w->importance + (size_t)slice * (size_t)m->cols : NULL, to);
@@ -60,7 +66,7 @@ static void convert_row(sl__rows *w, int64_t row, float *x, uint8_t *to) {
 
 static void region(void *arg, int self) {
     sl__rows *w = arg;
-    float *x = w->scratch + (size_t)self * w->widest;
+    float *x = w->scratch + (size_t)self * 2 * w->widest;
     for (int64_t i; (i = sl_workers_take(w->workers, self)) * w->per_item < w->count;)
         for (int64_t r = i * w->per_item; r < (i + 1) * w->per_item && r < w->count; r++)
             convert_row(w, w->first + r, x, w->bytes + (size_t)r * w->stride);
@@ -79,7 +85,7 @@ sl_status sl__rows_new(const sl__plan *p, int threads, sl__rows **ret, sl_error 
         if (cols > w->widest) w->widest = cols;
     }
     w->bytes = sl_malloc(w->room);
-    w->scratch = sl_aligned(64, (size_t)threads * w->widest * sizeof *w->scratch);
+    w->scratch = sl_aligned(64, (size_t)threads * 2 * w->widest * sizeof *w->scratch);
     sl_status s = w->bytes && w->scratch ? sl_workers_new(threads, 0, &w->workers, e) : sl_fail(e, SL_NOMEM, "out of memory for the conversion");
     if (s == SL_OK) *ret = w;
     else sl__rows_free(w);

@@ -144,8 +144,9 @@ typedef struct sl_hparams {
     float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high */
     int rope_original;          /* divided, llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
     int rope_turning;           /* proportional: 1 … rope_dims / 2 */
-    float rope_divisor[SL_MAX_ROPE_PAIRS]; /* divided: [rope_dims / 2], 1e-6 … 1e6. They hold for sequences of at most
-                                            * rope_original positions; longer ones would have others, which are not supported */
+    float rope_divisor[SL_MAX_ROPE_PAIRS]; /* divided: [rope_dims / 2], 1e-6 … 1e6, where no sequence may be longer than rope_original */
+    float rope_long_divisor[SL_MAX_ROPE_PAIRS], rope_long_attention; /* likewise, and the factor below, where one may be (forward/rope.c) */
+    bool rope_long;             /* the file has them */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
     float window_rope_theta;    /* layers with a window rotate by this base, 2 … 1e12, unscaled; 0: as the others do */
     int window_rope_dims;       /* with such a base: how many values of their heads, as rope_dims */
@@ -287,10 +288,12 @@ typedef struct sl_family {
     float default_rope_turning_part; /* without rope_parameters rope is proportional, and this part of the pairs turns; 0: it is plain */
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
-    const char *hf_rope_attention_key; /* factor on cosine and sine of scaled rope, instead of attention_factor; NULL: no such key */
+    const char *hf_rope_attention_keys[2]; /* factors on cosine and sine of divided rope, up to rope_original and beyond, instead of
+                                   * attention_factor; NULL: no such keys */
 
     /* Other mixers than attention. */
     bool delta_mixers;            /* layers that layer_types, or full_attention_interval, does not give attention are gated delta nets */
+    bool gguf_rope_sections;      /* readers of GGUF files want rope.dimension_sections */
     bool gguf_delta_tiled;        /* as delta_tiled in sl_hparams, in GGUF files: the converter reordered value heads */
 
     /* Experts. */

@@ -1,5 +1,5 @@
 /* Phi-3.5-MoE and its small siblings: layer norms and biases throughout; two experts chosen one after the other, each weighed
- * among those that come near it; long rope, of which the list for short sequences is served. */
+ * among those that come near it; long rope. */
 #include "families/internal.h"
 
 const sl_family sl__family_phimoe = {
@@ -10,7 +10,7 @@ const sl_family sl__family_phimoe = {
     .norm = SL_NORM_LAYER,
     .output_bias = true,
     .rope_style = SL_ROPE_HALF,
-    .hf_rope_attention_key = "short_mscale",
+    .hf_rope_attention_keys = {"short_mscale", "long_mscale"},
     .hf_bias_key = "attention_bias",
     .bias_on_output = true,
     .router_score = SL_ROUTER_SPARSEMIXER,

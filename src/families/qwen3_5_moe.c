@@ -13,6 +13,7 @@ const sl_family sl__family_qwen3_5_moe = {
     .default_rope_part = 0.25f,
     .query_gated = true,
     .delta_mixers = true,
+    .gguf_rope_sections = true,
     .gguf_delta_tiled = true,
     .hf_bias_key = "attention_bias",
     .bias_on_output = true,

@@ -55,7 +55,7 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     sl_matrix_widen(e, s->token, x);
     for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
     size_t at = (size_t)row * (size_t)half, window_at = (size_t)row * (size_t)window_half;
-    sl__rope_angles(f->frequency, half, hp->rope_attention, s->position, f->cosines + at, f->sines + at);
+    sl__rope_angles(f->frequency, half, f->rope_attention, s->position, f->cosines + at, f->sines + at);
     if (hp->window_rope_theta != 0)
         sl__rope_angles(f->window_frequency, window_half, 1, s->position, f->window_cosines + window_at, f->window_sines + window_at);
     if (hp->layer_input) sl__own_begin(f, row, s->token);

@@ -285,7 +285,8 @@ static void turn_taps(sl_forward *f) {
 /* What is computed once from the model: rope frequencies, routers in float, who reads quantised activations. */
 static void prepare(sl_forward *f) {
     const sl_model *m = f->m;
-    sl__rope_frequencies(&m->hp, m->rope_divisors, f->frequency);
+    sl__rope_frequencies(&m->hp, m->rope_divisors, f->c.ctx, f->frequency);
+    f->rope_attention = sl__rope_is_long(&m->hp, f->c.ctx) ? m->hp.rope_long_attention : m->hp.rope_attention;
     if (m->hp.window_rope_theta != 0) sl__rope_window_frequencies(&m->hp, f->window_frequency);
     turn_taps(f);
     for (int i = 0; i < m->hp.layers; i++) {

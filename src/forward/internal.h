@@ -110,6 +110,7 @@ struct sl_forward {
 
     /* Constant after start. */
     float *frequency, *window_frequency; /* [rope_dims / 2]; [window_rope_dims / 2] of layers with a window, where they have others */
+    float rope_attention; /* factor on cosine and sine */
     const float **router; /* [layers] to [experts][width] in float; NULL in a dense layer */
     bool *ffn_quantised;  /* [layers] does its gate or up read quantised activations? With experts: theirs, or the shared one's */
     float *ones;          /* [largest head_dim] the weight of a norm that has none; NULL: there is no such norm */
@@ -181,8 +182,9 @@ void sl__stream_norm_to(sl_forward *f, int row, const float *weight, float *to);
 void sl__stream_add(sl_forward *f, int row);
 
 /* rope.c: the frequencies, [rope_dims / 2] or [window_rope_dims / 2], at start; a row's angles' cosines and sines in a step, of as
- * many frequencies. divisors [rope_dims / 2] of the file; NULL: none. factor: on cosine and sine. */
-void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *frequency);
+ * many frequencies. divisors [rope_dims / 2] of the file; NULL: none. ctx: positions of the longest sequence. factor: on cosine and sine. */
+bool sl__rope_is_long(const sl_hparams *hp, int ctx); /* divided rope: do the divisors for long sequences hold? */
+void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, int ctx, float *frequency);
 void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency);
 void sl__rope_angles(const float *frequency, int count, float factor, int position, float *cosines, float *sines);
 

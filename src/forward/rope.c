@@ -2,7 +2,11 @@
  *
  * The reference computes in float: f_j = 1 / theta^(2j / dims), each step rounded; the angle is the float product of the
  * position and f_j. Scaling kinds follow reference implementations of config.json's rope_scaling; a GGUF file's rope_freqs
- * are divisors of f_j and stand for whatever kind made them. */
+ * are divisors of f_j and stand for whatever kind made them.
+ *
+ * Of divided rope there are two lists of divisors. The reference takes the long one as soon as a sequence is longer than the
+ * original context, and for all its positions, so that keys computed before would have to be computed anew, and a prompt's bits
+ * would depend on how it was cut. Here the longest sequence that is served decides, for all sequences and once, as in llama.cpp. */
 #include "base/fmath.h"
 #include "forward/internal.h"
 
@@ -38,15 +42,20 @@ static void scale_yarn(const sl_hparams *hp, float *frequency) {
     }
 }
 
-void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, float *frequency) {
+bool sl__rope_is_long(const sl_hparams *hp, int ctx) {
+    return hp->rope_scaling == SL_ROPE_DIVIDED && hp->rope_long && ctx > hp->rope_original;
+}
+
+void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, int ctx, float *frequency) {
     int half = hp->rope_dims / 2;
+    const float *divided = sl__rope_is_long(hp, ctx) ? hp->rope_long_divisor : hp->rope_divisor;
     for (int j = 0; j < half; j++) {
         float f = 1 / sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims);
         if (divisors) f /= divisors[j];
         else if (hp->rope_scaling == SL_ROPE_LINEAR) f /= hp->rope_factor;
         else if (hp->rope_scaling == SL_ROPE_LLAMA3) f = scale_llama3(hp, f);
         else if (hp->rope_scaling == SL_ROPE_PROPORTIONAL) f = j < hp->rope_turning ? f / hp->rope_factor : 0;
-        else if (hp->rope_scaling == SL_ROPE_DIVIDED) f = 1 / (hp->rope_divisor[j] * sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims));
+        else if (hp->rope_scaling == SL_ROPE_DIVIDED) f = 1 / (divided[j] * sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims));
         frequency[j] = f;
     }
     if (!divisors && hp->rope_scaling == SL_ROPE_YARN) scale_yarn(hp, frequency);

@@ -56,12 +56,10 @@ static void note_ignored(const sl_json *rope, const char *type, sl_notes *notes)
             sl_notes_add(notes, "config.json: %s.%s is ignored, rope type \"%.40s\" has none", rope->key, keys[i], type);
 }
 
-/* Divisors for sequences up to the original context; those for longer ones (long_factor) would turn all earlier keys anew. */
-static sl_status read_divided(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_error *e) {
+/* A list of divisors, one for each pair. */
+static sl_status read_divisors(const sl_json *rope, const char *key, const sl_hparams *hp, float *ret, sl_error *e) {
     sl_json list, at;
-    float given = 0;
-    if (!sl_json_get(rope, "factor", &at)) hp->rope_factor = (float)hp->context / (float)hp->rope_original;
-    sl_json_get(rope, "short_factor", &list);
+    sl_json_get(rope, key, &list);
     sl_status s = sl_json_array(&list, SL_MAX_ROPE_PAIRS, e);
     if (s == SL_OK && sl_json_size(&list) != (size_t)hp->rope_dims / 2)
         s = sl_json_fail(&list, e, "has %zu numbers, not one for each of %d pairs", sl_json_size(&list), hp->rope_dims / 2);
@@ -69,17 +67,29 @@ static sl_status read_divided(const sl_json *rope, const sl_family *f, sl_hparam
         double x = 0;
         sl_json_at(&list, i, &at);
         s = sl_json_float(&at, 1e-6, 1e6, &x, e);
-        hp->rope_divisor[i] = (float)x;
+        ret[i] = (float)x;
     }
+    return s;
+}
+
+/* Divisors where sequences are served up to the original context, and those where longer ones are. */
+static sl_status read_divided(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_error *e) {
+    sl_json at;
+    float given = 0;
+    if (!sl_json_get(rope, "factor", &at)) hp->rope_factor = (float)hp->context / (float)hp->rope_original;
+    sl_status s = read_divisors(rope, "short_factor", hp, hp->rope_divisor, e);
+    hp->rope_long = sl_json_get(rope, "long_factor", &at);
+    if (s == SL_OK && hp->rope_long) s = read_divisors(rope, "long_factor", hp, hp->rope_long_divisor, e);
     if (s == SL_OK) s = sl__config_float(rope, "attention_factor", SL__ROPE_ATTENTION, &given, e);
-    if (s == SL_OK && f->hf_rope_attention_key) s = sl__config_float(rope, f->hf_rope_attention_key, SL__ROPE_ATTENTION, &given, e);
     if (s != SL_OK) return s;
     double usual = 1;
     if (hp->rope_factor > 1 && hp->rope_original > 1)
         usual = (double)sl_sqrtf((float)(1 + sl_logd((double)hp->rope_factor) / sl_logd((double)hp->rope_original)));
-    hp->rope_attention = given > 0 ? given : (float)usual;
+    hp->rope_attention = hp->rope_long_attention = given > 0 ? given : (float)usual;
     hp->rope_scaling = SL_ROPE_DIVIDED;
-    return SL_OK;
+    if (!f->hf_rope_attention_keys[0]) return SL_OK;
+    s = sl__config_float(rope, f->hf_rope_attention_keys[0], SL__ROPE_ATTENTION, &hp->rope_attention, e);
+    return s == SL_OK ? sl__config_float(rope, f->hf_rope_attention_keys[1], SL__ROPE_ATTENTION, &hp->rope_long_attention, e) : s;
 }
 
 /* Up to the context that the model was made for, and no sequence is longer, dynamic scaling does nothing; alpha, where a class has

@@ -144,7 +144,9 @@ static sl_status read_scale(keys *k, const char *key, bool has, float *ret, sl_e
 /* The growth of queries in layers that do not rotate: a key with 0, or none in a family that has no such thing, means none. */
 static sl_status read_temperature(keys *k, sl_hparams *hp, sl_error *e) {
     bool has = hp->temperature_length != 0;
-    sl_status s = get_float(k, "attention.temperature_length", false, 0, 2147483648.0, &hp->temperature_length, e);
+    int length = (int)hp->temperature_length;
+    sl_status s = get_int(k, "attention.temperature_length", false, 0, INT32_MAX, &length, e);
+    if (s == SL_OK) hp->temperature_length = (float)length;
     if (s == SL_OK) s = get_float(k, "attention.temperature_scale", false, 0, 1e6, &hp->temperature_scale, e);
     if (s != SL_OK) return s;
     if (hp->temperature_length == 0 || hp->temperature_scale == 0) hp->temperature_length = hp->temperature_scale = 0;
@@ -204,21 +206,28 @@ static sl_status read_yarn(keys *k, const sl_family *f, sl_hparams *hp, sl_error
     return SL_OK;
 }
 
-/* Divisors for sequences up to the original context stand in a tensor; those for longer ones are not used. */
+/* Divisors in a tensor: a list of one for each pair. */
+static sl_status read_divisors(sl__open *o, const char *name, float *ret, sl_error *e) {
+    const sl_hparams *hp = &o->model.hp;
+    sl__tensor *t = sl__tensors_find(&o->tensors, name);
+    if (!t) return sl_fail(e, SL_FORMAT, "tensor \"%s\" is missing", name);
+    if (t->type != SL_TYPE_F32 || t->values != (uint64_t)(hp->rope_dims / 2) || t->values > SL_MAX_ROPE_PAIRS)
+        return sl_fail(e, SL_FORMAT, "tensor \"%s\" is no list of one float for each of %d pairs", name, hp->rope_dims / 2);
+    memcpy(ret, t->data, (size_t)t->values * sizeof *ret);
+    t->used = true;
+    return SL_OK;
+}
+
 static sl_status read_divided(keys *k, sl__open *o, sl_error *e) {
     sl_hparams *hp = &o->model.hp;
-    sl__tensor *t = sl__tensors_find(&o->tensors, "rope_factors_short.weight");
-    sl__tensor *other = sl__tensors_find(&o->tensors, "rope_factors_long.weight");
     hp->rope_original = hp->context;
+    hp->rope_long = sl__tensors_find(&o->tensors, "rope_factors_long.weight");
     sl_status s = get_int(k, "rope.scaling.original_context_length", false, 1, INT32_MAX, &hp->rope_original, e);
+    if (s == SL_OK) s = read_divisors(o, "rope_factors_short.weight", hp->rope_divisor, e);
+    if (s == SL_OK && hp->rope_long) s = read_divisors(o, "rope_factors_long.weight", hp->rope_long_divisor, e);
     if (s != SL_OK) return s;
-    if (!t) return sl_fail(e, SL_FORMAT, "tensor \"rope_factors_short.weight\" is missing");
-    if (t->type != SL_TYPE_F32 || t->values != (uint64_t)(hp->rope_dims / 2) || t->values > SL_MAX_ROPE_PAIRS)
-        return sl_fail(e, SL_FORMAT, "tensor \"%s\" is no list of one float for each of %d pairs", t->name, hp->rope_dims / 2);
-    memcpy(hp->rope_divisor, t->data, (size_t)t->values * sizeof *hp->rope_divisor);
-    t->used = true;
-    if (other) other->ignored = true;
     hp->rope_factor = 1;
+    hp->rope_long_attention = hp->rope_attention;
     hp->rope_scaling = SL_ROPE_DIVIDED;
     return SL_OK;
 }

@@ -174,15 +174,18 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
         {"the factor on experts' weights", true, hp->router_scale, SL__ROUTER_SCALE},
         {"the rope factor", true, hp->rope_factor, SL__ROPE_FACTOR},
         {"the rope factor on attention", true, hp->rope_attention, SL__ROPE_ATTENTION},
+        {"the rope factor on attention beyond the original context", hp->rope_long, hp->rope_long_attention, SL__ROPE_ATTENTION},
         {"the lower bound of rope scaling's turns", turns, hp->rope_low, SL__TURNS},
         {"the upper bound of rope scaling's turns", turns, hp->rope_high, SL__TURNS},
     };
     for (size_t i = 0; i < sizeof range / sizeof *range; i++) /* the bounds as floats: 1e-12f is below 1e-12 */
         if (range[i].there && !(range[i].value >= (float)range[i].lo && range[i].value <= (float)range[i].hi))
             return sl_fail(e, SL_FORMAT, "%s is %g, not within %g … %g", range[i].what, (double)range[i].value, range[i].lo, range[i].hi);
-    for (int j = 0; hp->rope_scaling == SL_ROPE_DIVIDED && j < hp->rope_dims / 2; j++)
-        if (!(hp->rope_divisor[j] >= 1e-6f && hp->rope_divisor[j] <= 1e6f))
-            return sl_fail(e, SL_FORMAT, "the divisor of rope pair %d is %g", j, (double)hp->rope_divisor[j]);
+    for (int j = 0; hp->rope_scaling == SL_ROPE_DIVIDED && j < hp->rope_dims / 2; j++) {
+        float two[] = {hp->rope_divisor[j], hp->rope_long ? hp->rope_long_divisor[j] : 1};
+        for (int i = 0; i < 2; i++)
+            if (!(two[i] >= 1e-6f && two[i] <= 1e6f)) return sl_fail(e, SL_FORMAT, "the divisor of rope pair %d is %g", j, (double)two[i]);
+    }
     if (turns && !(hp->rope_high > hp->rope_low))
         return sl_fail(e, SL_FORMAT, "the bounds of rope scaling's turns are %g and %g: the second must be above the first",
                        (double)hp->rope_low, (double)hp->rope_high);

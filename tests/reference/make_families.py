@@ -262,6 +262,12 @@ MODELS = {
         vocab_size=260, hidden_size=16, num_hidden_layers=4, num_attention_heads=2, num_key_value_heads=2, head_dim=16, intermediate_size=8,
         intermediate_size_mlp=24, num_local_experts=5, num_experts_per_tok=3, moe_layers=[0, 3], no_rope_layers=[0, 1, 1, 0],
         attention_chunk_size=33, floor_scale=7, attn_scale=0.2, attention_bias=True, tie_word_embeddings=True)),
+    # The reference takes the long list for every prompt of more than one token; of one token all is at position 0.
+    "llama-longrope-beyond": dict(cls="Llama", family="llama", type="BF16", rope=dict(
+        rope_theta=1e4, rope_type="longrope", factor=2.0, original_max_position_embeddings=1, attention_factor=1.25,
+        short_factor=[1.0, 1.25, 1.5, 3.0], long_factor=[2.0, 0.5, 8.0, 16.0]), config=dict(
+        vocab_size=260, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, intermediate_size=24,
+        tie_word_embeddings=True)),
 }
 
 

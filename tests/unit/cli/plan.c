@@ -92,7 +92,8 @@ START_TEST(what_does_not_fit_is_refused) {
 }
 END_TEST
 
-/* Rope whose frequencies hold for short sequences only bounds the context, and a longer one is refused by name; windows do not. */
+/* Rope with divisors for short sequences only bounds the context, and a longer one is refused by name; with two lists it bounds the
+ * default alone, and what was asked is said. Windows do not. */
 START_TEST(divided_rope_bounds_the_context) {
     open_model();
     m->hp.rope_scaling = SL_ROPE_DIVIDED;
@@ -106,12 +107,28 @@ START_TEST(divided_rope_bounds_the_context) {
     ck_assert_int_eq(s.engine.ctx, 64);
     sl_plan_print(&s, m, &p, &out);
     ck_assert_msg(strstr(sl_buffer_text(&out), "see the newest 16 positions only"), "%s", sl_buffer_text(&out));
-    ck_assert_msg(strstr(sl_buffer_text(&out), "beyond 64 positions"), "%s", sl_buffer_text(&out));
+    ck_assert_msg(strstr(sl_buffer_text(&out), "of more than 64 positions: none is longer"), "%s", sl_buffer_text(&out));
     sl_buffer_done(&out);
     s = settings();
     s.engine.ctx = 65;
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_MISUSE);
     ck_assert_msg(strstr(e.message, "--ctx 64 is the most, not 65"), "%s", e.message);
+    m->hp.rope_long = true;
+    s = settings();
+    s.engine.ctx = 65;
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.ctx, 65);
+    out = (sl_buffer){0};
+    sl_plan_print(&s, m, &p, &out);
+    ck_assert_msg(strstr(sl_buffer_text(&out), "turns all sequences as long ones"), "%s", sl_buffer_text(&out));
+    sl_buffer_done(&out);
+    s = settings();
+    ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);
+    ck_assert_int_eq(s.engine.ctx, 64);
+    out = (sl_buffer){0};
+    sl_plan_print(&s, m, &p, &out);
+    ck_assert_msg(strstr(sl_buffer_text(&out), "with --ctx above 64"), "%s", sl_buffer_text(&out));
+    sl_buffer_done(&out);
     m->hp.rope_original = m->hp.context;
     s = settings();
     ck_assert_int_eq(sl_plan_make(&s, m, &p, &e), SL_OK);

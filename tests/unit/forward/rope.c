@@ -19,7 +19,7 @@ static bool near(double got, double want) { return fabs(got - want) <= 1e-6 * fa
 
 static void frequencies(sl_rope_scaling scaling, const float *divisors, float ret[HALF]) {
     sl_hparams hp = hparams(scaling);
-    sl__rope_frequencies(&hp, divisors, ret);
+    sl__rope_frequencies(&hp, divisors, 8192, ret);
     for (int j = 1; j < HALF; j++) ck_assert_msg(ret[j] > 0 && ret[j] < ret[j - 1], "pair %d turns faster than the one before", j);
 }
 
@@ -59,7 +59,7 @@ START_TEST(yarn) {
     double high = ceil(HALF * log(8192 / (1 * 2 * M_PI)) / log(500000));
     sl_hparams hp = hparams(SL_ROPE_YARN);
     hp.rope_truncate = true;
-    sl__rope_frequencies(&hp, NULL, f);
+    sl__rope_frequencies(&hp, NULL, hp.rope_original, f);
     for (int j = 0; j < HALF; j++) {
         double slow = fmin(1, fmax(0, (j - low) / (high - low))), want = plain(j) / 8 * slow + plain(j) * (1 - slow);
         ck_assert_msg(near((double)f[j], want), "pair %d: %.9g, should be %.9g", j, (double)f[j], want);
@@ -86,7 +86,7 @@ START_TEST(angles) {
     sl_hparams hp = hparams(SL_ROPE_PLAIN);
     float f[HALF], cosines[HALF], sines[HALF];
     hp.rope_attention = 1.25f;
-    sl__rope_frequencies(&hp, NULL, f);
+    sl__rope_frequencies(&hp, NULL, hp.rope_original, f);
     for (size_t p = 0; p < sizeof positions / sizeof positions[0]; p++) {
         sl__rope_angles(f, hp.rope_dims / 2, hp.rope_attention, positions[p], cosines, sines);
         for (int j = 0; j < HALF; j++) {

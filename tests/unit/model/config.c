@@ -422,8 +422,16 @@ START_TEST(rope_kinds) {
     r = good("llama", ",\"rope_parameters\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_PROPORTIONAL && r.hp.rope_turning == 4 && r.hp.rope_dims == 16);
     r = good("llama", ",\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"su\","
-                      "\"short_factor\":[1,1.5,2,2.5,3,3.5,4,4.5],\"long_factor\":[1]}");
+                      "\"short_factor\":[1,1.5,2,2.5,3,3.5,4,4.5],\"long_factor\":[2,2,2,2,2,2,2,9]}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_DIVIDED && r.hp.rope_original == 128 && r.hp.rope_divisor[7] == 4.5f);
+    ck_assert(r.hp.rope_long && r.hp.rope_long_divisor[7] == 9 && r.hp.rope_long_attention == r.hp.rope_attention);
+    refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,1],\"long_factor\":[1]}", "long_factor: has 1 numbers");
+    r = good("phimoe", ",\"num_key_value_heads\":2,\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"longrope\","
+                       "\"short_factor\":[1,1,1,1,1,1,1,1],\"long_factor\":[2,2,2,2,2,2,2,2],\"short_mscale\":1.25,\"long_mscale\":1.5}");
+    ck_assert(r.hp.rope_attention == 1.25f && r.hp.rope_long_attention == 1.5f);
+    r = good("llama", ",\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"su\","
+                      "\"short_factor\":[1,1.5,2,2.5,3,3.5,4,4.5]}");
+    ck_assert(!r.hp.rope_long);
     ck_assert_float_eq_tol(r.hp.rope_attention, 1.0690449676f, 1e-6f); /* the root of 1 + ln 2 / ln 128 */
     refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,2]}", "has 2 numbers, not one for each of 8 pairs");
     refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,0]}", "short_factor");

@@ -268,6 +268,9 @@ MODELS = {
         short_factor=[1.0, 1.25, 1.5, 3.0], long_factor=[2.0, 0.5, 8.0, 16.0]), config=dict(
         vocab_size=260, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, intermediate_size=24,
         tie_word_embeddings=True)),
+    "llama4-q8_0": dict(cls="Llama4", family="llama4", type="F32", q8_0=True, rope=dict(rope_theta=5e5), config=dict(
+        vocab_size=264, hidden_size=32, num_hidden_layers=4, num_attention_heads=1, num_key_value_heads=1, head_dim=32, intermediate_size=32,
+        intermediate_size_mlp=32, num_local_experts=2, num_experts_per_tok=1, interleave_moe_layer_step=2, tie_word_embeddings=True)),
 }
 
 
@@ -348,10 +351,10 @@ def forward(model, ids):
     return out.numpy(), [(seen[i]["e"], seen[i]["w"], seen[i]["m"]) for i, *_ in blocks]
 
 
-def clear(model, seed, quantised):
+def clear(model, seed, quantised, everywhere=False):
     """Is every choice of experts clear; where activations are rounded, such that this does not upset it, in the three shorter prompts?
     Asked first, as what is recorded takes a hundred times as long."""
-    prompts, least = (3, 0.01) if quantised else (None, 1e-4)
+    prompts, least = (None, 0.004) if everywhere else (3, 0.01) if quantised else (None, 1e-4)
     return all(float(m.min()) >= least for ids in ref.prompts_of(seed, model.config.vocab_size)[:prompts] for _, _, m in forward(model, ids)[1])
 
 
@@ -436,6 +439,63 @@ def as_planes(folder, weights):
     config.write_text(json.dumps(data, indent=1) + "\n")
 
 
+# What the converter leaves in float32 of what has two dimensions.
+UNQUANTISED = (".mlp.gate.weight", ".router.weight", ".shared_expert_gate.weight", ".conv1d.weight")
+ACROSS = ("gpt_oss", "llama4")  # experts' matrices are [experts][in][out]
+
+
+def is_quantised(name, w):
+    return w.ndim > 1 and not name.endswith(("_bias", *UNQUANTISED))
+
+
+def as_q8_0(weights, family):
+    """The weights as the converter's Q8_0 has them; made Q8_0 again they stay what they are."""
+    out = {}
+    for n, w in weights.items():
+        across = family in ACROSS and is_planes(n)
+        if is_quantised(n, w):
+            x = np.ascontiguousarray(w.swapaxes(1, 2) if across else w)
+            for _ in range(2):
+                x = quants.dequantize(quants.blocks_of(x, "Q8_0"), quants.Type.Q8_0).reshape(x.shape)
+            w = np.ascontiguousarray(x.swapaxes(1, 2) if across else x)
+        out[n] = w
+    return out
+
+
+def check_q8_0(path, weights):
+    """The converter's file has the same numbers, in whatever order."""
+    import gguf
+    q8 = [t for t in gguf.GGUFReader(path).tensors if t.tensor_type == gguf.GGMLQuantizationType.Q8_0]
+    got = np.sort(np.concatenate([gguf.quants.dequantize(t.data, t.tensor_type).reshape(-1) for t in q8]))
+    want = np.sort(np.concatenate([w.reshape(-1) for n, w in weights.items() if is_quantised(n, w)]))
+    assert got.shape == want.shape and (got == want).all(), (got.shape, want.shape)
+
+
+def record_all_rounded(name, model):
+    """NAME.rounded.f32: what every quantised matrix is multiplied by is rounded as the kernels do."""
+    path = ref.HERE / "expected" / (name + ".json")
+    data = json.loads(path.read_text())
+    exact = np.fromfile(path.with_name(name + ".logits.f32"), "<f4").reshape(-1, model.config.vocab_size)
+    quantised = {p.untyped_storage().data_ptr() for n, p in model.named_parameters() if is_quantised(n, p)}
+    linear, matmul, bmm = torch.nn.functional.linear, torch.Tensor.__matmul__, torch.bmm
+
+    def rounded(x, w):
+        return quants.round_activations(None, (x,))[0] if w.untyped_storage().data_ptr() in quantised else x
+    torch.nn.functional.linear = lambda x, w, bias=None: linear(rounded(x, w), w, bias)
+    torch.Tensor.__matmul__ = lambda x, w: matmul(rounded(x, w), w)
+    torch.bmm = lambda x, w: bmm(rounded(x, w), w)
+    rows = []
+    for p in data["prompts"]:
+        rows += list(forward(model, p["ids"])[0][p["first_position"] :])
+        rows.append(ref.last_logits(model, p["ids"] + p["greedy"][:-1]))
+    torch.nn.functional.linear, torch.Tensor.__matmul__, torch.bmm = linear, matmul, bmm
+    rows = np.array(rows, "<f4")
+    rows.tofile(path.with_name(name + ".rounded.f32"))
+    data["rounding"] = quants.apart(rows, exact)
+    path.write_text(json.dumps(data, separators=(",", ":")) + "\n")
+    print(name, "rounding", data["rounding"])
+
+
 def record_rounded(name, model):
     """NAME.rounded.f32: what the experts read rounded as the kernels do; other matrices are not quantised."""
     path = ref.HERE / "expected" / (name + ".json")
@@ -500,7 +560,7 @@ def as_gguf(converter, folder, path, type):
                     *["--no-mtp"] * foretelling], check=True, stderr=subprocess.PIPE)
 
 
-def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, wrapped=False, less_one=False, architecture=None):
+def make(name, converter, cls, family, type, rope, config, gguf=False, old=False, ling=False, planes=False, wrapped=False, less_one=False, architecture=None, q8_0=False):
     cfg = config_of(cls, rope, config)
     model = model_of(cls, cfg)
     # The first seed whose choices are all clear: a test may then ask for every token and every expert.
@@ -515,11 +575,11 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
                 weights[n] = weights[n] * 20  # so that the bounds on gate and up, which GGUF files do not say, are reached
             if less_one and n.endswith("norm.weight"):
                 weights[n] = weights[n] - 1
-        weights = ref.rounded(weights, type)
+        weights = as_q8_0(weights, family) if q8_0 else ref.rounded(weights, type)
         if planes:
             weights.update((n, of_planes(*planes_of(w))) for n, w in list(weights.items()) if is_planes(n))
         ref.load(model, weights)
-        if clear(model, seed, planes):
+        if clear(model, seed, planes or q8_0, q8_0):
             greedy, route = ref.record(name, family, model, seed, [i for i, *_ in routed(model)], forward)
     base = ref.HERE / "checkpoints"
     folder = base / name
@@ -555,6 +615,13 @@ def make(name, converter, cls, family, type, rope, config, gguf=False, old=False
             entries[-1].update(type="MXFP4", quantised=True)
     if old:
         as_released(folder)
+    if q8_0:  # the file alone is kept
+        if converter:
+            as_gguf(converter, folder, path, "q8_0")
+        check_q8_0(path, weights)
+        record_all_rounded(name, model)
+        shutil.rmtree(folder)
+        entries = [{"model": "checkpoints/" + path.name, "expected": name, "container": "gguf", "family": family, "type": "Q8_0", "quantised": True}]
     print("%-20s seed %d, least margins: greedy %.2g, routing %.2g" % (name, seed, greedy, route), flush=True)
     return entries
 

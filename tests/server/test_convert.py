@@ -64,6 +64,11 @@ def test_a_folder_becomes_what_peers_write():
                     name = ".".join(parts[:2] + [parts[2] + "_exps", "weight"])
                     before = stacked.get(name, (kind, dims + [0], b""))
                     stacked[name] = (kind, dims + [before[1][-1] + 1], before[2] + data)
+                elif parts[-2] == "ffn_gate_up_exps":  # gate and up in one stack, gate's rows first: written as two
+                    half = len(data) // dims[2] // 2
+                    for i, part in enumerate(("gate", "up")):
+                        rows = b"".join(data[at : at + half] for at in range(i * half, len(data), 2 * half))
+                        stacked[name.replace("gate_up", part)] = (kind, [dims[0], dims[1] // 2, dims[2]], rows)
                 else:
                     stacked[name] = (kind, dims, data)
             if os.path.basename(source) == "phimoe-long":

@@ -165,10 +165,11 @@ class Load(threading.Thread):
         assert self.ask(server, key="nobody's", prompt=[1]) == 401
         assert self.ask(server, raw="{") == 400
         assert self.ask(server, prompt=[1] * 70000, max_tokens=1) == 400
-        # Two places in the batch, one in the queue: a fourth is too much. Those in the batch read nothing and are not asked to.
+        # Two places in the batch, one in the queue: a fourth is too much. Those in the batch read nothing and are not asked to; their
+        # answers are as long as can be, so that the first has not ended when the third is asked for.
         many = []
         for name in ("running", "running", "waiting"):
-            many.append(self.begin(server, prompt=[3] * 40, max_tokens=10000))
+            many.append(self.begin(server, prompt=[3] * 40, max_tokens=32000))
             server.until(lambda: total(server, f"sluice_requests_{name}") >= min(len(many), 2) - (name == "waiting"), 20, name)
         assert self.ask(server, prompt=[3], max_tokens=1) == 429
         for c in reversed(many):  # first the one in the queue

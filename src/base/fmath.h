@@ -25,4 +25,9 @@ double sl_logd(double x);
 /* Square root, correctly rounded, as IEEE says. */
 float sl_sqrtf(float x);
 
+/* x [n] times a number, each product rounded. */
+static inline void sl_scale(float *x, float by, int n) {
+    for (int i = 0; i < n; i++) x[i] *= by;
+}
+
 #endif

@@ -59,7 +59,9 @@ static int usual_heads(const sl_hparams *hp) {
 /* Are layers a and b the same in kind? */
 static bool alike(const sl_hparams *hp, int a, int b) {
     if (hp->mixer[a] == SL_MIXER_ATTENTION && !same_heads(hp, a, b)) return false;
-    return hp->keyed_values[a] == hp->keyed_values[b] && hp->keys_of[a] == hp->keys_of[b] && hp->ff_doubled[a] == hp->ff_doubled[b] && hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] && hp->sparse[a] == hp->sparse[b];
+    return hp->mixer[a] == hp->mixer[b] && hp->window[a] == hp->window[b] && hp->unrotated[a] == hp->unrotated[b] &&
+           hp->keyed_values[a] == hp->keyed_values[b] && hp->keys_of[a] == hp->keys_of[b] && hp->sparse[a] == hp->sparse[b] &&
+           hp->ff_doubled[a] == hp->ff_doubled[b];
 }
 
 /* A line for each run of layers that are alike: "layers   0 … 2  attention over 128 positions, rope; 8 experts of width 16" */

@@ -1,6 +1,7 @@
 #include "experts/ffn.h"
 
 #include "base/clock.h"
+#include "base/fmath.h"
 
 #include <string.h>
 
@@ -85,10 +86,6 @@ static const float *bias_of(const sl_vector *v, int first, int n, float room[MOS
     return room;
 }
 
-static void multiply(float *x, float by, int n) {
-    for (int i = 0; i < n; i++) x[i] *= by;
-}
-
 static void activate(const sl_ffn *f, const float *gate, const float *up, int n, float *out) {
     const sl_kernel_table *k = sl_kernels();
     switch (f->activation) {
@@ -122,8 +119,8 @@ void sl_ffn_up(const sl_ffn *f, int self, int item, float *scratch, void *gemm_s
         for (int i = 0; i < n; i++) {
             size_t at = (size_t)i * (size_t)range;
             if (weight) {
-                multiply(gate + at, weight[r + i], range);
-                multiply(up + at, weight[r + i], range);
+                sl_scale(gate + at, weight[r + i], range);
+                sl_scale(up + at, weight[r + i], range);
             }
             if (gate_bias) k->add(gate + at, gate_bias, range);
             if (up_bias) k->add(up + at, up_bias, range);

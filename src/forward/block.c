@@ -1,5 +1,6 @@
 /* block.c: from tokens to the residual stream, and through the blocks: a mixer, then a feed-forward part. Each ends by
  * adding its result to the stream and making the input of the part that follows. */
+#include "base/fmath.h"
 #include "forward/internal.h"
 
 static void mixed_row(sl_forward *f, int layer, int row) {
@@ -12,14 +13,10 @@ static void mixed_row(sl_forward *f, int layer, int row) {
     if (!parallel) sl__feed_forward_input(f, layer, row);
 }
 
-static void scale(float *x, float by, int n) {
-    for (int i = 0; i < n; i++) x[i] *= by;
-}
-
 /* The end of a layer, whose result is in the stream. */
 static void end_row(sl_forward *f, int layer, int row) {
     const sl_layer *l = &f->m->layer[layer];
-    if (l->stream_scale) scale(f->x + (size_t)row * (size_t)f->m->hp.width, *l->stream_scale, f->m->hp.width);
+    if (l->stream_scale) sl_scale(f->x + (size_t)row * (size_t)f->m->hp.width, *l->stream_scale, f->m->hp.width);
     if (layer + 1 < f->m->hp.layers) sl__mixer_input(f, layer + 1, row);
     else sl__output_input(f, row);
 }
@@ -53,7 +50,7 @@ static void embed_item(sl_forward *f, int layer, int self, int row) {
     int half = hp->rope_dims / 2, window_half = hp->window_rope_dims / 2;
     float *x = f->x + (size_t)row * (size_t)hp->width;
     sl_matrix_widen(e, s->token, x);
-    for (int i = 0; hp->embedding_scale != 0 && i < hp->width; i++) x[i] *= hp->embedding_scale;
+    if (hp->embedding_scale != 0) sl_scale(x, hp->embedding_scale, hp->width);
     size_t at = (size_t)row * (size_t)half, window_at = (size_t)row * (size_t)window_half;
     sl__rope_angles(f->frequency, half, f->rope_attention, s->position, f->cosines + at, f->sines + at);
     if (hp->window_rope_theta != 0)

@@ -21,7 +21,7 @@ static void router_input(sl_forward *f, int layer, int row) {
     if (!norm) return;
     float *x = row_of(f, f->router_x, row), by = 1 / sl_sqrtf((float)f->m->hp.width);
     sl__stream_norm_to(f, row, norm, x);
-    for (int i = 0; i < f->m->hp.width; i++) x[i] *= by;
+    sl_scale(x, by, f->m->hp.width);
 }
 
 void sl__feed_forward_input(sl_forward *f, int layer, int row) {
@@ -97,7 +97,7 @@ void sl__feed_forward_result(sl_forward *f, int layer, int row) {
     const sl_hparams *hp = &f->m->hp;
     float *y = row_of(f, f->y, row);
     if (!routes(f, layer)) return;
-    for (int i = 0; hp->routed_scale != 0 && i < hp->width; i++) y[i] *= hp->routed_scale;
+    if (hp->routed_scale != 0) sl_scale(y, hp->routed_scale, hp->width);
     if (!has_beside(f, layer)) return;
     sl__stream_norm_added(f, row, f->m->layer[layer].routed_fed_norm);
     f->k->add(y, row_of(f, f->beside, row), hp->width);

@@ -37,10 +37,6 @@ static void clip(float *x, int n, float most) {
     for (int i = 0; i < n; i++) x[i] = x[i] < -most ? -most : x[i] > most ? most : x[i];
 }
 
-static void multiply(float *x, int n, float by) {
-    for (int i = 0; i < n; i++) x[i] *= by;
-}
-
 /* Each head by itself: x [heads][d]. */
 static void norm_heads(sl_forward *f, float *x, int heads, int d, const float *norm) {
     for (int h = 0; h < heads; h++) f->k->rmsnorm(x + h * d, norm, d, f->m->hp.norm_eps, x + h * d);
@@ -128,7 +124,7 @@ static void qkv_row(sl_forward *f, int layer, int row) {
     finish_projection(f, q, heads, d, hp->query_gated ? NULL : l->q_bias, l->q_norm);
     if (!hp->unrotated[layer]) rotate(f, layer, q, heads, row);
     after_rope(f, layer, q, heads, l->q_norm);
-    if (hp->unrotated[layer] && hp->temperature_length != 0) multiply(q, heads * d, temperature(hp, f->step->row[row].position));
+    if (hp->unrotated[layer] && hp->temperature_length != 0) sl_scale(q, temperature(hp, f->step->row[row].position), heads * d);
     if (l->k.data) keys_row(f, layer, row);
 }
 

@@ -138,7 +138,7 @@ static void to_length(sl_forward *f, float *x, int heads, float scale) {
     int n = f->m->hp.delta_key_dim;
     for (int h = 0; h < heads; h++, x += n) {
         float by = scale / sl_sqrtf(f->k->dot(x, x, n) + LEAST_SQUARE);
-        for (int i = 0; i < n; i++) x[i] *= by;
+        sl_scale(x, by, n);
     }
 }
 

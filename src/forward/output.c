@@ -39,7 +39,7 @@ static void logits_row(sl_forward *f, int layer, int row) {
     const sl_hparams *hp = &f->m->hp;
     float *logits = f->logits + (size_t)number_of(f, row) * (size_t)hp->vocab;
     if (f->m->output_bias) f->k->add(logits, f->m->output_bias, hp->vocab);
-    for (int i = 0; hp->logit_scale != 0 && i < hp->vocab; i++) logits[i] *= hp->logit_scale;
+    if (hp->logit_scale != 0) sl_scale(logits, hp->logit_scale, hp->vocab);
     for (int i = 0; hp->logit_cap != 0 && i < hp->vocab; i++) logits[i] = capped(logits[i], hp->logit_cap);
 }
 

@@ -23,7 +23,7 @@ void sl__own_begin(sl_forward *f, int row, int token) {
     size_t n = all_values(f);
     float *own = f->own + (size_t)row * n, root = sl_sqrtf((float)f->m->hp.layer_input);
     sl_matrix_widen(&f->m->own_inputs, token, own);
-    for (size_t i = 0; i < n; i++) own[i] *= root;
+    sl_scale(own, root, (int)n);
     take_stream(f, row, sl_matrix_quantised(&f->m->own_projection));
 }
 
@@ -41,7 +41,7 @@ static void embed_row(sl_forward *f, int layer, int row) {
     const sl_hparams *hp = &f->m->hp;
     size_t n = all_values(f);
     float *own = f->own + (size_t)row * n, *projected = f->own_projected + (size_t)row * n, by = 1 / sl_sqrtf((float)hp->width);
-    for (size_t i = 0; i < n; i++) projected[i] *= by;
+    sl_scale(projected, by, (int)n);
     for (int l = 0; l < hp->layers; l++) {
         float *x = projected + (size_t)l * (size_t)hp->layer_input;
         f->k->rmsnorm(x, f->m->own_norm, hp->layer_input, hp->norm_eps, x);

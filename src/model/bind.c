@@ -111,6 +111,13 @@ static sl_status separate_qkv(const sl__binder *b, sl_layer *l) {
     return s;
 }
 
+/* A vector by its whole name in the layer. */
+static sl_status whole_vector(const sl__binder *b, const char *name, int n, const float **ret) {
+    char full[SL__BIND_NAME];
+    sl__tensor *t = sl__bind_find(b, full, "%s", name);
+    return t ? sl__bind_vector_of(b, t, n, ret) : sl__bind_missing(b, full);
+}
+
 static sl_status attention(const sl__binder *b, sl_layer *l) {
     const sl_hparams *hp = b->hp;
     const sl__names *n = b->n;
@@ -122,10 +129,7 @@ static sl_status attention(const sl__binder *b, sl_layer *l) {
     if (s == SL_OK && b->family->attention_gate) s = sl__bind_matrix(b, n->gate, q, hp->width, &l->gate);
     if (s == SL_OK) s = sl__bind_matrix(b, n->o, hp->width, q, &l->o);
     if (s == SL_OK) s = sl__bind_bias(b, n->o, b->o->declared.o_bias, hp->width, &l->o_bias);
-    if (s == SL_OK && b->family->sinks) {
-        sl__tensor *t = sl__bind_find(b, full, "%s", n->sinks);
-        s = t ? sl__bind_vector_of(b, t, hp->heads[b->layer], &l->sinks) : sl__bind_missing(b, full);
-    }
+    if (s == SL_OK && b->family->sinks) s = whole_vector(b, n->sinks, hp->heads[b->layer], &l->sinks);
     if (s != SL_OK || hp->qk_norm == SL_QK_NORM_NONE || hp->qk_norm == SL_QK_NORM_PLAIN_AFTER) return s;
     bool whole = hp->qk_norm == SL_QK_NORM_FULL;
     s = sl__bind_norm_vector(b, n->q_norm, whole ? q : dim, &l->q_norm);
@@ -215,12 +219,6 @@ static sl_status block_norms(const sl__binder *b, sl_layer *l) {
     if (b->hp->wiring != SL_WIRING_SANDWICH) return s;
     if (s == SL_OK) s = sl__bind_norm_vector(b, b->n->mixed_norm, b->hp->width, &l->mixed_norm);
     return s == SL_OK ? sl__bind_norm_vector(b, b->n->fed_norm, b->hp->width, &l->fed_norm) : s;
-}
-
-static sl_status whole_vector(const sl__binder *b, const char *name, int n, const float **ret) {
-    char full[SL__BIND_NAME];
-    sl__tensor *t = sl__bind_find(b, full, "%s", name);
-    return t ? sl__bind_vector_of(b, t, n, ret) : sl__bind_missing(b, full);
 }
 
 /* The norms that only a layer has whose dense network stands beside experts. */

@@ -134,16 +134,24 @@ static void print_text(const inspected *x, sl_buffer *out) {
     print_tensors(m, out);
 }
 
-/* "layer":[{"mixer":"attention","heads":8,"kv_heads":2,"head_dim":64,"window":128,"rope":true,"feed_forward":"experts"},…], */
+/* "layer":[{"mixer":"attention","heads":8,"kv_heads":2,"head_dim":64,"keyed_values":false,"keys_of":null,"window":128,"chunked":false,
+ * "rope":true,"feed_forward":"experts","dense_ff":0},…],
+ * keyed_values: keys are values as well; keys_of: the layer, counted from 0 as in this list, whose keys and values this one attends to;
+ * dense_ff: the width of the dense network, which a layer may have beside its experts; 0: it has none. */
 static void print_json_layers(const sl_hparams *hp, sl_buffer *out) {
     sl_buffer_puts(out, "\"layer\":[");
     for (int i = 0; i < hp->layers; i++) {
         bool attends = hp->mixer[i] == SL_MIXER_ATTENTION;
         sl_buffer_printf(out, "%s{\"mixer\":\"%s\",", i ? "," : "", attends ? "attention" : "gated_delta_net");
-        if (attends) sl_buffer_printf(out, "\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,", hp->heads[i], hp->kv_heads[i], hp->head_dim[i]);
-        sl_buffer_printf(out, "\"window\":%d,\"chunked\":%s,\"rope\":%s,\"feed_forward\":\"%s\"}", hp->window[i],
+        if (attends) {
+            sl_buffer_printf(out, "\"heads\":%d,\"kv_heads\":%d,\"head_dim\":%d,\"keyed_values\":%s,\"keys_of\":", hp->heads[i],
+                             hp->kv_heads[i], hp->head_dim[i], hp->keyed_values[i] ? "true" : "false");
+            if (hp->keys_of[i]) sl_buffer_printf(out, "%d,", hp->keys_of[i] - 1);
+            else sl_buffer_puts(out, "null,");
+        }
+        sl_buffer_printf(out, "\"window\":%d,\"chunked\":%s,\"rope\":%s,\"feed_forward\":\"%s\",\"dense_ff\":%d}", hp->window[i],
                          hp->chunked && hp->window[i] ? "true" : "false", hp->unrotated[i] || !attends ? "false" : "true",
-                         hp->sparse[i] ? "experts" : "dense");
+                         hp->sparse[i] ? "experts" : "dense", hp->sparse[i] && !hp->dense_beside ? 0 : sl_ff(hp, i));
     }
     sl_buffer_puts(out, "],");
 }

@@ -130,6 +130,32 @@ def test_inspect():
     assert "experts" in sluice("inspect", checkpoint("mixtral-gqa.gguf")).stdout
 
 
+def test_inspect_says_each_layer():
+    """What differs from layer to layer, as each config.json has it."""
+
+    def layers(model, *fields):
+        r = sluice("inspect", checkpoint(model), "--json")
+        assert r.returncode == 0, r.stderr
+        return [tuple(layer[f] for f in fields) for layer in json.loads(r.stdout)["layer"]]
+
+    # The last two of four layers (num_kv_shared_layers) attend to the keys and values of the last layer before them of their own kind,
+    # and have a network of twice the width (use_double_wide_mlp).
+    assert layers("gemma4-own", "window", "keys_of", "keyed_values", "feed_forward", "dense_ff") == [
+        (8, None, False, "dense", 8), (0, None, False, "dense", 8), (8, 0, False, "dense", 16), (0, 1, False, "dense", 16)]
+    # The layer that sees everything has keys for values (attention_k_eq_v); each has a dense network beside its experts.
+    for model in ("gemma4-keyed", "gemma4-keyed.gguf"):
+        assert layers(model, "window", "keys_of", "keyed_values", "head_dim", "kv_heads", "feed_forward", "dense_ff") == [
+            (8, None, False, 8, 2, "experts", 16), (0, None, True, 16, 1, "experts", 16)], model
+    assert layers("gemma4-values", "keyed_values", "dense_ff") == [(False, 8)] * 3
+    # moe_layers, no_rope_layers, layer_types; a layer has either experts or a dense network.
+    assert layers("llama4-layers", "window", "chunked", "rope", "keys_of", "keyed_values", "feed_forward", "dense_ff") == [
+        (0, False, False, None, False, "experts", 0), (33, True, True, None, False, "dense", 24),
+        (33, True, True, None, False, "dense", 24), (0, False, False, None, False, "experts", 0)]
+    # Layers that have no attention say nothing of keys.
+    for layer in json.loads(sluice("inspect", checkpoint("qwen3next-odd"), "--json").stdout)["layer"]:
+        assert ("keys_of" in layer) == ("keyed_values" in layer) == ("heads" in layer) == (layer["mixer"] == "attention"), layer
+
+
 def test_inspect_shows_what_it_refuses():
     """What run refuses, inspect refuses, after it has shown what it knows."""
     r = sluice("inspect", MODEL, "--ctx", 1000000)

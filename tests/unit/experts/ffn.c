@@ -13,6 +13,7 @@ typedef struct rig {
     int32_t expert[ROWS * USED];
     float weight[ROWS * USED], shared_weight[ROWS];
     sl_planes x; /* [ROWS][WIDTH] */
+    bool weighs_input;
 } rig;
 
 static sl_planes planes_new(random_model *r, size_t values, int cols) {
@@ -21,8 +22,9 @@ static sl_planes planes_new(random_model *r, size_t values, int cols) {
     return sl_planes_in(sl_arena_alloc(r->arena, SL_MEM_OTHER, bytes), values, cols);
 }
 
-static rig *rig_new(sl_type type) {
+static rig *rig_new(sl_type type, bool weighs_input) {
     rig *g = calloc(1, sizeof *g);
+    g->weighs_input = weighs_input;
     random_model *r = &g->random;
     r->arena = sl_arena_new();
     r->seed = 5;
@@ -61,7 +63,7 @@ static float *compute(rig *g, int first, int rows, int threads, bool descending,
     sl_planes x = sl_planes_part(&g->x, (size_t)first * WIDTH, WIDTH);
     float *y = malloc((size_t)rows * WIDTH * sizeof *y);
     sl_ffn f = {.groups = &groups, .x = &x, .y = y, .width = WIDTH, .threads = threads, .stats = stats, .rows = rows,
-                .first_item = first_item};
+                .first_item = first_item, .weighs_input = g->weighs_input};
     sl_groups_reset(&groups);
     sl_groups_route(&groups, g->experts, rows, g->expert + first * USED, g->weight + first * USED);
     sl_groups_all(&groups, &g->shared, rows, g->shared_weight);
@@ -76,8 +78,8 @@ static float *compute(rig *g, int first, int rows, int threads, bool descending,
     return y;
 }
 
-/* sum += weight * down(silu(gate x) * up x) in double precision. */
-static void add_exactly(const sl_ffn_weights *w, const float *x, double weight, double *sum) {
+/* sum += weight * down(silu(gate a x) * up a x) in double precision, a being a weight on the input. */
+static void add_exactly(const sl_ffn_weights *w, const float *x, double a, double weight, double *sum) {
     float values[FF > WIDTH ? FF : WIDTH];
     double h[FF];
     for (int i = 0; i < w->gate.rows; i++) {
@@ -85,7 +87,7 @@ static void add_exactly(const sl_ffn_weights *w, const float *x, double weight, 
         for (int k = 0; k < 2; k++) {
             const sl_matrix *m = k ? &w->up : &w->gate;
             sl_matrix_widen(m, i, values);
-            for (int j = 0; j < WIDTH; j++) part[k] += (double)values[j] * (double)x[j];
+            for (int j = 0; j < WIDTH; j++) part[k] += (double)values[j] * (a * (double)x[j]);
         }
         h[i] = part[0] / (1 + exp(-part[0])) * part[1];
     }
@@ -97,21 +99,25 @@ static void add_exactly(const sl_ffn_weights *w, const float *x, double weight, 
     }
 }
 
-static const struct { sl_type type; double error; } types[] = {
-    {SL_TYPE_F32, 1e-6}, {SL_TYPE_BF16, 1e-6}, {SL_TYPE_Q8_0, 0.02}, {SL_TYPE_Q4_K, 0.02},
-    {SL_TYPE_MXFP4_PLANES, 0.02}}; /* of rounding activations */
+/* Weights on the inputs as in transformers 5.24, Llama4TextMoe.forward: an expert gets its score times the row, what the experts give is
+ * added as it is, and the shared expert gets the row itself. */
+static const struct { sl_type type; double error; bool weighs_input; } types[] = {
+    {SL_TYPE_F32, 1e-6, false}, {SL_TYPE_BF16, 1e-6, false}, {SL_TYPE_Q8_0, 0.02, false}, {SL_TYPE_Q4_K, 0.02, false},
+    {SL_TYPE_MXFP4_PLANES, 0.02, false}, {SL_TYPE_F32, 1e-6, true}, {SL_TYPE_Q8_0, 0.02, true}}; /* of rounding activations */
 enum { TYPES = sizeof types / sizeof types[0] };
 
 START_TEST(is_what_double_precision_says) {
-    rig *g = rig_new(types[_i].type);
+    rig *g = rig_new(types[_i].type, types[_i].weighs_input);
     float *y = compute(g, 0, ROWS, 2, false, NULL);
     double error = 0, square = 0;
     for (int row = 0; row < ROWS; row += 13) {
         double want[WIDTH] = {0};
         const float *x = sl_planes_row(&g->x, row);
-        for (int i = 0; i < USED; i++)
-            add_exactly(&g->experts[g->expert[row * USED + i]], x, (double)g->weight[row * USED + i], want);
-        add_exactly(&g->shared, x, 0.5, want);
+        for (int i = 0; i < USED; i++) {
+            double weight = (double)g->weight[row * USED + i];
+            add_exactly(&g->experts[g->expert[row * USED + i]], x, g->weighs_input ? weight : 1, g->weighs_input ? 1 : weight, want);
+        }
+        add_exactly(&g->shared, x, 1, 0.5, want);
         for (int i = 0; i < WIDTH; i++) {
             error += pow((double)y[row * WIDTH + i] - want[i], 2);
             square += want[i] * want[i];
@@ -125,7 +131,7 @@ END_TEST
 
 /* Threads decide how long ranges are; other rows, in which groups and blocks a row is. None changes a bit. */
 START_TEST(same_bits_whatever_the_cut) { /* Promise 1 */
-    rig *g = rig_new(types[_i].type);
+    rig *g = rig_new(types[_i].type, types[_i].weighs_input);
     float *whole = compute(g, 0, ROWS, 1, false, NULL);
     for (int threads = 1; threads <= 64; threads *= 4) {
         float *y = compute(g, 0, ROWS, threads, threads > 1, NULL);
@@ -168,7 +174,7 @@ END_TEST
 
 /* Routed experts are counted, the shared one is not. */
 START_TEST(counts_what_ran) {
-    rig *g = rig_new(SL_TYPE_F32);
+    rig *g = rig_new(SL_TYPE_F32, false);
     sl_expert_stats *stats;
     sl_error e;
     ck_assert(sl_expert_stats_new(1, EXPERTS, 1, NULL, &stats, &e) == SL_OK);

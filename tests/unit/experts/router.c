@@ -89,7 +89,8 @@ START_TEST(sigmoid_with_a_bias_for_the_choice_alone) {
 }
 END_TEST
 
-/* Sigmoids of logits so large that they are all 1: the logits choose. */
+/* transformers 5.24, Llama4Router.forward: sigmoid(topk(logits)), not divided by their sum. With logits so large that their sigmoids
+ * are all 1 the logits choose. */
 START_TEST(sigmoids_of_the_best_logits) {
     sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_LOGIT, .norm = SL_ROUTER_SQUASH, .scale = 1, .groups = 1, .groups_used = 1};
     float scores[4] = {40, 41, LESS, 42}, weight[2], few[4] = {LESS, MORE, HALF, -90};
@@ -133,6 +134,33 @@ START_TEST(share_of_the_chosen_logits) {
     ck_assert(expert[0] == 0 && expert[1] == 2);
     ck_assert_float_eq_tol(weight[0], 1 / 3.0f, 1e-6f);
     ck_assert_float_eq_tol(weight[1], 2 / 3.0f, 1e-6f);
+}
+END_TEST
+
+/* transformers 5.24, Gemma4TextRouter.forward: p = softmax(logits); w, e = topk(p); w /= sum(w); w = w * per_expert_scale[e]. The
+ * weights are not divided again, and the scales have no part in the choice. */
+START_TEST(each_expert_has_a_scale) {
+    static const float scale[4] = {0.75f, 100, -3, 1000};
+    int32_t expert[3];
+    float weight[3], scores[4];
+    sl_router_rule rule = {.experts = 4, .used = 2, .score = SL_ROUTER_SOFTMAX, .norm = SL_ROUTER_SUM, .scale = 1, .groups = 1, .groups_used = 1,
+                           .expert_scale = scale};
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 2); /* of 4, 1, 8 and 2 */
+    ck_assert_float_eq_tol(weight[0], 0.75f * 4 / 12, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], -3.0f * 8 / 12, 1e-6f);
+    rule.used = 3;
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 0 && expert[1] == 2 && expert[2] == 3);
+    ck_assert_float_eq_tol(weight[0], 0.75f * 4 / 14, 1e-6f);
+    ck_assert_float_eq_tol(weight[1], -3.0f * 8 / 14, 1e-6f);
+    ck_assert_float_eq_tol(weight[2], 1000.0f * 2 / 14, 1e-3f);
+    rule.used = 1; /* divided by itself, so that the scale alone is left */
+    memcpy(scores, logits, sizeof scores);
+    sl_router_pick(&rule, scores, expert, weight);
+    ck_assert(expert[0] == 2 && weight[0] == -3);
 }
 END_TEST
 
@@ -180,6 +208,7 @@ int main(void) {
     tcase_add_test(t, sigmoids_of_the_best_logits);
     tcase_add_test(t, groups_are_judged_by_their_two_best);
     tcase_add_test(t, share_of_the_chosen_logits);
+    tcase_add_test(t, each_expert_has_a_scale);
     tcase_add_test(t, sum_has_a_least);
     tcase_add_test(t, sparsemixer_weighs_each_among_its_neighbours);
     tcase_add_test(t, not_a_number_still_picks_different_experts);

@@ -130,7 +130,22 @@ static sl_status read_proportional(const sl_json *rope, sl_hparams *hp, sl_error
     return s;
 }
 
-static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
+/* The part of a head of `whole` values that is rotated: these times partial_rotary_factor, rounded down. */
+static sl_status read_part(const sl_json *obj, const sl_family *f, int whole, int *ret, sl_error *e) {
+    sl_json at;
+    double part = -1; /* the key is absent */
+    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &part, e);
+    if (s != SL_OK || part < 0) return s;
+    int dims = (int)((double)whole * part);
+    sl_json_get(obj, "partial_rotary_factor", &at);
+    if (f->default_rope_part == 0 && dims != whole) return sl_json_fail(&at, e, "%g is not supported", part);
+    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, whole, dims);
+    *ret = dims;
+    return SL_OK;
+}
+
+/* The kind, `whole` being the values of a head. The part that is rotated comes first: some kinds have a number for each pair. */
+static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_family *f, int whole, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     const char *type = "default";
     sl_json beta;
     sl_status s = sl_json_object(rope, e);
@@ -139,6 +154,7 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     if (s == SL_OK && sl_json_get(rope, "llama_4_scaling_beta", &beta) && json_number_value(beta.v) != 0)
         s = sl_json_fail(&beta, e, "is not supported");
     bool yarn = s == SL_OK && strcmp(type, "yarn") == 0;
+    if (s == SL_OK && strcmp(type, "proportional") != 0) s = read_part(rope, f, whole, &hp->rope_dims, e);
     if (s == SL_OK && !yarn) note_ignored(rope, type, notes);
     if (s != SL_OK || strcmp(type, "default") == 0) return s;
     if (strcmp(type, "dynamic") == 0) return read_dynamic(rope, f, hp, e);
@@ -155,20 +171,6 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     s = need_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
     if (s == SL_OK && linear) hp->rope_scaling = SL_ROPE_LINEAR;
     return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
-}
-
-/* The part of a head of `whole` values that is rotated: these times partial_rotary_factor, rounded down. */
-static sl_status read_part(const sl_json *obj, const sl_family *f, int whole, int *ret, sl_error *e) {
-    sl_json at;
-    double part = -1; /* the key is absent */
-    sl_status s = sl_json_opt_float(obj, "partial_rotary_factor", 0, 1, &part, e);
-    if (s != SL_OK || part < 0) return s;
-    int dims = (int)((double)whole * part);
-    sl_json_get(obj, "partial_rotary_factor", &at);
-    if (f->default_rope_part == 0 && dims != whole) return sl_json_fail(&at, e, "%g is not supported", part);
-    if (dims < 2 || dims % 2) return sl_json_fail(&at, e, "%g of a head of %d is %d, no even number of values", part, whole, dims);
-    *ret = dims;
-    return SL_OK;
 }
 
 /* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base, and a part of the head. */
@@ -216,6 +218,5 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
         full = &inner;
     }
     if (s == SL_OK) s = sl__config_float(full, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);
-    if (s == SL_OK) s = read_scaling(top, full, f, hp, notes, e);
-    return s == SL_OK && hp->rope_scaling != SL_ROPE_PROPORTIONAL ? read_part(full, f, whole, &hp->rope_dims, e) : s;
+    return s == SL_OK ? read_scaling(top, full, f, whole, hp, notes, e) : s;
 }

@@ -163,9 +163,12 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     DIFFERS(vocab) DIFFERS(context) DIFFERS(width) DIFFERS(layers) DIFFERS(ff)
     DIFFERS(norm_eps) DIFFERS(norm) DIFFERS(wiring) DIFFERS(embedding_scale) DIFFERS(residual_scale) DIFFERS(logit_scale)
     DIFFERS(attention_scale) DIFFERS(qk_norm) DIFFERS(qkv_clip) DIFFERS(rope_dims) DIFFERS(rope_theta)
-    DIFFERS(experts) DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps)
-    DIFFERS(router_scale) DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff)
-    DIFFERS(routed_scale) DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
+    DIFFERS(experts)
+    if (a->experts) { /* of a dense model the row of another family may say what is never asked for */
+        DIFFERS(experts_used) DIFFERS(expert_ff) DIFFERS(router_score) DIFFERS(router_norm) DIFFERS(router_eps) DIFFERS(router_scale)
+        DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff) DIFFERS(routed_scale)
+    }
+    DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
     DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims) DIFFERS(temperature_length)
     DIFFERS(temperature_scale) DIFFERS(query_gated) DIFFERS(delta_key_heads) DIFFERS(delta_value_heads) DIFFERS(delta_key_dim)
     DIFFERS(delta_value_dim) DIFFERS(delta_taps)

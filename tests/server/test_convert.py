@@ -146,6 +146,18 @@ def test_the_same_answers_to_the_last_bit():
             assert close(a, b) if permuted else a == b, (name, a, b)
 
 
+def test_a_dense_model_whose_files_another_family_reads():
+    """Gemma 4 without encoders is Gemma 4's dense language model, and its GGUF files are read as that one, which may have experts."""
+    with tempfile.TemporaryDirectory() as d:
+        folder = shutil.copytree(checkpoint("gemma4-dense"), d + "/unified")
+        with open(folder + "/config.json") as f:
+            config = f.read().replace('"gemma4_text"', '"gemma4_unified_text"')
+        with open(folder + "/config.json", "w") as f:
+            f.write(config)
+        converted(folder, d + "/a.gguf", "bf16")
+        assert answer(folder) == answer(d + "/a.gguf") == answer(checkpoint("gemma4-dense"))
+
+
 def test_planes_become_the_peers_blocks():
     """A folder's experts in MXFP4's two planes, byte for byte as llama.cpp's converter joins them; without a word about quantising again."""
     with tempfile.TemporaryDirectory() as d:

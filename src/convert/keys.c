@@ -93,7 +93,7 @@ static void put_windows(const sl_model *m, const char *arch, sl__keys *k, sl_not
         sl_notes_add(notes, "%s: chunks of %d positions, or layers that have them, are others than llama.cpp expects of \"%s\": it will answer otherwise",
                      m->path, window, arch);
     if (usual || !window) return;
-    if (all && !m->family->default_window_interval && !m->family->hf_window_switch) return;
+    if (all && !m->family->default_window_interval && !m->family->default_window_layers && !m->family->hf_window_switch) return;
     sl__put_array(k, below(b, arch, "attention.sliding_window_pattern"), BOOL, (uint64_t)hp->layers);
     for (int i = 0; i < hp->layers; i++) sl__put_bytes(k, &(uint8_t){hp->window[i] != 0}, 1);
 }

@@ -169,7 +169,7 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     bool linear = strcmp(type, "linear") == 0;
     if (!linear && strcmp(type, "llama3") != 0) return sl_json_fail(rope, e, "rope type \"%.40s\" is not supported", type);
     s = need_float(rope, "factor", SL__ROPE_FACTOR, &hp->rope_factor, e);
-    if (s == SL_OK && linear) hp->rope_scaling = SL_ROPE_LINEAR;
+    if (s == SL_OK && linear && hp->rope_factor != 1) hp->rope_scaling = SL_ROPE_LINEAR;
     return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
 }
 

@@ -146,16 +146,37 @@ def test_the_same_answers_to_the_last_bit():
             assert close(a, b) if permuted else a == b, (name, a, b)
 
 
+def copied(name, folder, change):
+    """A checkpoint whose config.json says something else."""
+    shutil.copytree(checkpoint(name), folder)
+    with open(folder + "/config.json") as f:
+        config = json.load(f)
+    change(config)
+    with open(folder + "/config.json", "w") as f:
+        json.dump(config, f)
+    return folder
+
+
 def test_a_dense_model_whose_files_another_family_reads():
     """Gemma 4 without encoders is Gemma 4's dense language model, and its GGUF files are read as that one, which may have experts."""
     with tempfile.TemporaryDirectory() as d:
-        folder = shutil.copytree(checkpoint("gemma4-dense"), d + "/unified")
-        with open(folder + "/config.json") as f:
-            config = f.read().replace('"gemma4_text"', '"gemma4_unified_text"')
-        with open(folder + "/config.json", "w") as f:
-            f.write(config)
+        folder = copied("gemma4-dense", d + "/unified", lambda c: c["text_config"].update(model_type="gemma4_unified_text"))
         converted(folder, d + "/a.gguf", "bf16")
         assert answer(folder) == answer(d + "/a.gguf") == answer(checkpoint("gemma4-dense"))
+
+
+def test_windows_in_all_layers_of_a_family_that_most_often_has_none():
+    with tempfile.TemporaryDirectory() as d:
+        folder = copied("dots1-top1", d + "/windows", lambda c: c.update(sliding_window=3, layer_types=["sliding_attention"] * 4))
+        converted(folder, d + "/a.gguf", "f32")
+        assert answer(folder) == answer(d + "/a.gguf") != answer(checkpoint("dots1-top1"))
+
+
+def test_rope_that_is_divided_by_one_is_plain():
+    with tempfile.TemporaryDirectory() as d:
+        folder = copied("qwen2-gqa", d + "/linear", lambda c: c.update(rope_scaling={"type": "linear", "factor": 1.0}))
+        converted(folder, d + "/a.gguf", "bf16")
+        assert answer(folder) == answer(d + "/a.gguf") == answer(checkpoint("qwen2-gqa"))
 
 
 def test_planes_become_the_peers_blocks():

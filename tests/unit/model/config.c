@@ -436,6 +436,8 @@ START_TEST(rope_kinds) {
     refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,2]}", "has 2 numbers, not one for each of 8 pairs");
     refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,0]}", "short_factor");
     refused("llama", ",\"rope_parameters\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0}", "the pairs that turn");
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":1.0}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PLAIN && r.hp.rope_factor == 1);
     /* Half of a head of 16 values is rotated, which the class says inside rope_parameters: four pairs. */
     r = good("glm4_moe", KV ",\"rope_parameters\":{\"partial_rotary_factor\":0.5,\"rope_type\":\"longrope\",\"short_factor\":[1,2,3,4],\"long_factor\":[2,4,6,8]}");
     ck_assert(r.hp.rope_dims == 8 && r.hp.rope_divisor[3] == 4 && r.hp.rope_long_divisor[3] == 8);

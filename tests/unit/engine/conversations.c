@@ -5,7 +5,7 @@
 
 #include "../run.h"
 
-enum { CLIENTS = 40, TALKS = 16, TURNS = 10, SYSTEM = 40, USER = 9, ANSWER = 8 };
+enum { CLIENTS = 40, TALKS = 16, TURNS = 8, SYSTEM = 40, USER = 9, ANSWER = 8 };
 
 static rig g;
 static sl_error e;
@@ -13,9 +13,8 @@ static asked a[CLIENTS], one;
 
 static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen3moe-q4_k.gguf", "qwen3moe-mixed-yarn", "llama-gqa-llama3.gguf",
                                           "exaonemoe-windows", "afmoe-mup.gguf", "qwen35moe-wrapped", "qwen3next-released.gguf", "qwen35-dense", "qwen3next-odd",
-                                          "gptoss-mixed", "gptoss-yarn.gguf", "gemma3-linear.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
-
-                                          "gemma4-keyed", "gemma4-own"};
+                                          "gptoss-mixed", "gptoss-yarn.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
+                                          "gemma4-keyed", "gemma4-own", "llama4-layers", "llama4-maverick"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };
 
 static void same(const client *x, const client *y, const char *what, int which) {
@@ -174,7 +173,7 @@ static void check_turn(const talk *k, int which, int t, const client *c, bool al
  * with so little that prefixes are given up in the middle of a conversation. What is counted adds up. */
 START_TEST(turns_cost_what_is_new_in_them) {
     static const struct { int threads, sequences, pages; } ways[] = {{1, 16, 400}, {2, 6, 400}, {2, 6, 40}, {1, 3, 14}};
-    rig_load(&g, (const char *const[]){"qwen3moe-gqa", "qwen35moe-wrapped", "gptoss-mixed", "mistral-window"}[_i]);
+    rig_load(&g, (const char *const[]){"qwen3moe-gqa", "qwen35moe-wrapped", "gptoss-mixed", "mistral-window", "llama4-layers"}[_i]);
     start(false);
     make_talks(sl_tokenizer_count(g.l.tokenizer));
     stop();
@@ -368,7 +367,7 @@ int main(void) {
     TCase *t = tcase_create("engine/conversations");
     tcase_set_timeout(t, 240);
     tcase_add_loop_test(t, reused_or_not_the_answer_is_the_same, 0, CHECKPOINTS);
-    tcase_add_loop_test(t, turns_cost_what_is_new_in_them, 0, 4);
+    tcase_add_loop_test(t, turns_cost_what_is_new_in_them, 0, 5);
     tcase_add_test(t, salts_keep_requests_apart);
     tcase_add_loop_test(t, choices_share_their_prompt, 0, 12);
     tcase_add_test(t, a_scored_prompt_is_computed);

@@ -220,17 +220,19 @@ START_TEST(scores_keep_within_the_rows_of_logits) {
 }
 END_TEST
 
-/* Promise 3: also where layers have a window, of 1 to 70 positions, with window pages for one sequence or for many. */
+/* Promise 3: also where layers have a window of 1 to 70 positions, or see chunks of so many, some of which end where a page does; with
+ * window pages for one sequence or for many. */
 START_TEST(whatever_comes_everything_ends) {
     int pages = 6 + (_i * 37) % 60, sequences = 1 + _i % 9, preempted = 0;
     srand((unsigned)_i + 1);
     sim *m = make(pages, sequences, sequences + SL__LEAST_CHUNK + rand() % 100, sequences < 32 ? 32 : sequences + 8);
     m->c.target = _i % 3 ? 0.05 : 1;
     if (_i >= 24) {
-        int window = 1 + rand() % 70;
-        sl_hparams hp = {.layers = 1, .window = {window}};
+        bool chunked = _i >= 48;
+        int window = chunked && _i % 3 == 0 ? SL_PAGE << _i % 2 : 1 + rand() % 70;
+        sl_hparams hp = {.layers = 1, .window = {window}, .chunked = chunked};
         int least = sl_kv_window_pages(&hp, pages * SL_PAGE, SL__LEAST_CHUNK);
-        with_windows(m, window, _i % 4 == 0 ? least : least + rand() % (pages - least + 1));
+        with_windows(m, window, chunked, _i % 4 == 0 ? least : least + rand() % (pages - least + 1));
     }
     int steps = 0, quiet = 0;
     while (m->count < 300 || m->over < m->count) {

@@ -51,10 +51,10 @@ static inline sim *make(int pages, int max_sequences, int max_rows, int max_logi
     return m;
 }
 
-/* One layer sees everything, one the newest `window` positions; `pages` window pages. */
-static inline void with_windows(sim *m, int window, int pages) {
+/* One layer sees everything, one the newest `window` positions, or the chunk of so many that a row is in; `pages` window pages. */
+static inline void with_windows(sim *m, int window, bool chunked, int pages) {
     sl_error e;
-    m->hp = (sl_hparams){.layers = 2, .window = {0, window}};
+    m->hp = (sl_hparams){.layers = 2, .window = {0, window}, .chunked = chunked};
     ck_assert_int_eq(sl__windows_init(&m->p.windows, pages, m->p.total, &m->hp, m->p.total * SL_PAGE, m->arena, &e), SL_OK);
     m->full = calloc(1, sizeof *m->full);
     m->windowed = calloc(1, sizeof *m->windowed);
@@ -158,8 +158,15 @@ static inline void check_pages(const sim *m) {
     ck_assert_int_eq(sl__pages_available(&m->p), m->p.total - held);
 }
 
+/* The first position that a row at `position` sees in the layer with a window. */
+static inline int first_seen(const sim *m, int position) {
+    int window = m->hp.window[1];
+    if (m->hp.chunked) return position / window * window;
+    return position < window ? 0 : position + 1 - window;
+}
+
 /* Every window page has as many holders as there are sequences that say so, is attached to the page that says so, and is
- * free, held or kept. Who is in the batch holds those that its next row sees. */
+ * free, held or kept. Who is in the batch holds those that its next row sees, and none before them. */
 static inline void check_windows(const sim *m) {
     const sl__windows *x = &m->p.windows;
     int holders[MOST_PAGES] = {0}, kept = 0, held = 0, listed = 0;
@@ -167,7 +174,7 @@ static inline void check_windows(const sim *m) {
     if (!x->total) return;
     for (int i = 0; i < m->count; i++) {
         const sl__sequence *s = m->all[i];
-        right = right && (s->page_count == 0 || s->first_window == sl__windows_first(x, s->computed));
+        right = right && (s->page_count == 0 || s->first_window == first_seen(m, s->computed) / SL_PAGE);
         for (int k = s->first_window; k < s->page_count; k++) {
             holders[s->window[k]]++;
             right = right && (k < s->known ? sl__windows_of(x, s->page[k]) == s->window[k] : x->window[s->window[k]].page < 0);
@@ -215,8 +222,8 @@ static inline void run_pages(sim *m) {
         if (!s->rows) continue;
         int last = s->computed + s->rows - 1;
         for (int p = 0; p <= last; p++) right = right && m->full->at[s->page[p / SL_PAGE]][p % SL_PAGE] == seen[i][p];
-        for (int p = sl_kv_first_kept(&m->hp, m->p.windows.ctx, s->computed); p <= last; p++)
-            right = right && m->windowed->at[s->window[p / SL_PAGE]][p % SL_PAGE] == seen[i][p];
+        for (int p = first_seen(m, s->computed); p <= last; p++)
+            right = right && p / SL_PAGE >= s->first_window && m->windowed->at[s->window[p / SL_PAGE]][p % SL_PAGE] == seen[i][p];
         free(seen[i]);
     }
     ck_assert_msg(right, "a row sees what it is to see");

@@ -118,13 +118,14 @@ static void print_text(const inspected *x, sl_buffer *out) {
     else if (hp->experts) sl_buffer_printf(out, "experts  %d\n", hp->experts);
     if (x->whole) {
         char page[24], longest[24], state[24];
-        int ctx = x->s->engine.ctx, window = sl_kv_window(hp, ctx);
+        int ctx = x->s->engine.ctx;
+        sl_kv_window window = sl_kv_window_of(hp, ctx);
         print_layers(hp, out);
         sl_buffer_puts(out, "sequence ");
         if (x->plan.page_bytes) sl_buffer_printf(out, "%s for each page of %d positions, ", sl_bytes_text(x->plan.page_bytes, page), SL_PAGE);
-        if (window)
+        if (window.positions)
             sl_buffer_printf(out, "in layers with a window %s for each of the newest %d pages of %d, ", sl_bytes_text(x->plan.window_page_bytes, page),
-                             sl_kv_window_pages(hp, ctx, 1), SL_PAGE);
+                             sl_kv_window_pages(window, ctx, 1), SL_PAGE);
         sl_buffer_printf(out, "%s with %d positions; ", sl_bytes_text(sl_plan_sequence_bytes(x->s, m, &x->plan, ctx), longest), ctx);
         if (sl_state_bytes(hp)) sl_buffer_printf(out, "%s of state whatever its length\n", sl_bytes_text(sl_state_bytes(hp), state));
         else sl_buffer_puts(out, "no other state\n");

@@ -101,9 +101,9 @@ sl_cost sl_cost_of(const sl_model *m, sl_kv_type t) {
     sl_kv_cost kv = sl_kv_cost_of(hp, t);
     sl_cost c = {.dense_bytes = (double)sl_matrix_bytes(&m->output),
                  .output_multiplies = values(&m->output),
-                 .kv_bytes = kv.position_bytes,
+                 .kv_bytes = kv.position.bytes,
                  .state_bytes = (double)sl_state_bytes(hp),
-                 .kv_multiplies = kv.row_multiplies};
+                 .kv_multiplies = kv.position.multiplies};
     c.dense_bytes += (double)sl_matrix_bytes(&m->own_projection);
     c.row_multiplies += values(&m->own_projection);
     int routed = 0;

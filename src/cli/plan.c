@@ -106,7 +106,7 @@ static void put_lines(const sl_plan *p, bool options, sl_buffer *out) {
 static sl_kv_wish wish(const sl_settings *s, const sl_model *m) {
     const sl_engine_config *g = &s->engine;
     sl_engine_window_pages windows = sl_engine_window_pages_for(g);
-    uint64_t one = (uint64_t)pages_for(g->ctx), ends = 2 * (uint64_t)sl_kv_window_pages(&m->hp, g->ctx, 1);
+    uint64_t one = (uint64_t)pages_for(g->ctx), ends = 2 * (uint64_t)sl_kv_window_pages(sl_kv_window_of(&m->hp, g->ctx), g->ctx, 1);
     if (!windows.least) return (sl_kv_wish){.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes, .one = one};
     return (sl_kv_wish){.page_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_FULL),
                         .window_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_WINDOWED),
@@ -246,7 +246,8 @@ sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error
 }
 
 uint64_t sl_plan_sequence_bytes(const sl_settings *s, const sl_model *m, const sl_plan *p, int positions) {
-    uint64_t pages = (uint64_t)pages_for(positions), windows = (uint64_t)sl_kv_window_pages(&m->hp, s->engine.ctx, 1);
+    int ctx = s->engine.ctx;
+    uint64_t pages = (uint64_t)pages_for(positions), windows = (uint64_t)sl_kv_window_pages(sl_kv_window_of(&m->hp, ctx), ctx, 1);
     return pages * p->page_bytes + (windows < pages ? windows : pages) * p->window_page_bytes;
 }
 
@@ -271,7 +272,7 @@ static void print_rope(const sl_engine_config *g, const sl_model *m, sl_buffer *
 }
 
 static void print_windows(const sl_engine_config *g, const sl_hparams *hp, sl_buffer *out) {
-    int windowed = 0, widest = 0, kept = sl_kv_window(hp, g->ctx);
+    int windowed = 0, widest = 0, kept = sl_kv_window_of(hp, g->ctx).positions;
     for (int i = 0; i < hp->layers; i++) {
         windowed += hp->window[i] > 0;
         if (hp->window[i] > widest) widest = hp->window[i];

@@ -77,7 +77,7 @@ static sl_status make(sl_windows *w, const sl_settings *s,
                       void (*multiplied)(void *, const sl_matrix *, const float *, const int32_t *, int), void *arg,
                       sl_error *e) {
     const sl_engine_config *g = &s->engine;
-    int pages = (g->ctx + SL_PAGE - 1) / SL_PAGE, windows = sl_kv_window_pages(&w->m->hp, g->ctx, w->rows);
+    int pages = (g->ctx + SL_PAGE - 1) / SL_PAGE, windows = sl_kv_window_pages(sl_kv_window_of(&w->m->hp, g->ctx), g->ctx, w->rows);
     w->page = sl_calloc((size_t)pages, sizeof *w->page);
     w->window = sl_calloc((size_t)pages, sizeof *w->window);
     w->token = sl_calloc((size_t)g->ctx + 1, sizeof *w->token);
@@ -118,7 +118,8 @@ sl_status sl_windows_new(sl_settings *s, const sl_loaded *l,
     *w = (sl_windows){.m = l->model, .ctx = s->engine.ctx, .rows = multiplied ? ROWS : SCORED_ROWS, .bos = -1};
     if (sl_tokenizer_adds_bos(l->tokenizer)) w->bos = sl_tokenizer_bos(l->tokenizer);
     if (w->rows > w->ctx) w->rows = w->ctx;
-    while (w->rows > 1 && sl_kv_window_pages(&w->m->hp, w->ctx, w->rows) > s->engine.kv_window_pages) w->rows /= 2; /* what is planned */
+    sl_kv_window widest = sl_kv_window_of(&w->m->hp, w->ctx);
+    while (w->rows > 1 && sl_kv_window_pages(widest, w->ctx, w->rows) > s->engine.kv_window_pages) w->rows /= 2; /* what is planned */
     st = make(w, s, multiplied, arg, e);
     if (st)
         sl_windows_free(w);

@@ -37,7 +37,7 @@ sl__shape sl__shape_of(const sl_model *m) {
         routed = (double)(m->parameters - m->active_parameters) / (1 - used);
     }
     return (sl__shape){.dense = body - routed, .experts = routed, .used = used, .output = output,
-                       .attention = sl_kv_cost_of(&m->hp, SL_KV_I16).row_multiplies};
+                       .attention = sl_kv_cost_of(&m->hp, SL_KV_I16).position.multiplies};
 }
 
 void sl__cost_init(sl__cost *c, const sl__shape *s) {

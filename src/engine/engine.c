@@ -229,14 +229,14 @@ static uint64_t request_memory(const sl_engine_config *c) { return c->request_me
 sl_engine_window_pages sl_engine_window_pages_for(const sl_engine_config *c) {
     const sl_hparams *hp = &c->model->hp;
     int64_t all = (int64_t)c->max_sequences * ((c->ctx + SL_PAGE - 1) / SL_PAGE);
-    int least = sl_kv_window_pages(hp, c->ctx, SL__LEAST_CHUNK);
+    int least = sl_kv_window_pages(sl_kv_window_of(hp, c->ctx), c->ctx, SL__LEAST_CHUNK);
     int64_t running = (int64_t)c->max_sequences * least + step_rows(c) / SL_PAGE;
     if (!least) return (sl_engine_window_pages){0};
     if (running > all) running = all;
     return (sl_engine_window_pages){.least = least, .running = running > INT32_MAX ? INT32_MAX : (int)running};
 }
 
-static int window_pages_of(const sl_engine_config *c) { return sl_kv_window(&c->model->hp, c->ctx) ? c->kv_window_pages : 0; }
+static int window_pages_of(const sl_engine_config *c) { return sl_kv_window_of(&c->model->hp, c->ctx).positions ? c->kv_window_pages : 0; }
 
 /* Slots of state; 0: the model keeps none. */
 static int states_of(const sl_engine_config *c) { return sl_state_bytes(&c->model->hp) ? c->states : 0; }

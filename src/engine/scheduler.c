@@ -279,7 +279,7 @@ static void admit_waiting(making *k) {
 
 int sl__scheduler_step(sl__scheduler *c, sl__pages *p, const sl__scheduler_events *tell) {
     making k = {.c = c, .pages = p, .tell = tell};
-    if (p->windows.total) k.window_pages = sl_kv_window_pages(p->windows.hp, p->windows.ctx, SL__LEAST_CHUNK);
+    if (p->windows.total) k.window_pages = sl_kv_window_pages(p->windows.widest, p->windows.ctx, SL__LEAST_CHUNK);
     c->work = (sl__work){0};
     for (sl__sequence *s = c->batch.first; s; s = s->next) {
         s->rows = 0;

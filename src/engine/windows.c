@@ -7,7 +7,7 @@ size_t sl__windows_bytes(int total, int pages) {
 }
 
 sl_status sl__windows_init(sl__windows *x, int total, int pages, const sl_hparams *hp, int ctx, sl_arena *a, sl_error *e) {
-    *x = (sl__windows){.passed = {-1, -1}, .ends = {-1, -1}, .total = total, .free_count = total, .hp = hp, .ctx = ctx};
+    *x = (sl__windows){.passed = {-1, -1}, .ends = {-1, -1}, .total = total, .free_count = total, .widest = sl_kv_window_of(hp, ctx), .ctx = ctx};
     if (!total) return SL_OK;
     x->window = sl_arena_array(a, SL_MEM_SEQUENCES, (size_t)total, sizeof *x->window);
     x->free = sl_arena_array(a, SL_MEM_SEQUENCES, (size_t)total, sizeof *x->free);
@@ -108,4 +108,4 @@ void sl__windows_forget(sl__windows *x, int32_t page) {
     x->free[x->free_count++] = window;
 }
 
-int sl__windows_first(const sl__windows *x, int position) { return sl_kv_first_kept(x->hp, x->ctx, position) / SL_PAGE; }
+int sl__windows_first(const sl__windows *x, int position) { return sl_kv_first_in(x->widest, position) / SL_PAGE; }

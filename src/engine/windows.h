@@ -51,7 +51,7 @@ typedef struct sl__windows {
     int total;                  /* 0: no layer has a window; nothing here is called then but _of and _forget, which do nothing */
     int free_count, kept_count;
     int evicted;                /* kept ones that were taken; whoever counts them sets it to 0 */
-    const sl_hparams *hp;       /* for sl_kv_first_kept */
+    sl_kv_window widest;
     int ctx;
 } sl__windows;
 

@@ -123,7 +123,8 @@ typedef struct sl_hparams {
     bool delta_tiled;     /* value head j goes with key head j modulo their number; otherwise neighbours go with one key head */
     float logit_cap;      /* logits z become cap * tanh(z / cap) at the end, 1e-6 … 1e6; 0: they stay */
     float attention_scale; /* factor on the scores, 1e-6 … 1e6; 0: one over the root of head_dim */
-    int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1; 0: all */
+    int window[SL_MAX_LAYERS];   /* a row of the layer sees so many positions, its own and those before it, 1 … 2^31 - 1, in all
+                                  * layers alike that have one; 0: all */
     bool chunked;     /* a window is a chunk: of the sequence's chunks of so many positions a row sees its own, up to itself */
     bool unrotated[SL_MAX_LAYERS]; /* layers whose q and k rope leaves as they are */
     float temperature_length, temperature_scale; /* in those layers q is multiplied by 1 + scale * ln(1 + floor((position + 1) / length)):

@@ -352,8 +352,8 @@ static __attribute__((unused)) bool a_slot(const sl_forward *f, int slot) { retu
 
 /* Has every position that the row sees a page, and in windowed layers too? */
 static __attribute__((unused)) bool has_pages(const sl_forward *f, const sl_step_sequence *q, int position) {
-    int last = position / SL_PAGE, first = f->c.kv_window_pages ? sl_kv_first_kept(&f->m->hp, f->c.ctx, position) / SL_PAGE : last + 1;
-    for (int k = first; k <= last; k++)
+    int last = position / SL_PAGE, first = sl_kv_first_in(sl_kv_window_of(&f->m->hp, f->c.ctx), position) / SL_PAGE;
+    for (int k = first; f->c.kv_window_pages && k <= last; k++)
         if (q->window[k] < 0 || q->window[k] >= f->c.kv_window_pages) return false;
     return q->page[last] >= 0 && q->page[last] < f->c.kv_pages;
 }

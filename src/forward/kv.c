@@ -16,27 +16,25 @@ static size_t kept_heads(const sl_hparams *hp, int layer) {
     return hp->mixer[layer] == SL_MIXER_ATTENTION && !hp->keys_of[layer] ? (size_t)hp->kv_heads[layer] : 0;
 }
 
+/* Adds what a row does with so many positions in a layer, whichever layer keeps their keys. */
+static void add_work(sl_kv_work *sum, const sl_hparams *hp, int layer, sl_kv_type type, double positions) {
+    if (hp->mixer[layer] != SL_MIXER_ATTENTION) return;
+    sum->bytes += positions * (double)((size_t)hp->kv_heads[layer] * head_bytes(hp, layer, type)) / SL_PAGE;
+    sum->multiplies += positions * 2.0 * hp->heads[layer] * hp->head_dim[layer];
+}
+
 sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type) {
     sl_kv_cost cost = {0};
-    size_t read = 0; /* also what another layer keeps */
     for (int i = 0; i < hp->layers; i++) {
-        if (hp->mixer[i] != SL_MIXER_ATTENTION) continue;
         cost.page_bytes += kept_heads(hp, i) * head_bytes(hp, i, type);
-        read += (size_t)hp->kv_heads[i] * head_bytes(hp, i, type);
-        cost.row_multiplies += 2.0 * hp->heads[i] * hp->head_dim[i];
+        add_work(&cost.position, hp, i, type, 1);
     }
-    cost.position_bytes = (double)read / SL_PAGE;
     return cost;
 }
 
 sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position) {
     sl_kv_work work = {0};
-    for (int i = 0; i < hp->layers; i++) {
-        if (hp->mixer[i] != SL_MIXER_ATTENTION) continue;
-        double seen = position - sl_kv_first_seen(hp, i, position) + 1;
-        work.bytes += seen * (double)((size_t)hp->kv_heads[i] * head_bytes(hp, i, type)) / SL_PAGE;
-        work.multiplies += seen * 2.0 * hp->heads[i] * hp->head_dim[i];
-    }
+    for (int i = 0; i < hp->layers; i++) add_work(&work, hp, i, type, position - sl_kv_first_seen(hp, i, position) + 1);
     return work;
 }
 
@@ -47,27 +45,18 @@ size_t sl_kv_page_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_ki
     return bytes;
 }
 
-int sl_kv_window(const sl_hparams *hp, int ctx) {
-    int most = 0;
+sl_kv_window sl_kv_window_of(const sl_hparams *hp, int ctx) {
+    sl_kv_window widest = {.chunked = hp->chunked};
     for (int i = 0; i < hp->layers; i++)
-        if (sl_kv_kind_of(hp, ctx, i) == SL_KV_WINDOWED && hp->window[i] > most) most = hp->window[i];
-    return most;
+        if (sl_kv_kind_of(hp, ctx, i) == SL_KV_WINDOWED && hp->window[i] > widest.positions) widest.positions = hp->window[i];
+    return widest;
 }
 
-int sl_kv_window_pages(const sl_hparams *hp, int ctx, int rows) {
-    int64_t seen = (int64_t)sl_kv_window(hp, ctx) - 1 + rows;
-    if (seen < rows) return 0;
+int sl_kv_window_pages(sl_kv_window w, int ctx, int rows) {
+    if (!w.positions) return 0;
+    int64_t seen = (int64_t)w.positions - 1 + rows;
     int64_t pages = (seen + SL_PAGE - 2) / SL_PAGE + 1, all = ((int64_t)ctx + SL_PAGE - 1) / SL_PAGE;
     return (int)(pages < all ? pages : all);
-}
-
-int sl_kv_first_kept(const sl_hparams *hp, int ctx, int position) {
-    int first = position;
-    for (int i = 0; i < hp->layers; i++) {
-        int seen = sl_kv_kind_of(hp, ctx, i) == SL_KV_WINDOWED ? sl_kv_first_seen(hp, i, position) : position;
-        if (seen < first) first = seen;
-    }
-    return first;
 }
 
 /* Bytes of all pages. */

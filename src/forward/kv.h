@@ -24,11 +24,20 @@
 #include "families/family.h"
 #include "kernels/kernels.h"
 
-/* The first position that a row sees in a layer. A later row sees no earlier one. */
+/* What rows see of the positions up to their own. */
+typedef struct sl_kv_window {
+    int positions; /* so many, the row's own among them; 0: all */
+    bool chunked;  /* as in sl_hparams */
+} sl_kv_window;
+
+/* The first position that a row sees. A later row sees no earlier one. */
+static inline int sl_kv_first_in(sl_kv_window w, int position) {
+    if (w.positions && w.chunked) return position - position % w.positions;
+    return w.positions && position >= w.positions ? position - w.positions + 1 : 0;
+}
+
 static inline int sl_kv_first_seen(const sl_hparams *hp, int layer, int position) {
-    int window = hp->window[layer];
-    if (window && hp->chunked) return position - position % window;
-    return window && position >= window ? position - window + 1 : 0;
+    return sl_kv_first_in((sl_kv_window){hp->window[layer], hp->chunked}, position);
 }
 
 /* Layers are of two kinds, each with pages of its own: those whose rows see all positions, and those where a row sees fewer than
@@ -40,15 +49,13 @@ static inline sl_kv_kind sl_kv_kind_of(const sl_hparams *hp, int ctx, int layer)
     return fewer ? SL_KV_WINDOWED : SL_KV_FULL;
 }
 
-/* The most positions that a row sees in a windowed layer, its own among them; 0: there is no such layer. */
-int sl_kv_window(const sl_hparams *hp, int ctx);
+/* The widest window of the windowed layers: what a row does not see in it is kept for nobody. Chunks are all of one size. 0 positions:
+ * there is no such layer. */
+sl_kv_window sl_kv_window_of(const sl_hparams *hp, int ctx);
 
 /* The most pages that a sequence needs at once in windowed layers: those of all positions that `rows` rows of a step see, wherever
  * in a page the first one stands. 0: there is no windowed layer. */
-int sl_kv_window_pages(const sl_hparams *hp, int ctx, int rows);
-
-/* The first position that a row at `position`, or a later one, sees in any windowed layer. */
-int sl_kv_first_kept(const sl_hparams *hp, int ctx, int position);
+int sl_kv_window_pages(sl_kv_window w, int ctx, int rows);
 
 typedef struct sl_kv_layer {
     size_t at;          /* where it begins; of a layer without keys, where the next one does */
@@ -66,17 +73,18 @@ typedef struct sl_kv {
 
 /* What keys and values cost: for the memory plan, the scheduler's prices and the limits that `bench` prints. Nobody else
  * derives these from the hyperparameters, so that layers with other layouts will change them here alone. */
+typedef struct sl_kv_work {
+    double bytes;      /* read, whatever the number of rows */
+    double multiplies; /* multiply-adds of one row: scores, and the values' shares */
+} sl_kv_work;
+
 typedef struct sl_kv_cost {
-    size_t page_bytes;       /* one page in all layers, of both kinds */
-    double position_bytes;   /* read for one position that is attended to, in all layers, whatever the number of rows */
-    double row_multiplies;   /* multiply-adds of one row with one position, in all layers: its score, and its value's share */
+    size_t page_bytes;   /* one page in all layers, of both kinds */
+    sl_kv_work position; /* of one position that is seen in all layers */
 } sl_kv_cost;
 sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type);
 
 /* What a row at `position` must at least read and compute of the positions that it sees, over all layers. */
-typedef struct sl_kv_work {
-    double bytes, multiplies;
-} sl_kv_work;
 sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position);
 
 /* Bytes of a page in the layers of one kind; 0: there are none. */

@@ -231,7 +231,7 @@ START_TEST(whatever_comes_everything_ends) {
         bool chunked = _i >= 48;
         int window = chunked && _i % 3 == 0 ? SL_PAGE << _i % 2 : 1 + rand() % 70;
         sl_hparams hp = {.layers = 1, .window = {window}, .chunked = chunked};
-        int least = sl_kv_window_pages(&hp, pages * SL_PAGE, SL__LEAST_CHUNK);
+        int least = sl_kv_window_pages(sl_kv_window_of(&hp, pages * SL_PAGE), pages * SL_PAGE, SL__LEAST_CHUNK);
         with_windows(m, window, chunked, _i % 4 == 0 ? least : least + rand() % (pages - least + 1));
     }
     int steps = 0, quiet = 0;

@@ -29,7 +29,7 @@ typedef struct driver {
 /* A sequence's window pages are as few as it can do with: page k lies in window page k % each, which had page k - each before. Those that
  * no row of the step sees are not to be read. */
 static inline void drive_windows(const sl_hparams *hp, int ctx, int32_t *window, int pages, int first, int each, int at) {
-    int seen = sl_kv_first_kept(hp, ctx, at) / SL_PAGE;
+    int seen = sl_kv_first_in(sl_kv_window_of(hp, ctx), at) / SL_PAGE;
     for (int k = 0; k < pages; k++) window[k] = k < seen || k >= seen + each ? -1 : first + k % each;
 }
 
@@ -62,7 +62,7 @@ static inline void drive_kinds(const driver *d, driven *sequence, int count, boo
     ck_assert_msg(sl_workers_new(d->threads, 0, &w, &e) == SL_OK, "%s", e.message);
     int rows = count * d->chunk, pages = count * most_pages;
     while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
-    int each = one_kind ? 0 : sl_kv_window_pages(&d->model->hp, longest, d->chunk); /* window pages of a sequence */
+    int each = one_kind ? 0 : sl_kv_window_pages(sl_kv_window_of(&d->model->hp, longest), longest, d->chunk); /* window pages of a sequence */
     sl_forward_config c = {.model = d->model, .workers = w, .threads = d->threads, .max_rows = rows, .max_logit_rows = rows,
                            .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .kv_window_pages = each * count, .states = 3 * count, .stats = d->stats,
                            .routed = d->routed, .routed_arg = d->routed_arg};

@@ -103,18 +103,33 @@ START_TEST(windows_say_what_is_needed) {
         int widest = 0;
         for (int i = 0; i < 3; i++)
             if (windows[w][i] < CTX && windows[w][i] > widest) widest = windows[w][i];
-        ck_assert_int_eq(sl_kv_window(&hp, CTX), widest);
+        sl_kv_window window = sl_kv_window_of(&hp, CTX);
+        ck_assert_int_eq(window.positions, widest);
         for (int rows = 1; rows < CTX; rows += 9) {
             int most = 0;
             for (int p = 0; widest && p + rows <= CTX; p++) {
                 int first = p >= widest ? p - widest + 1 : 0, pages = (p + rows - 1) / SL_PAGE - first / SL_PAGE + 1;
-                ck_assert_int_eq(sl_kv_first_kept(&hp, CTX, p), first);
+                ck_assert_int_eq(sl_kv_first_in(window, p), first);
                 if (pages > most) most = pages;
             }
-            ck_assert_int_ge(sl_kv_window_pages(&hp, CTX, rows), most);
-            ck_assert_int_le(sl_kv_window_pages(&hp, CTX, rows), most + 1); /* one more where it could begin only beyond the end */
+            ck_assert_int_ge(sl_kv_window_pages(window, CTX, rows), most);
+            ck_assert_int_le(sl_kv_window_pages(window, CTX, rows), most + 1); /* one more where it could begin only beyond the end */
         }
     }
+}
+END_TEST
+
+/* A chunk is seen from its beginning on, and a step's rows may stand in several. */
+START_TEST(chunks_say_what_is_needed) {
+    enum { CTX = 300, CHUNK = 48 };
+    sl_hparams hp = {.layers = 3, .window = {0, CHUNK, CHUNK}, .chunked = true};
+    sl_kv_window window = sl_kv_window_of(&hp, CTX);
+    ck_assert_int_eq(window.positions, CHUNK);
+    for (int rows = 1; rows < CTX; rows += 9)
+        for (int p = 0; p + rows <= CTX; p++) {
+            ck_assert_int_eq(sl_kv_first_in(window, p), p / CHUNK * CHUNK);
+            ck_assert_int_le((p + rows - 1) / SL_PAGE - p / CHUNK * CHUNK / SL_PAGE + 1, sl_kv_window_pages(window, CTX, rows));
+        }
 }
 END_TEST
 
@@ -136,10 +151,10 @@ START_TEST(cost_of_a_known_model) {
     sl_hparams hp = {.layers = 48};
     sl_hparams_heads(&hp, 32, 4, 128);
     sl_kv_cost floats = sl_kv_cost_of(&hp, SL_KV_F32), integers = sl_kv_cost_of(&hp, SL_KV_I16);
-    ck_assert(floats.position_bytes == 196608);
-    ck_assert(integers.position_bytes == 98304 + 48 * 4 * 8);
+    ck_assert(floats.position.bytes == 196608);
+    ck_assert(integers.position.bytes == 98304 + 48 * 4 * 8);
     ck_assert_uint_eq(floats.page_bytes, 196608 * SL_PAGE);
-    ck_assert(floats.row_multiplies == 48.0 * 32 * 256 && integers.row_multiplies == floats.row_multiplies);
+    ck_assert(floats.position.multiplies == 48.0 * 32 * 256 && integers.position.multiplies == floats.position.multiplies);
 }
 END_TEST
 
@@ -158,7 +173,7 @@ START_TEST(long_sequences_in_known_models) {
         size_t full = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_FULL), windowed = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_WINDOWED);
         ck_assert_uint_eq(windowed, layer * (size_t)models[i].windowed);
         ck_assert_uint_eq(full, layer * (size_t)(models[i].layers - models[i].windowed));
-        ck_assert_int_eq(sl_kv_window_pages(&hp, CTX, 1), models[i].window_pages);
+        ck_assert_int_eq(sl_kv_window_pages(sl_kv_window_of(&hp, CTX), CTX, 1), models[i].window_pages);
         size_t before = sl_kv_cost_of(&hp, SL_KV_I16).page_bytes * PAGES_ALL, after = full * PAGES_ALL + windowed * (size_t)models[i].window_pages;
         if (getenv("SLUICE_TEST_VERBOSE")) fprintf(stderr, "%d layers: %.1f MiB, %.1f MiB with windows\n", hp.layers, (double)before / 0x1p20, (double)after / 0x1p20);
         sl_kv_work last = sl_kv_work_of(&hp, SL_KV_I16, CTX - 1);
@@ -188,6 +203,7 @@ int main(void) {
     tcase_add_loop_test(t, heads_fill_the_mapping_without_gap_or_overlap, 0, SHAPES);
     tcase_add_loop_test(t, kinds_have_their_own_pages, 0, SHAPES);
     tcase_add_test(t, windows_say_what_is_needed);
+    tcase_add_test(t, chunks_say_what_is_needed);
     tcase_add_test(t, neighbouring_pages_are_one_piece);
     tcase_add_test(t, cost_of_a_known_model);
     tcase_add_test(t, long_sequences_in_known_models);

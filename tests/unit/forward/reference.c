@@ -334,7 +334,7 @@ START_TEST(windows_alone_are_enough) {
     for (size_t k = 0; k < sizeof model / sizeof *model; k++) {
         snprintf(file, sizeof file, "checkpoints/%s", model[k]);
         ck_assert_msg(sl_model_open(path_of(file, ""), &m, &e) == SL_OK, "%s", e.message);
-        ck_assert_int_gt(sl_kv_window(&m->hp, LENGTH), 0);
+        ck_assert_int_gt(sl_kv_window_of(&m->hp, LENGTH).positions, 0);
         size_t vocab = (size_t)m->hp.vocab;
         float *want = malloc(LENGTH * vocab * sizeof *want), *got[2];
         driver all = {.model = m, .threads = 1, .chunk = LENGTH, .kv = SL_KV_I16};

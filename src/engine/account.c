@@ -102,22 +102,20 @@ void sl__account_step(sl_engine *g, double took) {
     atomic_store(&g->batched, g->scheduler.batch.count);
     sl_metrics_set(m, SL_METRIC_RUNNING, 0, sl_engine_running(g));
     sl_metrics_set(m, SL_METRIC_WAITING, 0, sl_engine_waiting(g));
-    const sl__windows *w = &g->pages.windows;
-    double pages = 1 - (double)sl__pages_available(&g->pages) / g->pages.total;
-    double windows = w->total ? 1 - (double)sl__windows_available(w) / w->total : 0;
+    sl__kept *p = &g->pages.kept, *w = &g->pages.windows.kept, *x = &g->pages.states.kept;
+    int saved = g->pages.states.count;
+    double pages = 1 - (double)sl__kept_available(p) / p->total, windows = w->total ? 1 - (double)sl__kept_available(w) / w->total : 0;
     sl_metrics_set(m, SL_METRIC_KV_USAGE, 0, windows > pages ? windows : pages); /* whoever scales by it wants the scarcer kind */
     sl_metrics_set(m, SL_METRIC_KV_PAGES_USAGE, SL_PAGES_FULL, pages);
     sl_metrics_set(m, SL_METRIC_KV_PAGES_USAGE, SL_PAGES_WINDOW, windows);
-    sl_metrics_set(m, SL_METRIC_PREFIX_PAGES, 0, g->pages.kept_count);
-    sl_metrics_add(m, SL_METRIC_PREFIX_EVICTED, 0, g->pages.evicted);
+    sl_metrics_set(m, SL_METRIC_PREFIX_PAGES, 0, p->kept_count);
+    sl_metrics_add(m, SL_METRIC_PREFIX_EVICTED, 0, p->evicted);
     sl_metrics_set(m, SL_METRIC_WINDOW_PAGES, 0, w->kept_count);
     sl_metrics_add(m, SL_METRIC_WINDOW_EVICTED, 0, w->evicted);
-    g->pages.windows.evicted = 0;
-    const sl__states *x = &g->pages.states;
-    sl_metrics_set(m, SL_METRIC_STATE_USAGE, 0, x->total ? (double)(x->total - x->free_count - x->saved_count) / x->total : 0);
-    sl_metrics_set(m, SL_METRIC_STATE_SAVED, 0, x->saved_count);
+    sl_metrics_set(m, SL_METRIC_STATE_USAGE, 0, x->total ? (double)(x->total - x->free_count - saved) / x->total : 0);
+    sl_metrics_set(m, SL_METRIC_STATE_SAVED, 0, saved);
     sl_metrics_add(m, SL_METRIC_STATE_EVICTED, 0, x->evicted);
-    g->pages.states.evicted = 0;
+    p->evicted = w->evicted = x->evicted = 0;
     sl_metrics_add(m, SL_METRIC_PREFIX_HITS, 0, g->count.reused);
     sl_metrics_add(m, SL_METRIC_PREFIX_QUERIES, 0, g->count.looked_up);
     sl_metrics_add(m, SL_METRIC_PROMPT_TOKENS, SL_SOURCE_CACHED, g->count.cached);
@@ -131,7 +129,6 @@ void sl__account_step(sl_engine *g, double took) {
         sl_metrics_add(m, SL_METRIC_PROMPT_TOKENS, SL_SOURCE_COMPUTED, g->count.prompt_tokens);
         sl_metrics_add(m, SL_METRIC_GENERATION_TOKENS, 0, g->count.generated);
     }
-    g->pages.evicted = 0;
     memset(&g->count, 0, sizeof g->count);
 }
 

@@ -265,8 +265,8 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     uint64_t page = windows ? sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_FULL) : sl_kv_cost_of(hp, c->kv_type).page_bytes;
     uint64_t window = sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_WINDOWED);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
-    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__states_bytes(slots, c->kv_pages) +
-                      (uint64_t)sl__windows_bytes(windows, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
+    uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__attached_bytes(slots, c->kv_pages) +
+                      (uint64_t)sl__attached_bytes(windows, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
                       (uint64_t)f.max_logit_rows * sizeof(sl__draw) +
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
@@ -338,8 +338,8 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
         goto fail;
     }
     if ((st = sl__pages_init(&g->pages, c->kv_pages, c->prefix_cache, g->arena, e)) ||
-        (st = sl__windows_init(&g->pages.windows, window_pages_of(c), c->kv_pages, &c->model->hp, c->ctx, g->arena, e)) ||
-        (st = sl__states_init(&g->pages.states, states_of(c), c->kv_pages, g->arena, e)) ||
+        (st = sl__pages_windows(&g->pages, window_pages_of(c), &c->model->hp, c->ctx, g->arena, e)) ||
+        (st = sl__attached_init(&g->pages.states, states_of(c), c->kv_pages, "states", g->arena, e)) ||
         (st = sl_workers_new(c->threads, c->worker_nice, &g->workers, e)) ||
         (st = sl_expert_stats_new(c->model->hp.layers, c->model->hp.experts, c->threads, c->metrics, &g->stats, e)))
         goto fail;

@@ -2,77 +2,44 @@
 
 #include <assert.h>
 
-size_t sl__pages_bytes(int total) { return (size_t)total * (sizeof(sl__page) + sizeof(int32_t)) + sl__prefix_bytes(total); }
+size_t sl__pages_bytes(int total) { return sl__kept_bytes(total) + sl__prefix_bytes(total); }
 
 sl_status sl__pages_init(sl__pages *p, int total, bool keep, sl_arena *a, sl_error *e) {
-    *p = (sl__pages){.oldest = -1, .newest = -1, .total = total, .free_count = total, .keep = keep};
-    p->page = sl_arena_array(a, SL_MEM_SEQUENCES, (size_t)total, sizeof *p->page);
-    p->free = sl_arena_array(a, SL_MEM_SEQUENCES, (size_t)total, sizeof *p->free);
-    if (!p->page || !p->free) return sl_fail(e, SL_NOMEM, "no memory for the table of %d pages", total);
-    for (int i = 0; i < total; i++) p->free[i] = total - 1 - i; /* low numbers first */
-    return sl__prefix_init(&p->prefix, total, a, e);
+    *p = (sl__pages){.keep = keep};
+    sl_status st = sl__kept_init(&p->kept, total, "pages", a, e);
+    return st ? st : sl__prefix_init(&p->prefix, total, a, e);
 }
 
-/* --- those that are kept --- */
-
-static void keep(sl__pages *p, int32_t page) {
-    sl__page *g = &p->page[page];
-    g->older = p->newest;
-    g->newer = -1;
-    *(p->newest >= 0 ? &p->page[p->newest].newer : &p->oldest) = page;
-    p->newest = page;
-    p->kept_count++;
-}
-
-static void unkeep(sl__pages *p, int32_t page) {
-    sl__page *g = &p->page[page];
-    *(g->older >= 0 ? &p->page[g->older].newer : &p->oldest) = g->newer;
-    *(g->newer >= 0 ? &p->page[g->newer].older : &p->newest) = g->older;
-    p->kept_count--;
-}
-
-/* It is known no more. */
-static void forget(sl__pages *p, int32_t page) {
-    sl__prefix_remove(&p->prefix, page);
-    sl__states_forget(&p->states, page);
-    sl__windows_forget(&p->windows, page);
+sl_status sl__pages_windows(sl__pages *p, int total, const sl_hparams *hp, int ctx, sl_arena *a, sl_error *e) {
+    p->widest = sl_kv_window_of(hp, ctx);
+    p->ctx = ctx;
+    return sl__attached_init(&p->windows, total, p->kept.total, "window pages", a, e);
 }
 
 /* --- holders --- */
 
+/* It is known no more. */
+static void forget(sl__pages *p, int32_t page) {
+    assert(sl__attached_of(&p->windows, page) < 0 || !p->windows.kept.holders[sl__attached_of(&p->windows, page)]);
+    sl__prefix_remove(&p->prefix, page);
+    sl__attached_forget(&p->states, page);
+    sl__attached_forget(&p->windows, page);
+}
+
 int32_t sl__pages_take(sl__pages *p) {
-    int32_t page = p->oldest;
-    if (p->free_count > 0) {
-        page = p->free[--p->free_count];
-    } else if (page >= 0) {
-        unkeep(p, page);
-        forget(p, page);
-        p->evicted++;
-    } else {
-        return -1;
-    }
-    assert(p->page[page].count == 0);
-    p->page[page].count = 1;
+    int32_t page = sl__kept_take(&p->kept);
+    if (page >= 0 && sl__prefix_knows(&p->prefix, page)) forget(p, page); /* it was kept */
     return page;
 }
 
 void sl__pages_share(sl__pages *p, int32_t page) {
-    sl__page *g = &p->page[page];
-    assert(g->count > 0 || (p->keep && sl__prefix_knows(&p->prefix, page)));
-    if (g->count == 0) unkeep(p, page);
-    g->count++;
+    assert(p->kept.holders[page] > 0 || (p->keep && sl__prefix_knows(&p->prefix, page)));
+    sl__kept_share(&p->kept, page);
 }
 
 void sl__pages_drop(sl__pages *p, int32_t page) {
-    assert(p->page[page].count > 0);
-    if (--p->page[page].count > 0) return;
-    bool known = sl__prefix_knows(&p->prefix, page);
-    if (known && p->keep) {
-        keep(p, page);
-    } else {
-        if (known) forget(p, page);
-        p->free[p->free_count++] = page;
-    }
+    if (p->kept.holders[page] == 1 && !p->keep && sl__prefix_knows(&p->prefix, page)) forget(p, page);
+    sl__kept_drop(&p->kept, page, sl__prefix_knows(&p->prefix, page) ? SL__KEPT : SL__FREE);
 }
 
 /* --- by their tokens --- */

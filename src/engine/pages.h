@@ -1,5 +1,5 @@
 /* pages.h: who has which KV page, and which pages are kept for those that come later.
- * Engine thread. A page holds SL_PAGE positions of all layers but those with a window, whose pages are windows.h's; where its
+ * Engine thread. A page holds SL_PAGE positions of all layers but those with a window, which have pages of their own (attached.h); where its
  * bytes lie is forward's business, which tokens it holds prefix.h's. Where every layer has a window a page has no bytes, but its
  * number still stands for its tokens.
  *
@@ -20,40 +20,34 @@
 #ifndef SL_ENGINE_PAGES_H
 #define SL_ENGINE_PAGES_H
 
+#include "engine/attached.h"
 #include "engine/prefix.h"
-#include "engine/states.h"
-#include "engine/windows.h"
-
-typedef struct sl__page {
-    int32_t older, newer; /* among those kept, by when the last holder dropped them; -1: none */
-    uint16_t count;       /* holders */
-} sl__page;
 
 typedef struct sl__pages {
-    sl__page *page;          /* [total] */
-    int32_t *free;           /* [total] stack */
-    int32_t oldest, newest;  /* of those kept; -1: none */
-    int total, free_count, kept_count;
-    int evicted;             /* kept pages that were taken; whoever counts them sets it to 0 */
-    bool keep;               /* false: a page that nobody holds is free */
+    sl__kept kept;
+    bool keep;            /* false: a page that nobody holds is free */
     sl__prefix prefix;
-    sl__states states;       /* saved after known pages, where the model keeps a state; else none */
-    sl__windows windows;     /* attached to known pages, where layers have a window; else none */
+    sl__attached states;  /* saved after known pages, where the model keeps a state; else none */
+    sl__attached windows; /* of known pages, where layers have a window; else none */
+    sl_kv_window widest;  /* of those layers */
+    int ctx;              /* positions of the longest sequence; of models with such layers */
 } sl__pages;
 
-size_t sl__pages_bytes(int total); /* what init takes */
+size_t sl__pages_bytes(int total); /* what init takes, without states and windows */
 sl_status sl__pages_init(sl__pages *p, int total, bool keep, sl_arena *a, sl_error *e);
+sl_status sl__pages_windows(sl__pages *p, int total, const sl_hparams *hp, int ctx, sl_arena *a, sl_error *e); /* so many window pages */
 
 int32_t sl__pages_take(sl__pages *p);             /* -1: all are held */
 void sl__pages_share(sl__pages *p, int32_t page); /* one holder more */
 void sl__pages_drop(sl__pages *p, int32_t page);  /* one holder less; free or kept at none */
 
-static inline int sl__pages_available(const sl__pages *p) { return p->free_count + p->kept_count; } /* that can be taken */
-
-/* Where layers have a window: pages, and window pages, of which one can be taken. */
+/* A page, and a window page where layers have a window, can be taken. */
 static inline bool sl__pages_left(const sl__pages *p) {
-    return sl__pages_available(p) > 0 && (!p->windows.total || sl__windows_available(&p->windows) > 0);
+    return sl__kept_available(&p->kept) > 0 && (!p->windows.kept.total || sl__kept_available(&p->windows.kept) > 0);
 }
+
+/* The first page of a sequence, counted from its beginning, of which a row at the position or a later one needs the window page. */
+static inline int sl__pages_first_window(const sl__pages *p, int position) { return sl_kv_first_in(p->widest, position) / SL_PAGE; }
 
 /* The known page with these tokens [SL_PAGE] below `above` (a page that the caller holds, or SL__ROOT), which has the caller
  * as one holder more; -1: none. */

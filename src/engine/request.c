@@ -180,7 +180,7 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
             q->sampling.seed = p.seed + (uint64_t)(s->own_seeds ? q->choice : j);
             q->generated = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)s->max_tokens + 1, sizeof *q->generated);
             q->page = sl_arena_array(r->arena, SL_MEM_REQUEST, pages, sizeof *q->page);
-            if (g->pages.windows.total) {
+            if (g->pages.windows.kept.total) {
                 q->window = sl_arena_array(r->arena, SL_MEM_REQUEST, pages, sizeof *q->window);
                 if (!q->window) return false;
             }
@@ -223,7 +223,7 @@ static size_t sequence_bytes(const sl_engine *g, const sl_request_spec *s) {
     if (p->repetition != 1) each += vocab / 8 + 1;
     for (int i = 0; i < s->prompts; i++) {
         size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens) / SL_PAGE + 1;
-        if (g->pages.windows.total) pages *= 2;
+        if (g->pages.windows.kept.total) pages *= 2;
         total += s->prompt_len[i] * sizeof(int32_t) + (size_t)s->n * (each + pages * sizeof(int32_t));
     }
     total += (size_t)p->bias_count * sizeof(sl_logit_bias) + (size_t)s->stops * SL_MAX_STOP_BYTES;

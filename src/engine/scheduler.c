@@ -108,7 +108,7 @@ static void lead_no_more(making *k, sl__sequence *s) {
 static bool must_wait(const making *k, const sl__sequence *s) {
     const sl__sequence *first = k->leading;
     if (s == k->oldest || s->rows > 0) return false;
-    while (first && !(k->pages->states.total ? sl__sequence_wants_state_of(s, first) : sl__sequence_wants_page_of(s, first)))
+    while (first && !(k->pages->states.kept.total ? sl__sequence_wants_state_of(s, first) : sl__sequence_wants_page_of(s, first)))
         first = first->next_leading;
     return first != NULL;
 }
@@ -130,7 +130,7 @@ static bool steal(making *k, const sl__sequence *s) {
 
 /* It lacks window pages alone, and goes on with fewer rows. */
 static bool enough(const making *k, const sl__sequence *s) {
-    return sl__pages_available(k->pages) > 0 && s->page_count * SL_PAGE - s->computed >= SL__LEAST_CHUNK;
+    return sl__kept_available(&k->pages->kept) > 0 && s->page_count * SL_PAGE - s->computed >= SL__LEAST_CHUNK;
 }
 
 /* Pages for so many positions, from younger sequences if it must be; returns the positions there is room for. */
@@ -217,7 +217,7 @@ typedef struct stock {
     int pages, windows;
 } stock;
 
-static stock available(const sl__pages *p) { return (stock){sl__pages_available(p), sl__windows_available(&p->windows)}; }
+static stock available(const sl__pages *p) { return (stock){sl__kept_available(&p->kept), sl__kept_available(&p->windows.kept)}; }
 
 /* What s needs beside what it holds, for the tokens that it has. */
 static stock needed(const making *k, const sl__sequence *s) {
@@ -279,7 +279,7 @@ static void admit_waiting(making *k) {
 
 int sl__scheduler_step(sl__scheduler *c, sl__pages *p, const sl__scheduler_events *tell) {
     making k = {.c = c, .pages = p, .tell = tell};
-    if (p->windows.total) k.window_pages = sl_kv_window_pages(p->windows.widest, p->windows.ctx, SL__LEAST_CHUNK);
+    if (p->windows.kept.total) k.window_pages = sl_kv_window_pages(p->widest, p->ctx, SL__LEAST_CHUNK);
     c->work = (sl__work){0};
     for (sl__sequence *s = c->batch.first; s; s = s->next) {
         s->rows = 0;

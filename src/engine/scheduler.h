@@ -24,7 +24,7 @@
  *      begin alike, compute what they have in common once, whenever they came. The oldest prompt waits for nobody, and
  *      nobody for a prompt that is scored. With a state, what is known counts as far as a state is saved, and who waits waits
  *      for the one at the end of the other prompt.
- *      Where layers have a window, what is known counts as far as the window before it is still there (windows.h).
+ *      Where layers have a window, what is known counts as far as the window before it is still there (attached.h).
  *   6. If anybody waits or is in the batch, the step has rows: the engine never turns for nothing. */
 #ifndef SL_ENGINE_SCHEDULER_H
 #define SL_ENGINE_SCHEDULER_H

@@ -39,7 +39,7 @@ bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions) {
     for (int first = s->page_count; s->page_count * SL_PAGE < positions; s->page_count++) {
         if (!sl__pages_left(p)) return false;
         put(s->page, first, s->page_count, sl__pages_take(p));
-        if (p->windows.total) put(s->window, first, s->page_count, sl__windows_take(&p->windows));
+        if (p->windows.kept.total) put(s->window, first, s->page_count, sl__attached_take(&p->windows));
     }
     return true;
 }
@@ -90,21 +90,21 @@ static int adoptable(sl__sequence *s, const sl__pages *p, int32_t *saved) {
     for (int k = first; may_adopt(s, k); s->branch = ++k * SL_PAGE) {
         page = sl__prefix_find(&p->prefix, page, s->salt, tokens_of(s, k, SL_PAGE, room));
         if (page < 0) break;
-        if (p->windows.total && sl__windows_of(&p->windows, page) < 0) window = k + 1;
-        if (p->windows.total && sl__windows_first(&p->windows, (k + 1) * SL_PAGE) < window) continue;
-        if (p->states.total && sl__states_of(&p->states, page) < 0) continue;
+        if (p->windows.kept.total && sl__attached_of(&p->windows, page) < 0) window = k + 1;
+        if (p->windows.kept.total && sl__pages_first_window(p, (k + 1) * SL_PAGE) < window) continue;
+        if (p->states.kept.total && sl__attached_of(&p->states, page) < 0) continue;
         pages = k - first + 1;
-        *saved = sl__states_of(&p->states, page);
+        *saved = sl__attached_of(&p->states, page);
     }
     return pages;
 }
 
 int sl__sequence_adopt(sl__sequence *s, sl__pages *p) {
     int from = s->computed;
-    if (p->states.total || p->windows.total) {
+    if (p->states.kept.total || p->windows.kept.total) {
         int32_t saved = -1;
         int pages = adoptable(s, p, &saved);
-        if (pages && p->states.total) sl__sequence_begin_with(s, p, saved);
+        if (pages && p->states.kept.total) sl__sequence_begin_with(s, p, saved);
         while (pages-- > 0) adopt_page(s, p);
         sl__sequence_slide(s, p);
     } else {

@@ -7,7 +7,7 @@
  *     [layer][kv head][page of the layer's kind][ keys | values ]      (the bytes inside a head of a page: sl_kv_type in kernels.h)
  *
  * The kinds have pages of their own because a sequence needs those of its newest positions alone in the layers with a window, so
- * that they can be given to others when no later row sees them (engine/windows.h). A sequence has a table of pages for each kind,
+ * that they can be given to others when no later row sees them (engine/attached.h). A sequence has a table of pages for each kind,
  * by position in both: entry i is the page of positions SL_PAGE * i … SL_PAGE * i + 31. In the table of the layers with a window an
  * entry is read only if a row of the step sees one of its positions.
  *

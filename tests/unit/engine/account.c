@@ -14,7 +14,7 @@ static void open_engine(int max_sequences) {
     sl_error e;
     memset(&g, 0, sizeof g);
     g.config.max_sequences = max_sequences;
-    g.pages.total = g.pages.free_count = 4;
+    g.pages.kept.total = g.pages.kept.free_count = 4;
     ck_assert_int_eq(sl_metrics_new(&mc, &g.config.metrics, &e), SL_OK);
 }
 
@@ -101,10 +101,8 @@ START_TEST(what_is_reused_is_counted_once) {
     r.n = 2;
     r.prompt_logprobs = -1;
     sl__sequence s[2] = {sequence(&r, 0), sequence(&r, 1)};
-    g.pages.free_count = 1;
-    g.pages.kept_count = 2;
-    g.pages.evicted = 5;
-    g.pages.windows = (sl__windows){.total = 10, .free_count = 4, .kept_count = 1, .evicted = 3};
+    g.pages.kept = (sl__kept){.total = 4, .free_count = 1, .kept_count = 2, .evicted = 5};
+    g.pages.windows.kept = (sl__kept){.total = 10, .free_count = 4, .kept_count = 1, .evicted = 3};
     sl_metrics_begin(g.config.metrics);
     for (int i = 0; i < 2; i++) {
         sl__account_lookup(&g, &s[i]);

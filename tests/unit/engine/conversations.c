@@ -241,7 +241,7 @@ START_TEST(salts_keep_requests_apart) {
     stop();
     start(false);
     for (int i = 0; i < 2; i++) ck_assert_int_eq(ask_cached(&one.spec), 0);
-    ck_assert_int_eq(g.g->pages.kept_count, 0);
+    ck_assert_int_eq(g.g->pages.kept.kept_count, 0);
     stop();
     rig_unload(&g);
 }
@@ -306,7 +306,7 @@ START_TEST(a_step_that_failed_leaves_nothing) {
     start(true);
     client *failed = rig_ask(&g, &one.spec);
     ck_assert_int_eq(failed->finish, SL_FINISH_ERROR);
-    ck_assert_int_eq(g.g->pages.kept_count, 0);
+    ck_assert_int_eq(g.g->pages.kept.kept_count, 0);
     memcpy(norm, g.l.model->output_norm, width * sizeof *norm);
     client *c = rig_ask(&g, &one.spec);
     ck_assert_int_eq(c->usage.cached_tokens, 0);

@@ -41,7 +41,7 @@ START_TEST(each_page_is_given_once) {
         seen[got] = true;
     }
     ck_assert_int_eq(sl__pages_take(&p), -1);
-    ck_assert_int_eq(sl__pages_available(&p), 0);
+    ck_assert_int_eq(sl__kept_available(&p.kept), 0);
     sl__pages_drop(&p, 17);
     ck_assert_int_eq(sl__pages_take(&p), 17);
     unmake();
@@ -55,11 +55,11 @@ START_TEST(a_shared_page_is_free_when_its_last_holder_dropped_it) {
     sl__pages_share(&p, i);
     for (int k = 0; k < 2; k++) {
         sl__pages_drop(&p, i);
-        ck_assert_int_eq(p.free_count, TOTAL - 1);
+        ck_assert_int_eq(p.kept.free_count, TOTAL - 1);
     }
     sl__pages_drop(&p, i);
-    ck_assert_int_eq(p.free_count, TOTAL);
-    ck_assert_int_eq(p.kept_count, 0); /* nobody knows what is in it */
+    ck_assert_int_eq(p.kept.free_count, TOTAL);
+    ck_assert_int_eq(p.kept.kept_count, 0); /* nobody knows what is in it */
     unmake();
 }
 END_TEST
@@ -71,14 +71,14 @@ START_TEST(a_known_page_is_kept_and_found) {
     sl__pages_drop(&p, b);
     sl__pages_drop(&p, b);
     sl__pages_drop(&p, a);
-    ck_assert_int_eq(p.kept_count, 2);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL);
+    ck_assert_int_eq(p.kept.kept_count, 2);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL);
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(2)), -1); /* the page above counts */
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(3)), -1);
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(1)), a);
     ck_assert_int_eq(sl__pages_find(&p, a, 0, page(2)), b);
-    ck_assert_int_eq(p.kept_count, 0);
-    ck_assert_int_eq(p.page[a].count, 1);
+    ck_assert_int_eq(p.kept.kept_count, 0);
+    ck_assert_int_eq(p.kept.holders[a], 1);
     unmake();
 }
 END_TEST
@@ -87,9 +87,9 @@ START_TEST(two_that_compute_the_same_hold_one_page) {
     make(true);
     int32_t a = known(SL__ROOT, 0, 1), b = sl__pages_take(&p);
     ck_assert_int_eq(sl__pages_publish(&p, b, SL__ROOT, 0, page(1)), a);
-    ck_assert_int_eq(p.page[a].count, 2);
-    ck_assert_int_eq(p.page[b].count, 0);
-    ck_assert_int_eq(p.free_count, TOTAL - 1);
+    ck_assert_int_eq(p.kept.holders[a], 2);
+    ck_assert_int_eq(p.kept.holders[b], 0);
+    ck_assert_int_eq(p.kept.free_count, TOTAL - 1);
     unmake();
 }
 END_TEST
@@ -119,12 +119,12 @@ START_TEST(the_least_recently_used_goes_first) {
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(0)), a[0]); /* the first page of a is used again */
     sl__pages_drop(&p, a[0]);
     for (int i = 0; i < TOTAL - 6; i++) sl__pages_take(&p);
-    ck_assert_int_eq(p.free_count, 0);
-    ck_assert_int_eq(p.evicted, 0);
+    ck_assert_int_eq(p.kept.free_count, 0);
+    ck_assert_int_eq(p.kept.evicted, 0);
     for (int i = 0; i < 6; i++) order[i] = sl__pages_take(&p);
     const int32_t want[] = {a[2], a[1], b[2], b[1], b[0], a[0]};
     ck_assert(!memcmp(order, want, sizeof want));
-    ck_assert_int_eq(p.evicted, 6);
+    ck_assert_int_eq(p.kept.evicted, 6);
     ck_assert_int_eq(sl__pages_take(&p), -1);
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(0)), -1);
     unmake();
@@ -149,7 +149,7 @@ START_TEST(nothing_is_kept_when_the_cache_is_off) {
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(1)), a); /* held: choices of one prompt */
     sl__pages_drop(&p, a);
     sl__pages_drop(&p, a);
-    ck_assert_int_eq(p.free_count, TOTAL);
+    ck_assert_int_eq(p.kept.free_count, TOTAL);
     ck_assert_int_eq(sl__pages_find(&p, SL__ROOT, 0, page(1)), -1);
     unmake();
 }
@@ -245,11 +245,11 @@ static void check_model(void) {
     int available = 0, kept = 0;
     bool right = true;
     for (int i = 0; i < TOTAL; i++) {
-        right = right && p.page[i].count == model[i].holders && sl__prefix_knows(&p.prefix, i) == (model[i].prefix != 0);
+        right = right && p.kept.holders[i] == model[i].holders && sl__prefix_knows(&p.prefix, i) == (model[i].prefix != 0);
         available += model[i].holders == 0;
         kept += model[i].holders == 0 && model[i].prefix;
     }
-    ck_assert(right && available == sl__pages_available(&p) && kept == p.kept_count);
+    ck_assert(right && available == sl__kept_available(&p.kept) && kept == p.kept.kept_count);
 }
 
 static uint64_t always_the_same(const void *data, size_t len) {
@@ -282,8 +282,8 @@ START_TEST(any_history_is_as_the_model_says) {
         check_model();
     }
     for (int i = 0; i < SEQUENCES; i++) drop_all(&w[i], keep);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL);
-    ck_assert(!keep || p.evicted > 100);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL);
+    ck_assert(!keep || p.kept.evicted > 100);
     unmake();
 }
 END_TEST

@@ -119,13 +119,13 @@ START_TEST(kept_pages_take_no_room) {
     sim *m = make(12, 4, 512, 40);
     add_one(m, 340, 10);
     run_out(m, 50);
-    ck_assert_int_eq(m->p.kept_count, (340 + 9) / SL_PAGE);
+    ck_assert_int_eq(m->p.kept.kept_count, (340 + 9) / SL_PAGE);
     sl__sequence *a = add_one(m, 150, 60), *b = add_one(m, 100, 60); /* 7 and 5 pages: all */
     step(m);
     ck_assert(a->state != SL__WAITING && b->state != SL__WAITING);
     run_out(m, 200);
     ck_assert_int_eq(m->preempted, 0);
-    ck_assert_int_gt(m->p.evicted, 0);
+    ck_assert_int_gt(m->p.kept.evicted, 0);
     unmake(m);
 }
 END_TEST

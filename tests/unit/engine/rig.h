@@ -53,9 +53,9 @@ static inline void rig_start(rig *g) {
 static inline void rig_stop(rig *g) {
     ck_assert_int_eq(sl_engine_live(g->g), 0);
     ck_assert_int_eq(sl_engine_waiting(g->g), 0);
-    ck_assert_int_eq(sl__pages_available(&g->g->pages), g->g->pages.total);
-    ck_assert_int_eq(sl__windows_available(&g->g->pages.windows), g->g->pages.windows.total);
-    ck_assert_int_eq(g->g->pages.states.free_count + g->g->pages.states.saved_count, g->g->pages.states.total);
+    ck_assert_int_eq(sl__kept_available(&g->g->pages.kept), g->g->pages.kept.total);
+    ck_assert_int_eq(sl__kept_available(&g->g->pages.windows.kept), g->g->pages.windows.kept.total);
+    ck_assert_int_eq(sl__kept_available(&g->g->pages.states.kept), g->g->pages.states.kept.total);
     ck_assert_ptr_null(sl_engine_take_ready(g->g));
     g->g = sl_engine_free(g->g);
 }

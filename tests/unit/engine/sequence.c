@@ -48,7 +48,7 @@ START_TEST(pages_come_as_needed_and_all_go) {
     s.computed = s.peak = PROMPT;
     s.generated_count = 3;
     sl__sequence_preempt(&s, &p);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL);
     ck_assert_int_eq(s.state, SL__WAITING);
     ck_assert_int_eq(s.computed, 0);
     ck_assert_int_eq(s.generated_count, 3); /* its tokens stay */
@@ -74,19 +74,19 @@ START_TEST(known_pages_are_taken_over_up_to_the_last_row) {
     ck_assert(b.page_count == 2 && b.known == 2 && b.computed == 2 * SL_PAGE && b.page[1] == a.page[1]);
     ck_assert(sl__sequence_grow(&b, &p, PROMPT));
     ck_assert_int_ne(b.page[2], a.page[2]);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL - 4);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL - 4);
     sl__sequence_release(&a, &p);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL - 3);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL - 3);
     sl__sequence_release(&b, &p);
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL);
-    ck_assert_int_eq(p.kept_count, 2);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL);
+    ck_assert_int_eq(p.kept.kept_count, 2);
     b.prompt_len = 2 * SL_PAGE; /* its last row gives the first token, so it is computed, in a page of its own */
     b.scored = b.prompt_len;
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), SL_PAGE);
     ck_assert_int_eq(b.page_count, 1);
     compute(&b, b.prompt_len);
-    ck_assert_int_eq(p.kept_count, 0); /* what it computed was known: now it holds that page, and its own is free */
-    ck_assert_int_eq(p.free_count, TOTAL - 2);
+    ck_assert_int_eq(p.kept.kept_count, 0); /* what it computed was known: now it holds that page, and its own is free */
+    ck_assert_int_eq(p.kept.free_count, TOTAL - 2);
     sl__sequence_release(&b, &p);
     b.prompt_len = b.scored = 1;
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 0);
@@ -103,7 +103,7 @@ START_TEST(a_page_that_was_begun_is_given_up_for_a_known_one) {
     int32_t own = b.page[1];
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), SL_PAGE - 7);
     ck_assert(b.page_count == 2 && b.computed == 2 * SL_PAGE && b.page[1] == a.page[1]);
-    ck_assert_int_eq(p.page[own].count, 0);
+    ck_assert_int_eq(p.kept.holders[own], 0);
     sl__sequence_release(&b, &p);
     sl__sequence_release(&a, &p);
     arena = sl_arena_free(arena);
@@ -140,7 +140,7 @@ START_TEST(pages_that_come_together_stand_in_order) {
     for (int i = 0; i < TOTAL - 4; i++) sl__pages_take(&p);
     compute(&a, PROMPT);
     sl__sequence_release(&a, &p);
-    ck_assert_int_eq(p.free_count, 2);
+    ck_assert_int_eq(p.kept.free_count, 2);
     ck_assert(sl__sequence_grow(&b, &p, 4 * SL_PAGE));
     for (int i = 1; i < 4; i++) ck_assert_int_gt(b.page[i], b.page[i - 1]);
     ck_assert(!sl__sequence_grow(&b, &p, 5 * SL_PAGE));

@@ -23,13 +23,13 @@ static void make(int windows) {
     sl_error e;
     arena = sl_arena_new();
     ck_assert_int_eq(sl__pages_init(&p, TOTAL, true, arena, &e), SL_OK);
-    ck_assert_int_eq(sl__windows_init(&p.windows, windows, TOTAL, &hp, TOTAL * SL_PAGE, arena, &e), SL_OK);
+    ck_assert_int_eq(sl__pages_windows(&p, windows, &hp, TOTAL * SL_PAGE, arena, &e), SL_OK);
 }
 
 /* Nobody holds anything. */
 static void unmake(void) {
-    ck_assert_int_eq(sl__pages_available(&p), TOTAL);
-    ck_assert_int_eq(sl__windows_available(&p.windows), p.windows.total);
+    ck_assert_int_eq(sl__kept_available(&p.kept), TOTAL);
+    ck_assert_int_eq(sl__kept_available(&p.windows.kept), p.windows.kept.total);
     arena = sl_arena_free(arena);
 }
 
@@ -53,11 +53,11 @@ START_TEST(what_no_later_row_sees_is_given_back) {
         compute(&s, n, 1);
         ck_assert_int_eq(s.first_window, n < WINDOW ? 0 : (n - WINDOW + 1) / SL_PAGE);
         ck_assert_int_le(held(&s), 3);
-        ck_assert_int_eq(sl__windows_available(&p.windows), ALL - held(&s));
+        ck_assert_int_eq(sl__kept_available(&p.windows.kept), ALL - held(&s));
     }
-    ck_assert_int_eq(p.windows.kept_count, s.known - (s.known - s.first_window)); /* all that were passed */
+    ck_assert_int_eq(p.windows.kept.kept_count, s.known - (s.known - s.first_window)); /* all that were passed */
     sl__sequence_release(&s, &p);
-    ck_assert_int_eq(p.windows.kept_count, s.prompt_len / SL_PAGE + 3);
+    ck_assert_int_eq(p.windows.kept.kept_count, s.prompt_len / SL_PAGE + 3);
     unmake();
 }
 END_TEST
@@ -82,18 +82,18 @@ START_TEST(a_prefix_is_found_where_its_window_is) {
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 10 * SL_PAGE); /* its pages, and the window pages before its next row */
     ck_assert_int_eq(b.first_window, 8);
     ck_assert(b.window[8] == a.window[8] && b.window[9] == a.window[9]);
-    ck_assert_int_eq(p.windows.window[a.window[9]].count, 2);
+    ck_assert_int_eq(p.windows.kept.holders[a.window[9]], 2);
     sl__sequence_release(&b, &p);
     sl__sequence_release(&a, &p);
-    sl__windows_forget(&p.windows, page[0][9]); /* as if it had been taken */
+    sl__attached_forget(&p.windows, page[0][9]); /* as if it had been taken */
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 9 * SL_PAGE);
     ck_assert_int_eq(b.branch, 10 * SL_PAGE);
     sl__sequence_release(&b, &p);
-    sl__windows_forget(&p.windows, page[0][7]);
+    sl__attached_forget(&p.windows, page[0][7]);
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 7 * SL_PAGE); /* 8 and 9 need the page before them */
     compute(&b, 8 * SL_PAGE, 5);
     ck_assert_int_eq(b.page[7], page[0][7]); /* computed again, it is the page that was known, which has its window page again */
-    ck_assert_int_eq(sl__windows_of(&p.windows, b.page[7]), b.window[7]);
+    ck_assert_int_eq(sl__attached_of(&p.windows, b.page[7]), b.window[7]);
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), SL_PAGE); /* and what is known behind it counts again */
     compute(&b, PROMPT, 64);
     sl__sequence_release(&b, &p);
@@ -110,7 +110,7 @@ START_TEST(a_short_prefix_needs_all_its_pages) {
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), SL_PAGE);
     ck_assert_int_eq(b.first_window, 0);
     sl__sequence_release(&b, &p);
-    sl__windows_forget(&p.windows, page[0][0]);
+    sl__attached_forget(&p.windows, page[0][0]);
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 0);
     unmake();
 }
@@ -122,18 +122,18 @@ START_TEST(ends_are_kept_longest) {
     sl__sequence a = sequence(0), b = sequence(1);
     compute(&a, PROMPT + 150, 64);
     sl__sequence_release(&a, &p);
-    int passed = p.windows.kept_count - 2 - 2; /* two before the prompt's end; two before the answer's, of which one is begun */
-    ck_assert_int_eq(p.windows.kept_count, (PROMPT + 150) / SL_PAGE);
+    int passed = p.windows.kept.kept_count - 2 - 2; /* two before the prompt's end; two before the answer's, of which one is begun */
+    ck_assert_int_eq(p.windows.kept.kept_count, (PROMPT + 150) / SL_PAGE);
     int32_t taken[TOTAL];
     int n = 0;
-    while (p.windows.evicted < passed - 1) taken[n++] = sl__windows_take(&p.windows);
+    while (p.windows.kept.evicted < passed - 1) taken[n++] = sl__attached_take(&p.windows);
     for (int k = 0; k < (PROMPT + 150) / SL_PAGE; k++) {
         bool prompt_end = k == 8 || k == 9, answer_end = k >= 13;
-        if (prompt_end || answer_end) ck_assert_int_ge(sl__windows_of(&p.windows, page[0][k]), 0);
+        if (prompt_end || answer_end) ck_assert_int_ge(sl__attached_of(&p.windows, page[0][k]), 0);
     }
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 10 * SL_PAGE);
     sl__sequence_release(&b, &p);
-    while (n > 0) sl__windows_drop(&p.windows, taken[--n], false);
+    while (n > 0) sl__attached_drop(&p.windows, taken[--n], SL__KEPT);
     unmake();
 }
 END_TEST
@@ -147,17 +147,18 @@ START_TEST(where_prompts_part_is_kept) {
     static int32_t other[PROMPT];
     memcpy(other, prompt, sizeof other);
     for (int k = 6 * SL_PAGE; k < PROMPT; k++) other[k]++;
-    for (int k = 0; k < 8; k++) sl__windows_forget(&p.windows, page[0][k]);
+    for (int k = 0; k < 8; k++) sl__attached_forget(&p.windows, page[0][k]);
     b.prompt = other;
     ck_assert_int_eq(sl__sequence_adopt(&b, &p), 0);
     ck_assert_int_eq(b.branch, 6 * SL_PAGE);
     compute(&b, PROMPT, 64);
     sl__sequence_release(&b, &p);
-    for (int k = 0; k < 10; k++) {
-        int32_t w = sl__windows_of(&p.windows, page[1][k]);
-        ck_assert_int_ge(w, 0);
-        ck_assert_int_eq(p.windows.window[w].end, k == 4 || k == 5 || k == 8 || k == 9);
-    }
+    for (int k = 0; k < 10; k++) ck_assert_int_ge(sl__attached_of(&p.windows, page[1][k]), 0);
+    int32_t taken[TOTAL];
+    int n = 0, ends = 2 + 4; /* a's, and b's */
+    for (int passed = p.windows.kept.kept_count - ends; p.windows.kept.evicted < passed;) taken[n++] = sl__attached_take(&p.windows);
+    for (int k = 0; k < 10; k++) ck_assert_int_eq(sl__attached_of(&p.windows, page[1][k]) >= 0, k == 4 || k == 5 || k == 8 || k == 9);
+    while (n > 0) sl__attached_drop(&p.windows, taken[--n], SL__KEPT);
     unmake();
 }
 END_TEST
@@ -169,7 +170,7 @@ START_TEST(a_preempted_sequence_goes_on_where_it_was) {
     compute(&s, PROMPT + 61, 64);
     s.generated_count++;
     sl__sequence_preempt(&s, &p);
-    ck_assert_int_eq(sl__windows_available(&p.windows), ALL);
+    ck_assert_int_eq(sl__kept_available(&p.windows.kept), ALL);
     ck_assert_int_eq(sl__sequence_adopt(&s, &p), (PROMPT + 61) / SL_PAGE * SL_PAGE);
     sl__sequence_release(&s, &p);
     unmake();
@@ -182,14 +183,14 @@ START_TEST(either_kind_can_run_out) {
     sl__sequence s = sequence(0), others = sequence(1);
     ck_assert(!sl__sequence_grow(&s, &p, 5 * SL_PAGE));
     ck_assert_int_eq(s.page_count, 4);
-    ck_assert(!sl__pages_left(&p) && sl__pages_available(&p) == TOTAL - 4);
+    ck_assert(!sl__pages_left(&p) && sl__kept_available(&p.kept) == TOTAL - 4);
     sl__sequence_release(&s, &p);
     unmake();
     make(ALL);
     for (int i = 0; i < TOTAL - 2; i++) others.page[i] = sl__pages_take(&p);
     ck_assert(!sl__sequence_grow(&s, &p, 5 * SL_PAGE));
     ck_assert_int_eq(s.page_count, 2);
-    ck_assert_int_eq(sl__windows_available(&p.windows), ALL - 2);
+    ck_assert_int_eq(sl__kept_available(&p.windows.kept), ALL - 2);
     sl__sequence_release(&s, &p);
     for (int i = 0; i < TOTAL - 2; i++) sl__pages_drop(&p, others.page[i]);
     unmake();

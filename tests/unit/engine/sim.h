@@ -55,7 +55,7 @@ static inline sim *make(int pages, int max_sequences, int max_rows, int max_logi
 static inline void with_windows(sim *m, int window, bool chunked, int pages) {
     sl_error e;
     m->hp = (sl_hparams){.layers = 2, .window = {0, window}, .chunked = chunked};
-    ck_assert_int_eq(sl__windows_init(&m->p.windows, pages, m->p.total, &m->hp, m->p.total * SL_PAGE, m->arena, &e), SL_OK);
+    ck_assert_int_eq(sl__pages_windows(&m->p, pages, &m->hp, m->p.kept.total * SL_PAGE, m->arena, &e), SL_OK);
     m->full = calloc(1, sizeof *m->full);
     m->windowed = calloc(1, sizeof *m->windowed);
 }
@@ -104,8 +104,8 @@ static inline void unmake(sim *m) {
         free(m->all[i]->generated);
         free(m->all[i]);
     }
-    ck_assert_int_eq(sl__pages_available(&m->p), m->p.total);
-    ck_assert_int_eq(sl__windows_available(&m->p.windows), m->p.windows.total);
+    ck_assert_int_eq(sl__kept_available(&m->p.kept), m->p.kept.total);
+    ck_assert_int_eq(sl__kept_available(&m->p.windows.kept), m->p.windows.kept.total);
     free(m->full);
     free(m->windowed);
     ck_assert(!m->c.batch.first && !m->c.batch.last && !m->c.waiting.first && !m->c.waiting.last);
@@ -150,12 +150,12 @@ static inline void check_pages(const sim *m) {
         right = right && (s->page_count == 0 || s->state == SL__PREFILL || s->state == SL__DECODE);
         for (int k = 0; k < s->page_count; k++) holders[s->page[k]]++;
     }
-    for (int i = 0; i < m->p.total; i++) {
-        right = right && m->p.page[i].count == holders[i];
+    for (int i = 0; i < m->p.kept.total; i++) {
+        right = right && m->p.kept.holders[i] == holders[i];
         held += holders[i] > 0;
     }
     ck_assert(right);
-    ck_assert_int_eq(sl__pages_available(&m->p), m->p.total - held);
+    ck_assert_int_eq(sl__kept_available(&m->p.kept), m->p.kept.total - held);
 }
 
 /* The first position that a row at `position` sees in the layer with a window. */
@@ -168,32 +168,28 @@ static inline int first_seen(const sim *m, int position) {
 /* Every window page has as many holders as there are sequences that say so, is attached to the page that says so, and is
  * free, held or kept. Who is in the batch holds those that its next row sees, and none before them. */
 static inline void check_windows(const sim *m) {
-    const sl__windows *x = &m->p.windows;
-    int holders[MOST_PAGES] = {0}, kept = 0, held = 0, listed = 0;
+    const sl__attached *x = &m->p.windows;
+    int holders[MOST_PAGES] = {0}, kept = 0, held = 0;
     bool right = true;
-    if (!x->total) return;
+    if (!x->kept.total) return;
     for (int i = 0; i < m->count; i++) {
         const sl__sequence *s = m->all[i];
         right = right && (s->page_count == 0 || s->first_window == first_seen(m, s->computed) / SL_PAGE);
         for (int k = s->first_window; k < s->page_count; k++) {
             holders[s->window[k]]++;
-            right = right && (k < s->known ? sl__windows_of(x, s->page[k]) == s->window[k] : x->window[s->window[k]].page < 0);
+            right = right && (k < s->known ? sl__attached_of(x, s->page[k]) == s->window[k] : x->page[s->window[k]] < 0);
         }
     }
-    for (int i = 0; i < x->total; i++) {
-        const sl__window_page *w = &x->window[i];
-        right = right && w->count == holders[i] && (w->page < 0 || x->of_page[w->page] == i);
-        held += w->count > 0;
-        kept += w->count == 0 && w->page >= 0;
+    for (int i = 0; i < x->kept.total; i++) {
+        right = right && x->kept.holders[i] == holders[i] && (x->page[i] < 0 || x->of_page[x->page[i]] == i);
+        held += holders[i] > 0;
+        kept += holders[i] == 0 && x->page[i] >= 0;
     }
-    for (int i = 0; i < m->p.total; i++)
-        right = right && (x->of_page[i] < 0 || (x->window[x->of_page[i]].page == i && sl__prefix_knows(&m->p.prefix, i)));
-    for (int32_t i = x->ends.oldest; i >= 0; i = x->window[i].newer) listed++;
-    for (int32_t i = x->passed.oldest; i >= 0; i = x->window[i].newer) listed++;
+    for (int i = 0; i < m->p.kept.total; i++)
+        right = right && (x->of_page[i] < 0 || (x->page[x->of_page[i]] == i && sl__prefix_knows(&m->p.prefix, i)));
     ck_assert(right);
-    ck_assert_int_eq(kept, x->kept_count);
-    ck_assert_int_eq(listed, x->kept_count);
-    ck_assert_int_eq(x->free_count + kept + held, x->total);
+    ck_assert_int_eq(kept, x->kept.kept_count);
+    ck_assert_int_eq(x->kept.free_count + kept + held, x->kept.total);
 }
 
 /* What the row at `position` leaves: a hash of the tokens up to it. */

@@ -1,7 +1,6 @@
 #include "engine/cost.h"
 
 #include "base/fmath.h"
-#include "forward/kv.h"
 
 #include <string.h>
 
@@ -28,7 +27,7 @@ static void set_prices(sl__cost *c) {
     for (int i = 0; i < SL__PRICES; i++) c->price[i] = first_price[i] * (double)sl_expf(c->log_price[i]);
 }
 
-sl__shape sl__shape_of(const sl_model *m) {
+sl__shape sl__shape_of(const sl_model *m, int ctx) {
     double output = (double)m->hp.vocab * m->hp.width, used = 1, routed = 0;
     double rows = (double)m->own_inputs.rows * m->own_inputs.cols; /* a step reads one for each token, as of the embedding */
     double body = (double)m->parameters - output * (m->hp.tied ? 1 : 2) - rows;
@@ -37,7 +36,9 @@ sl__shape sl__shape_of(const sl_model *m) {
         routed = (double)(m->parameters - m->active_parameters) / (1 - used);
     }
     return (sl__shape){.dense = body - routed, .experts = routed, .used = used, .output = output,
-                       .attention = sl_kv_cost_of(&m->hp, SL_KV_I16).position.multiplies};
+                       .attention = sl_kv_position_work(&m->hp, SL_KV_I16, ctx, SL_KV_FULL).multiplies,
+                       .windowed = sl_kv_position_work(&m->hp, SL_KV_I16, ctx, SL_KV_WINDOWED).multiplies,
+                       .window = sl_kv_window_of(&m->hp, ctx)};
 }
 
 void sl__cost_init(sl__cost *c, const sl__shape *s) {
@@ -47,13 +48,25 @@ void sl__cost_init(sl__cost *c, const sl__shape *s) {
     set_prices(c);
 }
 
+static double seen(sl_kv_window w, int position, int rows) {
+    return (double)(sl_kv_seen(w, position + rows) - sl_kv_seen(w, position));
+}
+
+sl__work sl__cost_with(const sl__cost *c, sl__work w, int position, int rows, int logits, int sign) {
+    w.rows += sign * rows;
+    w.logits += sign * logits;
+    w.positions += sign * seen((sl_kv_window){0}, position, rows);
+    w.windowed += sign * seen(c->shape.window, position, rows);
+    return w;
+}
+
 /* Seconds of a step's parts; returns their sum. */
 static double parts(const sl__cost *c, const sl__work *w, double ret[SL__PRICES]) {
     const sl__shape *s = &c->shape;
     float untouched = s->used < 1 ? sl_expf((float)w->rows * sl_logf((float)(1 - s->used))) : 0;
     ret[0] = c->price[0] * (s->dense + s->experts * (1 - (double)untouched) + (w->logits ? s->output : 0));
     ret[1] = c->price[1] * (w->rows * (s->dense + s->experts * s->used) + w->logits * s->output);
-    ret[2] = c->price[2] * w->positions * s->attention;
+    ret[2] = c->price[2] * (w->positions * s->attention + w->windowed * s->windowed);
     return ret[0] + ret[1] + ret[2];
 }
 

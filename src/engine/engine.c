@@ -302,7 +302,7 @@ static bool make_tables(sl_engine *g) {
     g->draw = sl_arena_array(g->arena, SL_MEM_SEQUENCES, (size_t)g->max_logit_rows, sizeof *g->draw);
     g->scratch_bytes = sl_sample_scratch(c->model->hp.vocab);
     g->scratch = sl_arena_array(g->arena, SL_MEM_WORKSPACE, (size_t)c->threads, g->scratch_bytes);
-    sl__shape shape = sl__shape_of(c->model);
+    sl__shape shape = sl__shape_of(c->model, c->ctx);
     sl__cost_init(&k->cost, &shape);
     k->max_sequences = c->max_sequences;
     k->max_rows = g->max_rows;

@@ -60,11 +60,8 @@ static int logits_of(const sl__sequence *s, int rows) {
 }
 
 /* The work with so many rows of s in it, or without them (sign -1). */
-static sl__work with(sl__work w, const sl__sequence *s, int rows, int sign) {
-    w.rows += sign * rows;
-    w.logits += sign * logits_of(s, rows);
-    w.positions += sign * rows * (s->computed + (rows + 1) / 2.0);
-    return w;
+static sl__work with(const making *k, sl__work w, const sl__sequence *s, int rows, int sign) {
+    return sl__cost_with(&k->c->cost, w, s->computed, rows, logits_of(s, rows), sign);
 }
 
 static void count_work(making *k) {
@@ -72,7 +69,7 @@ static void count_work(making *k) {
     c->work = (sl__work){0};
     k->decoding = 0;
     for (const sl__sequence *s = c->batch.first; s; s = s->next) {
-        c->work = with(c->work, s, s->rows, 1);
+        c->work = with(k, c->work, s, s->rows, 1);
         if (s->state == SL__DECODE) k->decoding += s->rows;
     }
 }
@@ -149,7 +146,7 @@ static int affordable(const making *k, const sl__work *given, const sl__sequence
     int least = SL__LEAST_CHUNK - (given->rows - k->decoding), fits = 0;
     for (int low = 0, high = most; low < high; low = fits) { /* the step's seconds grow with the rows */
         int middle = (low + high + 1) / 2;
-        sl__work w = with(*given, s, middle, 1);
+        sl__work w = with(k, *given, s, middle, 1);
         if (sl__cost_seconds(&c->cost, &w) <= k->seconds) fits = middle;
         else high = middle - 1;
     }
@@ -159,7 +156,7 @@ static int affordable(const making *k, const sl__work *given, const sl__sequence
 
 /* A prompt's rows of this step: at most so many. */
 static void give_prompt_rows(making *k, sl__sequence *s, int most, int logits) {
-    sl__work others = with(k->c->work, s, s->rows, -1);
+    sl__work others = with(k, k->c->work, s, s->rows, -1);
     int left = sl__sequence_tokens(s) - s->computed;
     int rows = affordable(k, &others, s, left < most ? left : most, logits - others.logits);
     if (rows <= s->rows) return;
@@ -175,7 +172,7 @@ static void give_prompt_rows(making *k, sl__sequence *s, int most, int logits) {
 static void give_decode_row(making *k, sl__sequence *s) {
     if (make_room(k, s, s->computed + 1) <= s->computed) return; /* the youngest, and no page is free: it goes on when one is */
     s->rows = 1;
-    k->c->work = with(k->c->work, s, 1, 1);
+    k->c->work = with(k, k->c->work, s, 1, 1);
     k->decoding++;
 }
 

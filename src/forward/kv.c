@@ -32,6 +32,13 @@ sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type) {
     return cost;
 }
 
+sl_kv_work sl_kv_position_work(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_kind kind) {
+    sl_kv_work work = {0};
+    for (int i = 0; i < hp->layers; i++)
+        if (sl_kv_kind_of(hp, ctx, i) == kind) add_work(&work, hp, i, type, 1);
+    return work;
+}
+
 sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position) {
     sl_kv_work work = {0};
     for (int i = 0; i < hp->layers; i++) add_work(&work, hp, i, type, position - sl_kv_first_seen(hp, i, position) + 1);

@@ -36,6 +36,14 @@ static inline int sl_kv_first_in(sl_kv_window w, int position) {
     return w.positions && position >= w.positions ? position - w.positions + 1 : 0;
 }
 
+/* The positions that the first `rows` rows of a sequence see, in sum. */
+static inline int64_t sl_kv_seen(sl_kv_window w, int rows) {
+    int64_t n = rows, size = w.positions;
+    if (!size || n <= size) return n * (n + 1) / 2;
+    int64_t all = size * (size + 1) / 2; /* of the first chunk's rows */
+    return w.chunked ? n / size * all + n % size * (n % size + 1) / 2 : all + (n - size) * size;
+}
+
 static inline int sl_kv_first_seen(const sl_hparams *hp, int layer, int position) {
     return sl_kv_first_in((sl_kv_window){hp->window[layer], hp->chunked}, position);
 }
@@ -83,6 +91,9 @@ typedef struct sl_kv_cost {
     sl_kv_work position; /* of one position that is seen in all layers */
 } sl_kv_cost;
 sl_kv_cost sl_kv_cost_of(const sl_hparams *hp, sl_kv_type type);
+
+/* One position that is seen in the layers of one kind. */
+sl_kv_work sl_kv_position_work(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_kind kind);
 
 /* What a row at `position` must at least read and compute of the positions that it sees, over all layers. */
 sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position);

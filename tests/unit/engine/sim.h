@@ -56,6 +56,7 @@ static inline void with_windows(sim *m, int window, bool chunked, int pages) {
     sl_error e;
     m->hp = (sl_hparams){.layers = 2, .window = {0, window}, .chunked = chunked};
     ck_assert_int_eq(sl__pages_windows(&m->p, pages, &m->hp, m->p.kept.total * SL_PAGE, m->arena, &e), SL_OK);
+    m->c.cost.shape.window = m->p.widest;
     m->full = calloc(1, sizeof *m->full);
     m->windowed = calloc(1, sizeof *m->windowed);
 }
@@ -292,18 +293,20 @@ static inline int step(sim *m) {
     check_step(m, rows);
     m->prompt_rows = m->decode_rows = m->oracle = 0;
     int decoding = 0, logits = 0;
-    double positions = 0, decode_positions = 0;
+    double positions = 0, decode_positions = 0, windowed = 0;
     const sl__sequence *prompt = NULL;
     for (const sl__sequence *s = m->c.batch.first; s; s = s->next) {
         if (s->state == SL__DECODE) decoding += s->rows, decode_positions += (s->computed + 1) * s->rows;
         else if (!prompt) prompt = s;
-        for (int p = s->computed; p < s->computed + s->rows; p++) positions += p + 1;
+        for (int p = s->computed; p < s->computed + s->rows; p++)
+            positions += p + 1, windowed += p + 1 - (m->full ? first_seen(m, p) : 0);
     }
     for (int i = 0; i < m->count; i++)
         if (m->all[i]->rows) logits += logits_of(m->all[i], m->max_tokens[i]);
     ck_assert_int_eq(rows, m->c.work.rows);
     ck_assert_int_le(logits, m->c.work.logits);
     ck_assert_double_eq_tol(positions, m->c.work.positions, 0.5);
+    ck_assert_double_eq_tol(windowed, m->c.work.windowed, 0.5);
     m->without_noise = truth(m, rows, logits, positions);
     m->seconds = m->without_noise * (1 + m->noise * (rand() % 2001 - 1000) / 1000);
     for (int n = 1; prompt && n <= m->c.max_rows - decoding && n <= sl__sequence_tokens(prompt) - prompt->computed; n++) {

@@ -40,7 +40,7 @@ static int first_seen(const sl_forward *f, int layer, int row) {
 
 static int first_span(const sl_forward *f, int layer, int row) { return first_seen(f, layer, row) / (SL_PAGE * SL_SPAN_PAGES); }
 
-static int spans_of(int pages) { return (pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES; }
+static int end_span(const sl__chunk *c) { return c->first_span + c->spans; }
 
 /* Rows of a chunk at most: their query heads for one KV head are QUERIES, or one row's if it has more. */
 static int chunk_rows(int group) { return group >= QUERIES ? 1 : QUERIES / group; }
@@ -62,29 +62,36 @@ sl__attention_plan sl__attention_sizes(const sl_forward *f, int layer) {
     return p;
 }
 
-/* Makes chunks of the step's rows. */
-static void make_chunks(const sl_step *s, sl__attention_plan *p) {
+/* Makes chunks of the step's rows, for layers such as this one. */
+static void make_chunks(const sl_forward *f, int layer, sl__attention_plan *p) {
+    const sl_step *s = f->step;
     int most = chunk_rows(p->group);
     p->chunks = 0;
     for (int r = 0; r < s->rows;) {
         int n = 1;
         while (n < most && r + n < s->rows && s->row[r + n].sequence == s->row[r].sequence) n++;
-        p->chunk[p->chunks++] =
-            (sl__chunk){.row = r, .rows = n, .pages = s->row[r + n - 1].position / SL_PAGE + 1, .parts = 1};
+        sl__chunk c = {.row = r, .rows = n, .pages = s->row[r + n - 1].position / SL_PAGE + 1, .parts = 1};
+        c.first_page = first_seen(f, layer, r) / SL_PAGE; /* no later row of the chunk sees an earlier page */
+        c.first_span = c.first_page / SL_SPAN_PAGES;
+        c.spans = (c.pages + SL_SPAN_PAGES - 1) / SL_SPAN_PAGES - c.first_span;
+        p->chunk[p->chunks++] = c;
         r += n;
     }
 }
 
-static void plan_one(const sl_forward *f, sl__attention_plan *p) {
+/* What one KV head of a chunk is, in (row, page) pairs. */
+static int64_t work_of(const sl__chunk *c) { return (int64_t)c->rows * (c->pages - c->first_page); }
+
+static void plan_one(const sl_forward *f, int layer, sl__attention_plan *p) {
     int kv_heads = p->kv_heads, partials = 0, counters = 0;
-    make_chunks(f->step, p);
-    int64_t work = 0; /* in (row, page, KV head) triples */
-    for (int i = 0; i < p->chunks; i++) work += (int64_t)p->chunk[i].rows * p->chunk[i].pages * kv_heads;
+    make_chunks(f, layer, p);
+    int64_t work = 0; /* of all chunks' KV heads */
+    for (int i = 0; i < p->chunks; i++) work += work_of(&p->chunk[i]) * kv_heads;
     p->items = 0;
     for (int i = 0; i < p->chunks; i++) {
         sl__chunk *c = &p->chunk[i];
-        int64_t item = (int64_t)c->rows * c->pages; /* one KV head of it */
-        int spans = spans_of(c->pages);
+        int64_t item = work_of(c);
+        int spans = c->spans;
         if (item * 4 * f->c.threads > work && spans > 1 && c->rows * spans <= p->max_partials - partials &&
             kv_heads <= p->max_counters - counters) {
             int64_t parts = item * 8 * f->c.threads / work; /* each about an eighth of a thread's share */
@@ -101,7 +108,7 @@ static void plan_one(const sl_forward *f, sl__attention_plan *p) {
 
 void sl__attend_plan(sl_forward *f) {
     for (int i = 0; i < f->m->hp.layers; i++)
-        if (f->attention.same[i] == i) plan_one(f, &f->attention.plan[i]);
+        if (f->attention.same[i] == i) plan_one(f, i, &f->attention.plan[i]);
 }
 
 /* One span of a chunk for one KV head, into the worker's state and the rows of acc. */
@@ -115,8 +122,7 @@ static void attend_span(const sl_forward *f, const sl__chunk *c, int layer, int 
         memset(acc[i], 0, (size_t)d * sizeof(float));
     }
     int first = span * SL_SPAN_PAGES, last = sl__least(first + SL_SPAN_PAGES, c->pages);
-    int begin = first_seen(f, layer, c->row) / SL_PAGE; /* no later row of the chunk sees an earlier page */
-    for (int p = begin > first ? begin : first; p < last; p++) {
+    for (int p = c->first_page > first ? c->first_page : first; p < last; p++) {
         for (int r = 0; r < c->rows; r++) {
             int seen = s->row[c->row + r].position + 1 - p * SL_PAGE, hidden = first_seen(f, layer, c->row + r) - p * SL_PAGE;
             int count = seen < 0 || hidden >= SL_PAGE ? 0 : sl__least(seen, SL_PAGE);
@@ -166,10 +172,10 @@ static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_he
     const sl__attention_plan *p = sl__plan_of(f, layer);
     int d = p->head_dim, n = c->rows * p->group;
     for (int i = 0; i < n; i++) w->acc_row[i] = result(p, c, kv_head, i);
-    int span = first_span(f, layer, c->row);
+    int span = c->first_span;
     attend_span(f, c, layer, kv_head, span, w, w->total, w->acc_row);
     for (int i = 0; i < n; i++) w->acc_row[i] = w->acc + (size_t)i * (size_t)d;
-    for (span++; span < spans_of(c->pages); span++) {
+    for (span++; span < end_span(c); span++) {
         attend_span(f, c, layer, kv_head, span, w, w->state, w->acc_row);
         for (int i = 0; i < n; i++) {
             int row = c->row + i / p->group, begin = first_span(f, layer, row);
@@ -187,7 +193,7 @@ static void attend_whole(sl_forward *f, const sl__chunk *c, int layer, int kv_he
 
 /* Place of (span, row of the chunk, first head of the KV head) in the partial results, in heads. */
 static size_t partial_at(const sl__attention_plan *p, const sl__chunk *c, int kv_head, int span, int row) {
-    return (size_t)(c->partial + span * c->rows + row) * (size_t)p->heads + (size_t)(kv_head * p->group);
+    return (size_t)(c->partial + (span - c->first_span) * c->rows + row) * (size_t)p->heads + (size_t)(kv_head * p->group);
 }
 
 static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_head) {
@@ -200,7 +206,7 @@ static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
         float *sum = result(p, c, kv_head, i);
         sl_attend total = a->partial_state[at];
         memcpy(sum, a->partial_acc + at * d, d * sizeof(float));
-        for (span++; span < spans_of(c->pages) && sees(f, c->row + row, span); span++) {
+        for (span++; span < end_span(c) && sees(f, c->row + row, span); span++) {
             at = partial_at(p, c, kv_head, span, row) + head;
             merge(f, (int)d, &total, sum, &a->partial_state[at], a->partial_acc + at * d);
         }
@@ -211,11 +217,9 @@ static void merge_parts(sl_forward *f, const sl__chunk *c, int layer, int kv_hea
 static void attend_part(sl_forward *f, const sl__chunk *c, int layer, int kv_head, int part, sl__worker *w) {
     sl__attention *a = &f->attention;
     const sl__attention_plan *p = sl__plan_of(f, layer);
-    int n = c->rows * p->group, spans = spans_of(c->pages);
+    int n = c->rows * p->group, first = c->first_span;
     size_t d = (size_t)p->head_dim;
-    int begin = first_span(f, layer, c->row);
-    for (int span = part * spans / c->parts; span < (part + 1) * spans / c->parts; span++) {
-        if (span < begin) continue; /* nobody sees it, and nobody merges it */
+    for (int span = first + part * c->spans / c->parts; span < first + (part + 1) * c->spans / c->parts; span++) {
         for (int i = 0; i < n; i++) {
             size_t at = partial_at(p, c, kv_head, span, i / p->group) + (size_t)(i % p->group);
             w->acc_row[i] = a->partial_acc + at * d;

@@ -81,12 +81,12 @@ static void place_groups(sl_forward *f, space *s) {
 
 static size_t larger_size(size_t a, size_t b) { return a > b ? a : b; }
 
-/* The first layer whose attention has the same heads as this one's; -1: it has no attention. */
-static int same_heads(const sl_hparams *hp, int layer) {
+/* The first layer whose attention has the same heads and the same window as this one's; -1: it has no attention. */
+static int same_attention(const sl_hparams *hp, int layer) {
     if (hp->mixer[layer] != SL_MIXER_ATTENTION) return -1;
     for (int i = 0; i < layer; i++)
         if (hp->mixer[i] == SL_MIXER_ATTENTION && hp->heads[i] == hp->heads[layer] && hp->kv_heads[i] == hp->kv_heads[layer] &&
-            hp->head_dim[i] == hp->head_dim[layer])
+            hp->head_dim[i] == hp->head_dim[layer] && hp->window[i] == hp->window[layer])
             return i;
     return layer;
 }
@@ -99,7 +99,7 @@ static void place_attention(sl_forward *f, space *s) {
     a->plan = place(s, (size_t)hp->layers, sizeof *a->plan);
     a->same = place(s, (size_t)hp->layers, sizeof *a->same);
     for (int i = 0; i < hp->layers; i++) {
-        int same = same_heads(hp, i);
+        int same = same_attention(hp, i);
         if (a->same) a->same[i] = same;
         if (same != i) continue;
         sl__attention_plan p = sl__attention_sizes(f, i);
@@ -126,7 +126,7 @@ static attention_room room_of(const sl_forward *f) {
     const sl_hparams *hp = &f->m->hp;
     attention_room room = {0};
     for (int i = 0; i < hp->layers; i++) {
-        if (same_heads(hp, i) != i) continue;
+        if (same_attention(hp, i) != i) continue;
         sl__attention_plan p = sl__attention_sizes(f, i);
         size_t queries = (size_t)p.queries;
         room.queries = larger_size(room.queries, queries);

@@ -43,14 +43,15 @@
 /* Rows of one sequence, next to each other in the step, that attend together: a page is read once for all of them. */
 typedef struct sl__chunk {
     int row, rows;  /* first row of the step, how many */
-    int pages;      /* up to the last row's position */
+    int first_page, pages; /* the first one that is seen, and how many there are up to the last row's position, those before it too */
+    int first_span, spans; /* likewise, but spans are those from the first one on */
     int parts;      /* items for each KV head, each with about as many spans; 1: one item has all spans */
     int first_item; /* of kv_heads * parts */
     int partial;    /* when parts > 1: first of its rows * spans places in the partial results, [span][row] */
     int counter;    /* when parts > 1: first of its kv_heads counters */
 } sl__chunk;
 
-/* How a step is cut into items in the layers that have the same heads. */
+/* How a step is cut into items in the layers that have the same heads and the same window. */
 typedef struct sl__attention_plan {
     int heads, kv_heads, head_dim, group; /* group: query heads that share a KV head */
     int queries;              /* most (row, query head) pairs in an item */
@@ -62,7 +63,7 @@ typedef struct sl__attention_plan {
 } sl__attention_plan;
 
 typedef struct sl__attention {
-    sl__attention_plan *plan; /* [layers]; of those that have the same heads only the first one's is made */
+    sl__attention_plan *plan; /* [layers]; of those that have the same heads and window only the first one's is made */
     int *same;                /* [layers] whose plan is the layer's; -1: it has no attention */
     sl_attend *partial_state; /* [max_partials][heads] of the layer's plan */
     float *partial_acc;       /* [max_partials][heads][head_dim] */

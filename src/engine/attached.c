@@ -35,7 +35,9 @@ void sl__attached_share(sl__attached *x, int32_t i) {
     sl__kept_share(&x->kept, i);
 }
 
-void sl__attached_drop(sl__attached *x, int32_t i, sl__place place) { sl__kept_drop(&x->kept, i, x->page[i] >= 0 ? place : SL__FREE); }
+void sl__attached_drop(sl__attached *x, int32_t i, sl__place place) {
+    sl__kept_drop(&x->kept, i, x->page[i] >= 0 ? place : SL__FREE);
+}
 
 int32_t sl__attached_attach(sl__attached *x, int32_t i, int32_t page) {
     int32_t same = x->of_page[page];

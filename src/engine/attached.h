@@ -22,7 +22,7 @@
 #include <stdbool.h>
 
 typedef struct sl__attached {
-    sl__kept kept;    /* its total is 0: the model has none of the kind. Nothing here is called then but _of and _forget, which do nothing */
+    sl__kept kept;    /* total 0: the model has none of the kind. Then nothing here is called but _of and _forget, which do nothing */
     int32_t *page;    /* [kept.total] the known page that it is attached to; -1: none */
     int32_t *of_page; /* [pages] the one attached; -1: none */
     int count;        /* attached */
@@ -33,13 +33,13 @@ sl_status sl__attached_init(sl__attached *x, int total, int pages, const char *w
 
 int32_t sl__attached_take(sl__attached *x);              /* has one holder then, and no page; -1: all are held */
 void sl__attached_share(sl__attached *x, int32_t i);     /* one holder more, of one that is attached */
-void sl__attached_drop(sl__attached *x, int32_t i, sl__place place); /* one holder less; at none it is kept there, free if not attached */
+void sl__attached_drop(sl__attached *x, int32_t i, sl__place place); /* one holder less; at none it is kept there, if attached */
 
 /* Attaches one that the caller alone holds to a known page. Returns the one that the caller holds from now on: where the page has
  * one already, that one, and i is dropped. */
 int32_t sl__attached_attach(sl__attached *x, int32_t i, int32_t page);
 int32_t sl__attached_of(const sl__attached *x, int32_t page); /* -1: none is attached */
-void sl__attached_forget(sl__attached *x, int32_t page);      /* the one attached, if any, is free, or will be when nobody holds it */
+void sl__attached_forget(sl__attached *x, int32_t page);      /* the one attached, if any, is free when nobody holds it */
 
 /* The only holder takes what is attached for its own, to write there: true, and it has no page. false: there are others. */
 bool sl__attached_take_over(sl__attached *x, int32_t i);

@@ -27,7 +27,7 @@ typedef struct sl__link {
 } sl__link;
 
 typedef struct sl__kept {
-    sl__link *link;    /* [total + SL__PLACES] a ring for each place: its end, then who stands there, first the one that is taken first */
+    sl__link *link;    /* [total + SL__PLACES] a ring for each place: its end, then who stands there in the order of taking */
     uint16_t *holders; /* [total] */
     int total, free_count, kept_count;
     int evicted;       /* kept ones that were taken; whoever counts them sets it to 0 */

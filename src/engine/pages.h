@@ -1,7 +1,7 @@
 /* pages.h: who has which KV page, and which pages are kept for those that come later.
- * Engine thread. A page holds SL_PAGE positions of all layers but those with a window, which have pages of their own (attached.h); where its
- * bytes lie is forward's business, which tokens it holds prefix.h's. Where every layer has a window a page has no bytes, but its
- * number still stands for its tokens.
+ * Engine thread. A page holds SL_PAGE positions of all layers but those with a window, which have pages of their own (attached.h);
+ * where its bytes lie is forward's business, which tokens it holds prefix.h's. Where every layer has a window a page has no bytes,
+ * but its number still stands for its tokens.
  *
  *     FREE ──take──► HELD ──publish: full, its step succeeded──► HELD and known ──last holder drops it──► KEPT
  *      ▲               │ last holder drops it                          ▲                                  │ │
@@ -13,7 +13,7 @@
  * a page to one that is kept: kept pages are as good as free ones, and are asked for only when no page is free.
  *
  * Invariants
- *   1. A page is free (on the stack), held by `count` sequences, or kept: known and held by nobody.
+ *   1. A page is free, held by sequences, or kept: known and held by nobody (kept.h).
  *   2. A known page is full and never written again.
  *   3. Who holds a known page holds all those above it, and drops them after it. So of a prefix the last pages have been
  *      kept for longest, and go first: what is left of it is a prefix again (prefix.h, invariant 2). */

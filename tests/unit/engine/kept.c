@@ -54,7 +54,8 @@ END_TEST
 START_TEST(free_ones_go_first_then_kept_ones_by_age) {
     make();
     for (int i = 0; i < TOTAL; i++) sl__kept_take(&k);
-    static const struct { int i; sl__place place; } drop[] = {{5, SL__KEPT_LONGER}, {2, SL__KEPT}, {9, SL__FREE}, {1, SL__KEPT_LONGER}, {0, SL__KEPT}, {4, SL__KEPT}};
+    static const struct { int i; sl__place place; } drop[] = {{5, SL__KEPT_LONGER}, {2, SL__KEPT}, {9, SL__FREE},
+                                                              {1, SL__KEPT_LONGER}, {0, SL__KEPT}, {4, SL__KEPT}};
     static const int order[] = {4, 9, 2, 0, 5, 1};
     for (int i = 0; i < 6; i++) sl__kept_drop(&k, drop[i].i, drop[i].place);
     sl__kept_free(&k, 4); /* as if what is in it were of no use any more */

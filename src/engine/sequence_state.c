@@ -20,9 +20,9 @@ bool sl__sequence_enter(sl__sequence *s, sl__pages *p) {
 void sl__sequence_leave(sl__sequence *s, sl__pages *p) {
     sl__attached *x = &p->states;
     if (!x->kept.total) return;
-    for (int i = 0; i < s->saves; i++) sl__attached_drop(x, s->save[i].slot, SL__FREE);
+    for (int i = 0; i < s->saves; i++) sl__attached_drop(x, s->save[i].slot, SL__KEPT);
     if (s->read >= 0) sl__attached_drop(x, s->read, SL__KEPT);
-    if (s->slot >= 0) sl__attached_drop(x, s->slot, SL__FREE);
+    if (s->slot >= 0) sl__attached_drop(x, s->slot, SL__KEPT);
     s->slot = s->read = s->answer_page = -1;
     s->saves = 0;
 }

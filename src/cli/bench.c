@@ -216,9 +216,9 @@ static void print_limits(const bench *b) {
     }
     printf("{\"read_bytes_per_second\":%.0f,\"multiply_adds_per_second\":%.0f,\"tier\":\"%s\",\"threads\":%d,"
            "\"routed_layers\":%d,\"experts\":%d,\"experts_per_token\":%d,\"dense_bytes\":%.0f,\"expert_bytes\":%.0f,"
-           "\"kv_bytes\":%.0f,\"row_multiply_adds\":%.0f,\"output_multiply_adds\":%.0f,\"kv_multiply_adds\":%.0f}\n",
+           "\"kv_bytes\":%.0f,\"state_bytes\":%.0f,\"row_multiply_adds\":%.0f,\"output_multiply_adds\":%.0f,\"kv_multiply_adds\":%.0f}\n",
            read, speed, sl_kernels()->tier, sl_workers_count(b->workers), b->routed_layers, b->m->hp.experts,
-           b->m->hp.experts_used, b->cost.dense_bytes, b->cost.expert_bytes, b->cost.kv_bytes, b->cost.row_multiplies,
+           b->m->hp.experts_used, b->cost.dense_bytes, b->cost.expert_bytes, b->cost.kv_bytes, b->cost.state_bytes, b->cost.row_multiplies,
            b->cost.output_multiplies, b->cost.kv_multiplies);
 }
 

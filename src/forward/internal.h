@@ -173,7 +173,8 @@ typedef struct sl__product {
     float *out;
 } sl__product;
 int sl__product_items(const sl_forward *f, const sl__product *p, int count);
-void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item);
+/* The output rows of its matrix that the item has made are returned. */
+sl_range sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item);
 
 /* stream.c: row `to` of h = the norm of row `row` of the stream, quantised if wanted; y = its norm, for a row; and x += y, times the
  * model's factor, for a row. bias NULL: none. */

@@ -13,7 +13,7 @@ int sl__product_items(const sl_forward *f, const sl__product *p, int count) {
     return items;
 }
 
-void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item) {
+sl_range sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item) {
     int length = range_length(f, p, count);
     for (int items; item >= (items = sl_range_count(p->w->rows, length)); p++) item -= items;
     const sl_matrix *w = p->w;
@@ -21,4 +21,5 @@ void sl__product_item(sl_forward *f, int self, const sl__product *p, int count, 
     sl_acts x = sl_planes_acts(p->x, 0);
     f->k->gemm[w->type](w, range.first, range.last, &x, NULL, rows, p->out + range.first, (size_t)w->rows,
                         f->worker[self].gemm, NULL);
+    return range;
 }

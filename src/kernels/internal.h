@@ -41,6 +41,7 @@ void sl__float_gemm(const sl_matrix *w, int first, int last, const sl_acts *x, c
     X(clamped, tier)                                                                                                   \
     X(geglu, tier)                                                                                                     \
     X(gated, tier)                                                                                                     \
+    X(cap, tier)                                                                                                       \
     X(add, tier)                                                                                                       \
     X(axpy, tier)                                                                                                      \
     X(axpby, tier)                                                                                                     \

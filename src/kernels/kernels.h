@@ -173,6 +173,9 @@ typedef void sl_geglu_fn(const float *gate, const float *up, int n, float *out);
 /* x = x / (1 + e^-gate) */
 typedef void sl_gated_fn(float *x, const float *gate, int n);
 
+/* x = limit * tanh(v), v being x / limit: tanh(v) is (1 - e^(-2 |v|)) / (1 + e^(-2 |v|)), with v's sign. */
+typedef void sl_cap_fn(float *x, float limit, int n);
+
 typedef void sl_add_fn(float *y, const float *x, int n);                     /* y += x */
 typedef void sl_axpy_fn(float *y, float a, const float *x, int n);           /* y = fma(a, x, y) */
 typedef void sl_axpby_fn(float *y, float b, const float *x, float a, int n); /* y = fma(a, x, y * b) */
@@ -227,6 +230,7 @@ typedef struct sl_kernel_table {
     sl_clamped_fn *clamped;
     sl_geglu_fn *geglu;
     sl_gated_fn *gated;
+    sl_cap_fn *cap;
     sl_add_fn *add;
     sl_axpy_fn *axpy;
     sl_axpby_fn *axpby;

@@ -57,6 +57,7 @@ static void against_scalar(const sl_kernel_table *t, int n, int kd) {
     COMPARE("clamped", a, n, k->clamped(a, b, n, 1.702f, 7, out));
     COMPARE("geglu", a, n, k->geglu(a, b, n, out));
     COMPARE("gated", a, n, k->gated(out, b, n));
+    COMPARE("cap", a, n, k->cap(out, 30, n));
     COMPARE("add", a, n, k->add(out, b, n));
     COMPARE("axpy", a, n, k->axpy(out, b[0], b, n));
     COMPARE("rope", c, 2 * n, k->rope(out, a, b, n, 0));
@@ -141,7 +142,7 @@ static void against_double(const sl_kernel_table *t, int n) {
     for (int i = 0; i < n; i++) {
         double g = fmin((double)a[i], 0.75), u = fmax(-0.75, fmin((double)b[i], 0.75));
         double want = g / (1 + exp(-1.702 * g)) * (u + 1);
-        near("clamped", n, (double)out[i], want, 1e-6 * fabs(want));
+        near("clamped", n, (double)out[i], want, 1e-6 * (1 + fabs(g)) * fabs(want)); /* the exponent is rounded */
     }
     t->geglu(a, b, n, out);
     for (int i = 0; i < n; i++) {
@@ -154,6 +155,9 @@ static void against_double(const sl_kernel_table *t, int n) {
         double want = (double)a[i] / (1 + exp(-(double)b[i]));
         near("gated", n, (double)out[i], want, 1e-6 * fabs(want));
     }
+    memcpy(out, a, (size_t)n * sizeof *a);
+    t->cap(out, 0.5f, n);
+    for (int i = 0; i < n; i++) near("cap", n, (double)out[i], 0.5 * tanh((double)a[i] / 0.5), 1e-6 * 0.5);
     for (int interleaved = 0; interleaved < 2; interleaved++) {
         float x[2 * LONGEST];
         for (int i = 0; i < 2 * n; i++) out[i] = x[i] = random_normal();

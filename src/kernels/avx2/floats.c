@@ -167,6 +167,21 @@ void sl__gated_avx2(float *x, const float *gate, int n) {
         _mm256_maskstore_ps(x + i, sl__first_lanes(n - i), sl__times_sigmoid8(load_first(x + i, n - i), load_first(gate + i, n - i)));
 }
 
+static __m256 cap8(__m256 x, __m256 limit) {
+    const __m256 sign = _mm256_set1_ps(-0.0f), one = _mm256_set1_ps(1.0f);
+    __m256 v = _mm256_div_ps(x, limit), e = sl__exp8(_mm256_mul_ps(_mm256_set1_ps(-2.0f), _mm256_andnot_ps(sign, v)));
+    __m256 t = _mm256_div_ps(_mm256_sub_ps(one, e), _mm256_add_ps(one, e));
+    __m256 negative = _mm256_cmp_ps(v, _mm256_setzero_ps(), _CMP_LT_OQ);
+    return _mm256_mul_ps(limit, _mm256_xor_ps(t, _mm256_and_ps(negative, sign)));
+}
+
+void sl__cap_avx2(float *x, float limit, int n) {
+    __m256 l = _mm256_set1_ps(limit);
+    int i = 0;
+    for (; i + 8 <= n; i += 8) _mm256_storeu_ps(x + i, cap8(_mm256_loadu_ps(x + i), l));
+    if (i < n) _mm256_maskstore_ps(x + i, sl__first_lanes(n - i), cap8(load_first(x + i, n - i), l));
+}
+
 void sl__add_avx2(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

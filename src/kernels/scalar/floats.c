@@ -68,6 +68,13 @@ void sl__gated_scalar(float *x, const float *gate, int n) {
     for (int i = 0; i < n; i++) x[i] = x[i] / (1.0f + sl_expf(-gate[i]));
 }
 
+void sl__cap_scalar(float *x, float limit, int n) {
+    for (int i = 0; i < n; i++) {
+        float v = x[i] / limit, e = sl_expf(-2.0f * fabsf(v)), t = (1.0f - e) / (1.0f + e);
+        x[i] = limit * (v < 0 ? -t : t);
+    }
+}
+
 void sl__add_scalar(float *y, const float *x, int n) {
     for (int i = 0; i < n; i++) y[i] += x[i];
 }

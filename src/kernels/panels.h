@@ -110,6 +110,11 @@ typedef struct sl__ahead {
     int lines; /* at a time */
 } sl__ahead;
 
+/* How many of the `all` lines of a panel's 256 values are asked for before each of its halves is unpacked: so many that the miss
+ * buffers have work during the third of the time that this takes when few columns share a panel, but no more than half of the
+ * sixteen that a processor may have, or the loads of this panel wait for them. The rest follows between the products. */
+SL__INLINE int sl__early_lines(int all) { return all / 6 < 8 ? all / 6 : 8; }
+
 SL__INLINE void sl__prefetch(sl__ahead *a) {
     for (int i = 0; i < a->lines && a->next < a->end; i++, a->next += 64) _mm_prefetch((const char *)a->next, _MM_HINT_T0);
 }
@@ -212,7 +217,8 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
  *   few(w, stride, cols, columns, n, ask, acc)             acc [n] = SL__LANES rows times n = 1 … SL__FEW_ROWS columns of
  *                                                          `cols` values; asks for as many bytes as it reads
  *   panel                                                  a struct: SL__TALL rows of 256 values, unpacked
- *   unpack(w, stride, values, panel)                       fills it with `values` (256, or fewer at the end) values of K
+ *   unpack(w, stride, values, half, panel)                 fills half 0 or 1 of it, the SL__LANES rows from w on, with `values`
+ *                                                          (256, or fewer at the end) values of K
  *   multiply(panel, columns, at, values, n, tile, ahead)   tile [n][SL__TALL] += the panel times n = 1 … SL__GROUP columns,
  *                                                          from value `at` of K on
  *   BYTES_256                                              bytes that 256 values of one row take
@@ -237,12 +243,18 @@ SL__INLINE void sl__each_panel(const sl_matrix *w, int first, int last, const sl
         static void (*const each[SL__GROUP])(const panel *, const sl__columns *, int, int, float *, sl__ahead *) = {   \
             SL__EACH_GROUP(SL__NAME)};                                                                                 \
         panel p;                                                                                                       \
-        int lines = (SL__TALL * BYTES_256 / 64 + groups * 8 - 1) / (groups * 8);                                       \
+        const int all = SL__TALL * BYTES_256 / 64, early = sl__early_lines(all);                                       \
+        int lines = (all - 2 * early + groups * 8 - 1) / (groups * 8);                                                 \
         memset(tile, 0, (size_t)n * SL__TALL * sizeof *tile);                                                          \
         for (int at = 0; at < cols; at += 256, w += BYTES_256, next += SL__TALL * BYTES_256) {                         \
             int values = cols - at < 256 ? cols - at : 256;                                                            \
-            sl__ahead ahead = {next, next + SL__TALL * BYTES_256, lines};                                              \
-            unpack(w, stride, values, &p SL__SCALES_AT(at / 32));                                                      \
+            sl__ahead ahead = {next, next + SL__TALL * BYTES_256, early};                                              \
+            SL__UNROLL for (int half = 0; half < 2; half++) {                                                          \
+                size_t row = (size_t)half * SL__LANES;                                                                 \
+                sl__prefetch(&ahead);                                                                                  \
+                unpack(w + row * stride, stride, values, half, &p SL__SCALES_AT(row * (stride / 16) + (size_t)at / 32)); \
+            }                                                                                                          \
+            ahead.lines = lines;                                                                                       \
             for (int g = 0; g < groups; g++) {                                                                         \
                 const sl__group *c = group + g;                                                                        \
                 each[c->n - 1](&p, &c->x, at, values, tile + SL__TALL * c->from, &ahead);                              \

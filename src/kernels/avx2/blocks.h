@@ -99,16 +99,15 @@ SL__INLINE void put_block(panel *to, int j, int half, const block *b, __m256 d, 
 #endif
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to SL__SCALES) {
-    for (int half = 0; half < 2; half++, w += 8 * stride)
-        for (int u = 0; u < values / (32 * BLOCKS); u++) {
-            __m256 d[BLOCKS], m[BLOCKS];
-            read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT((size_t)(8 * half) * (stride / 16) + (size_t)u));
-            for (int j = 0; j < BLOCKS; j++) {
-                block b = read_block(w + u * BYTES, stride, j);
-                put_block(to, BLOCKS * u + j, half, &b, d[j], MINIMA ? m[j] : d[j]);
-            }
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to SL__SCALES) {
+    for (int u = 0; u < values / (32 * BLOCKS); u++) {
+        __m256 d[BLOCKS], m[BLOCKS];
+        read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT(u));
+        for (int j = 0; j < BLOCKS; j++) {
+            block b = read_block(w + u * BYTES, stride, j);
+            put_block(to, BLOCKS * u + j, half, &b, d[j], MINIMA ? m[j] : d[j]);
         }
+    }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {

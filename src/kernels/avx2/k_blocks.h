@@ -114,27 +114,25 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 
 typedef sl__block_panel panel;
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 8 * stride) {
-        header h = read_header(w, stride);
-        SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->d[j][half] = scale_of(&h, j);
-            to->m[j][half] = min_of(&h, j);
-        }
-        fifths f;
-        read_fifths(w, stride, &f);
-        for (int p = 0; p < 4; p++)
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m256i t[4];
-                sl__transpose8(w + NIBBLES + 32 * p + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) {
-                    __m256i bits = FIVE ? _mm256_srl_epi16(f.bits[s][i], _mm_cvtsi32_si128(2 * p)) : t[i];
-                    to->q[16 * p + 4 * s + i][half] = with_fifth(sl__low_nibbles(t[i]), bits, 0);
-                    to->q[16 * p + 8 + 4 * s + i][half] = with_fifth(sl__high_nibbles(t[i]), bits, 1);
-                }
-            }
+    header h = read_header(w, stride);
+    SL__UNROLL for (int j = 0; j < 8; j++) {
+        to->d[j][half] = scale_of(&h, j);
+        to->m[j][half] = min_of(&h, j);
     }
+    fifths f;
+    read_fifths(w, stride, &f);
+    for (int p = 0; p < 4; p++)
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m256i t[4];
+            sl__transpose8(w + NIBBLES + 32 * p + 16 * s, stride, t);
+            SL__UNROLL for (int i = 0; i < 4; i++) {
+                __m256i bits = FIVE ? _mm256_srl_epi16(f.bits[s][i], _mm_cvtsi32_si128(2 * p)) : t[i];
+                to->q[16 * p + 4 * s + i][half] = with_fifth(sl__low_nibbles(t[i]), bits, 0);
+                to->q[16 * p + 8 + 4 * s + i][half] = with_fifth(sl__high_nibbles(t[i]), bits, 1);
+            }
+        }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {

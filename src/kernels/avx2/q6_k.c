@@ -63,28 +63,26 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 8 * stride) {
-        __m256i scales[4];
-        to->d[half] = sl__halves8(w + D, stride);
-        sl__transpose8(w + 192, stride, scales);
-        SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_pairs(scales[j / 4], j % 4);
-        for (int h = 0; h < 2; h++)
-            for (int s = 0; s < 2; s++) {
-                __m256i high[4];
-                sl__transpose8(w + 128 + 32 * h + 16 * s, stride, high);
-                SL__UNROLL for (int p = 0; p < 2; p++) {
-                    __m256i low[4];
-                    sl__transpose8(w + 64 * h + 32 * p + 16 * s, stride, low);
-                    SL__UNROLL for (int i = 0; i < 4; i++) {
-                        int at = 32 * h + 8 * p + 4 * s + i;
-                        to->q[at][half] = _mm256_or_si256(sl__low_nibbles(low[i]), high_bits(high[i], p));
-                        to->q[at + 16][half] = _mm256_or_si256(sl__high_nibbles(low[i]), high_bits(high[i], p + 2));
-                    }
+    __m256i scales[4];
+    to->d[half] = sl__halves8(w + D, stride);
+    sl__transpose8(w + 192, stride, scales);
+    SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_pairs(scales[j / 4], j % 4);
+    for (int h = 0; h < 2; h++)
+        for (int s = 0; s < 2; s++) {
+            __m256i high[4];
+            sl__transpose8(w + 128 + 32 * h + 16 * s, stride, high);
+            SL__UNROLL for (int p = 0; p < 2; p++) {
+                __m256i low[4];
+                sl__transpose8(w + 64 * h + 32 * p + 16 * s, stride, low);
+                SL__UNROLL for (int i = 0; i < 4; i++) {
+                    int at = 32 * h + 8 * p + 4 * s + i;
+                    to->q[at][half] = _mm256_or_si256(sl__low_nibbles(low[i]), high_bits(high[i], p));
+                    to->q[at + 16][half] = _mm256_or_si256(sl__high_nibbles(low[i]), high_bits(high[i], p + 2));
                 }
             }
-    }
+        }
 }
 
 SL__GEMM(q6_k, avx2)

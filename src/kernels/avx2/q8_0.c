@@ -34,16 +34,15 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 
 typedef sl__signed_panel panel;
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
-    for (int half = 0; half < 2; half++, w += 8 * stride)
-        for (int b = 0; b < values / 32; b++) {
-            to->d[b][half] = sl__halves8(w + b * BYTES, stride);
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m256i t[4];
-                sl__transpose8(w + b * BYTES + 2 + 16 * s, stride, t);
-                SL__UNROLL for (int i = 0; i < 4; i++) sl__put_signed(to, 8 * b + 4 * s + i, half, t[i]);
-            }
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
+    for (int b = 0; b < values / 32; b++) {
+        to->d[b][half] = sl__halves8(w + b * BYTES, stride);
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m256i t[4];
+            sl__transpose8(w + b * BYTES + 2 + 16 * s, stride, t);
+            SL__UNROLL for (int i = 0; i < 4; i++) sl__put_signed(to, 8 * b + 4 * s + i, half, t[i]);
         }
+    }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {

@@ -87,27 +87,25 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 8 * stride) {
-        header h = read_header(w, stride);
-        thirds third;
-        read_thirds(w, stride, &third);
-        to->d[half] = h.d;
-        SL__UNROLL for (int k = 0; k < 16; k++) to->scale[k][half] = scale_pairs(h.scale[k / 4], k % 4);
+    header h = read_header(w, stride);
+    thirds third;
+    read_thirds(w, stride, &third);
+    to->d[half] = h.d;
+    SL__UNROLL for (int k = 0; k < 16; k++) to->scale[k][half] = scale_pairs(h.scale[k / 4], k % 4);
 #if MINIMA
-        to->m[half] = h.m;
-        SL__UNROLL for (int j = 0; j < 8; j++) to->min[j][half] = min_pairs(&h, j);
+    to->m[half] = h.m;
+    SL__UNROLL for (int j = 0; j < 8; j++) to->min[j][half] = min_pairs(&h, j);
 #endif
-        SL__UNROLL for (int g = 0; g < 2; g++)
-            SL__UNROLL for (int s = 0; s < 2; s++) {
-                __m256i twos[4];
-                sl__transpose8(w + TWOS + 32 * g + 16 * s, stride, twos);
-                SL__UNROLL for (int p = 0; p < 4; p++)
-                    SL__UNROLL for (int i = 0; i < 4; i++)
-                        to->q[8 * (4 * g + p) + 4 * s + i][half] = four_values(twos[i], &third, 4 * g + p, s, i);
-            }
-    }
+    SL__UNROLL for (int g = 0; g < 2; g++)
+        SL__UNROLL for (int s = 0; s < 2; s++) {
+            __m256i twos[4];
+            sl__transpose8(w + TWOS + 32 * g + 16 * s, stride, twos);
+            SL__UNROLL for (int p = 0; p < 4; p++)
+                SL__UNROLL for (int i = 0; i < 4; i++)
+                    to->q[8 * (4 * g + p) + 4 * s + i][half] = four_values(twos[i], &third, 4 * g + p, s, i);
+        }
 }
 
 #endif

@@ -55,21 +55,20 @@ typedef sl__block_panel panel;
 typedef sl__offset_panel panel;
 #endif
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to SL__SCALES) {
-    for (int half = 0; half < 2; half++, w += 16 * stride)
-        for (int u = 0; u < values / (32 * BLOCKS); u++) {
-            __m512 d[BLOCKS], m[BLOCKS];
-            read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT((size_t)(16 * half) * (stride / 16) + (size_t)u));
-            for (int j = 0; j < BLOCKS; j++) {
-                block b = read_block(w + u * BYTES, stride, j);
-                int k = BLOCKS * u + j;
-                to->d[k][half] = d[j];
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to SL__SCALES) {
+    for (int u = 0; u < values / (32 * BLOCKS); u++) {
+        __m512 d[BLOCKS], m[BLOCKS];
+        read_scales(w + u * BYTES, stride, d, m SL__SCALES_AT(u));
+        for (int j = 0; j < BLOCKS; j++) {
+            block b = read_block(w + u * BYTES, stride, j);
+            int k = BLOCKS * u + j;
+            to->d[k][half] = d[j];
 #if MINIMA
-                to->m[k][half] = m[j];
+            to->m[k][half] = m[j];
 #endif
-                SL__UNROLL for (int i = 0; i < 8; i++) to->q[8 * k + i][half] = four_values(&b, i);
-            }
+            SL__UNROLL for (int i = 0; i < 8; i++) to->q[8 * k + i][half] = four_values(&b, i);
         }
+    }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {

@@ -97,24 +97,22 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 
 typedef sl__block_panel panel;
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 16 * stride) {
-        header h = read_header(w, stride);
-        SL__UNROLL for (int j = 0; j < 8; j++) {
-            to->d[j][half] = scale_of(&h, j);
-            to->m[j][half] = min_of(&h, j);
-        }
-        fifths f;
-        read_fifths(w, stride, &f);
-        for (int p = 0; p < 4; p++) {
-            __m512i t[8];
-            sl__transpose16_of_32(w + NIBBLES + 32 * p, stride, t);
-            SL__UNROLL for (int i = 0; i < 8; i++) {
-                __m512i bits = FIVE ? _mm512_srl_epi16(f.bits[i], _mm_cvtsi32_si128(2 * p)) : t[i];
-                to->q[16 * p + i][half] = with_fifth(sl__low_nibbles16(t[i]), bits, 0);
-                to->q[16 * p + 8 + i][half] = with_fifth(sl__high_nibbles16(t[i]), bits, 1);
-            }
+    header h = read_header(w, stride);
+    SL__UNROLL for (int j = 0; j < 8; j++) {
+        to->d[j][half] = scale_of(&h, j);
+        to->m[j][half] = min_of(&h, j);
+    }
+    fifths f;
+    read_fifths(w, stride, &f);
+    for (int p = 0; p < 4; p++) {
+        __m512i t[8];
+        sl__transpose16_of_32(w + NIBBLES + 32 * p, stride, t);
+        SL__UNROLL for (int i = 0; i < 8; i++) {
+            __m512i bits = FIVE ? _mm512_srl_epi16(f.bits[i], _mm_cvtsi32_si128(2 * p)) : t[i];
+            to->q[16 * p + i][half] = with_fifth(sl__low_nibbles16(t[i]), bits, 0);
+            to->q[16 * p + 8 + i][half] = with_fifth(sl__high_nibbles16(t[i]), bits, 1);
         }
     }
 }

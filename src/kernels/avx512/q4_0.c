@@ -29,17 +29,16 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 
 typedef sl__offset_panel panel;
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
-    for (int half = 0; half < 2; half++, w += 16 * stride)
-        for (int b = 0; b < values / 32; b++) {
-            __m512i t[4];
-            to->d[b][half] = sl__halves16(w + b * BYTES, stride);
-            sl__transpose16(w + b * BYTES + 2, stride, t);
-            SL__UNROLL for (int i = 0; i < 4; i++) {
-                to->q[8 * b + i][half] = sl__low_nibbles16(t[i]);
-                to->q[8 * b + 4 + i][half] = sl__high_nibbles16(t[i]);
-            }
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
+    for (int b = 0; b < values / 32; b++) {
+        __m512i t[4];
+        to->d[b][half] = sl__halves16(w + b * BYTES, stride);
+        sl__transpose16(w + b * BYTES + 2, stride, t);
+        SL__UNROLL for (int i = 0; i < 4; i++) {
+            to->q[8 * b + i][half] = sl__low_nibbles16(t[i]);
+            to->q[8 * b + 4 + i][half] = sl__high_nibbles16(t[i]);
         }
+    }
 }
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {

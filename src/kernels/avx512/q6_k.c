@@ -71,24 +71,22 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 16 * stride) {
-        __m512i scales[4];
-        to->d[half] = sl__halves16(w + D, stride);
-        sl__transpose16(w + 192, stride, scales);
-        SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_of(scales, j);
-        for (int h = 0; h < 2; h++) {
-            __m512i high[8];
-            sl__transpose16_of_32(w + 128 + 32 * h, stride, high);
-            SL__UNROLL for (int p = 0; p < 2; p++) {
-                __m512i low[8];
-                sl__transpose16_of_32(w + 64 * h + 32 * p, stride, low);
-                SL__UNROLL for (int i = 0; i < 8; i++) {
-                    int at = 32 * h + 8 * p + i;
-                    to->q[at][half] = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
-                    to->q[at + 16][half] = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
-                }
+    __m512i scales[4];
+    to->d[half] = sl__halves16(w + D, stride);
+    sl__transpose16(w + 192, stride, scales);
+    SL__UNROLL for (int j = 0; j < 16; j++) to->scale[j][half] = scale_of(scales, j);
+    for (int h = 0; h < 2; h++) {
+        __m512i high[8];
+        sl__transpose16_of_32(w + 128 + 32 * h, stride, high);
+        SL__UNROLL for (int p = 0; p < 2; p++) {
+            __m512i low[8];
+            sl__transpose16_of_32(w + 64 * h + 32 * p, stride, low);
+            SL__UNROLL for (int i = 0; i < 8; i++) {
+                int at = 32 * h + 8 * p + i;
+                to->q[at][half] = _mm512_or_si512(sl__low_nibbles16(low[i]), high_bits(high[i], p));
+                to->q[at + 16][half] = _mm512_or_si512(sl__high_nibbles16(low[i]), high_bits(high[i], p + 2));
             }
         }
     }

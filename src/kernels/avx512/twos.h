@@ -90,25 +90,23 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, panel *to) {
+SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
-    for (int half = 0; half < 2; half++, w += 16 * stride) {
-        header h = read_header(w, stride);
-        thirds third;
-        read_thirds(w, stride, &third);
-        to->d[half] = h.d;
-        SL__UNROLL for (int k = 0; k < 16; k++) to->scale[k][half] = scale_of(h.scale, k);
+    header h = read_header(w, stride);
+    thirds third;
+    read_thirds(w, stride, &third);
+    to->d[half] = h.d;
+    SL__UNROLL for (int k = 0; k < 16; k++) to->scale[k][half] = scale_of(h.scale, k);
 #if MINIMA
-        to->m[half] = h.m;
-        SL__UNROLL for (int j = 0; j < 8; j++) to->min[j][half] = min_pairs(&h, j);
+    to->m[half] = h.m;
+    SL__UNROLL for (int j = 0; j < 8; j++) to->min[j][half] = min_pairs(&h, j);
 #endif
-        SL__UNROLL for (int g = 0; g < 2; g++) {
-            __m512i twos[8];
-            sl__transpose16_of_32(w + TWOS + 32 * g, stride, twos);
-            SL__UNROLL for (int p = 0; p < 4; p++)
-                SL__UNROLL for (int i = 0; i < 8; i++)
-                    to->q[8 * (4 * g + p) + i][half] = four_values(twos[i], &third, 4 * g + p, i);
-        }
+    SL__UNROLL for (int g = 0; g < 2; g++) {
+        __m512i twos[8];
+        sl__transpose16_of_32(w + TWOS + 32 * g, stride, twos);
+        SL__UNROLL for (int p = 0; p < 4; p++)
+            SL__UNROLL for (int i = 0; i < 8; i++)
+                to->q[8 * (4 * g + p) + i][half] = four_values(twos[i], &third, 4 * g + p, i);
     }
 }
 

@@ -136,6 +136,25 @@ static sl_status attention(const sl__binder *b, sl_layer *l) {
     return s == SL_OK && l->k.data ? sl__bind_norm_vector(b, n->k_norm, whole ? kv : dim, &l->k_norm) : s;
 }
 
+/* Is the output matrix of a model that is said to be tied another one than the embedding? Files that were trained on, untied, say so
+ * wrongly, and the reference then takes what is there. Rows here and there are compared, as a file's weights are not to be read at start:
+ * of two matrices that were trained apart every row differs. */
+static bool untied(const sl__binder *b, const sl__tensor *output, const sl_matrix *embedding) {
+    enum { SAMPLES = 16 };
+    int rows = embedding->rows, cols = embedding->cols;
+    if (output->type < 0 || !sl__tensor_is(output, 1, (uint64_t)rows, (uint64_t)cols)) return false;
+    sl_matrix own = sl__bind_part(output, 0, rows, 0, rows, cols);
+    bool differs = own.type != embedding->type;
+    for (int i = 0; i < SAMPLES && !differs; i++) {
+        size_t at = (size_t)((int64_t)(rows - 1) * i / (SAMPLES - 1)) * own.stride;
+        differs = memcmp(own.data + at, embedding->data + at, own.stride) != 0;
+    }
+    if (differs)
+        sl_notes_add(&b->o->notes, "%s: tie_word_embeddings is true, but tensor \"%s\" is another one than the embedding: it is used",
+                     b->o->model.path, output->name);
+    return differs;
+}
+
 static sl_status globals(sl__binder *b) {
     sl_model *m = &b->o->model;
     const sl_hparams *hp = b->hp;
@@ -149,7 +168,7 @@ static sl_status globals(sl__binder *b) {
     m->embedding = m->output = sl__bind_part(embedding, 0, hp->vocab, 0, hp->vocab, hp->width);
     sl__tensor *output = sl__bind_find(b, full, "%s", b->n->output);
     if (!output && d->tied == 0) return sl__bind_missing(b, full);
-    m->hp.tied = !output || d->tied == 1;
+    m->hp.tied = !output || (d->tied == 1 && !untied(b, output, &m->embedding));
     if (!m->hp.tied) {
         s = sl__bind_take(b, output, 1, (uint64_t)hp->vocab, (uint64_t)hp->width);
         if (s != SL_OK) return s;

@@ -256,6 +256,34 @@ START_TEST(indexes) {
 }
 END_TEST
 
+/* A model that is said to be tied and has an output matrix: if it is the embedding once more, it is not read; if it is another one,
+ * as in models that were trained on untied, it is used, as transformers 5 does. */
+START_TEST(an_output_beside_tied_weights) {
+    static char data[1 << 20];
+    make_folder();
+    copy("mixtral-gqa/config.json", "config.json", "\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true ");
+    copy("mixtral-gqa/model.safetensors", "model.safetensors", NULL, NULL);
+    sl_model *m = open_good("");
+    ck_assert(!m->hp.tied && m->output.data != m->embedding.data && sl_model_notes(m)->count == 1);
+    ck_assert_ptr_nonnull(strstr(sl_model_notes(m)->text[0], "\"lm_head.weight\" is another one than the embedding"));
+    size_t bytes = m->output.stride * (size_t)m->hp.vocab, n = read_test_file("reference/checkpoints/mixtral-gqa/model.safetensors", data, sizeof data);
+    char *output = memmem(data, n, m->output.data, bytes);
+    ck_assert_ptr_nonnull(output);
+    memcpy(output, m->embedding.data, bytes);
+    sl_model_close(m);
+    put_file("model.safetensors", data, n);
+    m = open_good("");
+    ck_assert(m->hp.tied && m->output.data == m->embedding.data && sl_model_notes(m)->count == 0);
+    sl_model_close(m);
+    output[bytes - 1] ^= 1; /* the last row counts, as the first one does */
+    put_file("model.safetensors", data, n);
+    m = open_good("");
+    ck_assert(!m->hp.tied);
+    sl_model_close(m);
+    remove_folder();
+}
+END_TEST
+
 static void make(const char *name) {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -453,6 +481,7 @@ int main(void) {
     tcase_add_test(c, split_parts);
     tcase_add_test(c, folders);
     tcase_add_test(c, indexes);
+    tcase_add_test(c, an_output_beside_tied_weights);
     tcase_add_test(c, mistaken);
     tcase_add_test(c, dimensions_of_one);
     tcase_add_test(c, no_model);

@@ -287,7 +287,8 @@ typedef struct sl_family {
     float default_window_rope_theta; /* window_rope_theta where it is absent (rope_local_base_freq, or rope_parameters by kind of layer,
                                    * rope.freq_base_swa); 0: no such keys */
     bool usual_yarn;              /* where config.json says nothing of scaling it is yarn, 32 times from 4096 positions, its bounds unrounded */
-    float default_rope_turning_part; /* without rope_parameters rope is proportional, and this part of the pairs turns; 0: it is plain */
+    float default_rope_turning_part; /* without rope_parameters rope is proportional, and this part of the pairs turns; with them, plain
+                                   * rope turns whole heads, whatever partial_rotary_factor says. 0: it is plain, and that key applies */
     bool gguf_yarn_unrounded;     /* yarn's bounds are not rounded to whole pairs in GGUF files, which do not say it (rope_truncate) */
     bool rope_alpha;              /* rope type "dynamic" with a key alpha stretches the base once and for all */
     const char *hf_rope_attention_keys[2]; /* factors on cosine and sine of divided rope, up to rope_original and beyond, instead of

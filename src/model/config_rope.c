@@ -144,6 +144,15 @@ static sl_status read_part(const sl_json *obj, const sl_family *f, int whole, in
     return SL_OK;
 }
 
+/* The same, by the factor beside a rope type. A class whose rope is proportional where nothing is said computes plain rope without it. */
+static sl_status read_part_of(const sl_json *rope, const sl_family *f, const char *type, int whole, int *ret, sl_notes *notes, sl_error *e) {
+    sl_json at;
+    if (f->default_rope_turning_part == 0 || strcmp(type, "default") != 0) return read_part(rope, f, whole, ret, e);
+    if (sl_json_get(rope, "partial_rotary_factor", &at) && json_number_value(at.v) != 1)
+        sl_notes_add(notes, "config.json: %s.partial_rotary_factor is ignored, as rope type \"default\" turns whole heads", rope->key);
+    return SL_OK;
+}
+
 /* The kind, `whole` being the values of a head. The part that is rotated comes first: some kinds have a number for each pair. */
 static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_family *f, int whole, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     const char *type = "default";
@@ -154,7 +163,7 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     if (s == SL_OK && sl_json_get(rope, "llama_4_scaling_beta", &beta) && json_number_value(beta.v) != 0)
         s = sl_json_fail(&beta, e, "is not supported");
     bool yarn = s == SL_OK && strcmp(type, "yarn") == 0;
-    if (s == SL_OK && strcmp(type, "proportional") != 0) s = read_part(rope, f, whole, &hp->rope_dims, e);
+    if (s == SL_OK && strcmp(type, "proportional") != 0) s = read_part_of(rope, f, type, whole, &hp->rope_dims, notes, e);
     if (s == SL_OK && !yarn) note_ignored(rope, type, notes);
     if (s != SL_OK || strcmp(type, "default") == 0) return s;
     if (strcmp(type, "dynamic") == 0) return read_dynamic(rope, f, hp, e);
@@ -174,14 +183,14 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
 }
 
 /* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base, and a part of the head. */
-static sl_status read_window(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_error *e) {
+static sl_status read_window(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json at;
     const char *type = "default";
     if (!sl_json_get(rope, "sliding_attention", &at)) return SL_OK;
     sl_status s = sl_json_object(&at, e);
     if (s == SL_OK) s = sl_json_opt_string(&at, "rope_type", &type, NULL, e);
     if (s == SL_OK && strcmp(type, "default") != 0) s = sl_json_fail(&at, e, "rope type \"%.40s\" is not supported", type);
-    if (s == SL_OK) s = read_part(&at, f, head_dim(hp, true), &hp->window_rope_dims, e);
+    if (s == SL_OK) s = read_part_of(&at, f, type, head_dim(hp, true), &hp->window_rope_dims, notes, e);
     return s == SL_OK ? sl__config_float(&at, "rope_theta", SL__ROPE_THETA, &hp->window_rope_theta, e) : s;
 }
 
@@ -214,7 +223,7 @@ sl_status sl__config_rope(const sl_json *top, const sl_family *f, sl_hparams *hp
     }
     if (sl_json_get(&rope, "full_attention", &inner)) {
         if (f->default_window_rope_theta == 0) return sl_json_fail(&rope, e, "rope by kind of layer is not supported");
-        s = read_window(&rope, f, hp, e);
+        s = read_window(&rope, f, hp, notes, e);
         full = &inner;
     }
     if (s == SL_OK) s = sl__config_float(full, "rope_theta", SL__ROPE_THETA, &hp->rope_theta, e);

@@ -401,6 +401,25 @@ START_TEST(heads_differ) {
 }
 END_TEST
 
+/* transformers 5.24, Gemma4TextRotaryEmbedding.compute_default_rope_parameters: plain rope reads rope_theta and the head's size alone;
+ * partial_rotary_factor is for the kinds of rope that ROPE_INIT_FUNCTIONS knows. */
+START_TEST(plain_rope_of_gemma_4_turns_whole_heads) {
+    read_config r = good("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\",\"rope_theta\":5e4,"
+                                        "\"partial_rotary_factor\":0.25},\"sliding_attention\":{\"rope_type\":\"default\",\"rope_theta\":700,"
+                                        "\"partial_rotary_factor\":0.5}}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PLAIN && r.hp.rope_dims == 512 && r.hp.rope_theta == 5e4f);
+    ck_assert(r.hp.window_rope_dims == 256 && r.hp.window_rope_theta == 700);
+    r = good("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5}}");
+    ck_assert(r.hp.rope_scaling == SL_ROPE_PROPORTIONAL && r.hp.rope_dims == 512 && r.hp.rope_turning == 128);
+    refused("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":2,\"partial_rotary_factor\":0.5}}",
+            "partial_rotary_factor: 0.5 is not supported");
+    refused("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"dynamic\",\"partial_rotary_factor\":0.5}}",
+            "partial_rotary_factor: 0.5 is not supported");
+    refused("gemma3_text", ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}}",
+            "partial_rotary_factor: 0.5 is not supported");
+}
+END_TEST
+
 /* Kinds of rope scaling; a head of 16, eight pairs. */
 START_TEST(rope_kinds) {
     read_config r = good("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":4.0}");
@@ -456,6 +475,7 @@ int main(void) {
     tcase_add_test(c, windows);
     tcase_add_test(c, layers_differ);
     tcase_add_test(c, heads_differ);
+    tcase_add_test(c, plain_rope_of_gemma_4_turns_whole_heads);
     tcase_add_test(c, rope_kinds);
     tcase_add_test(c, arithmetic);
     tcase_add_test(c, ranges);

@@ -48,11 +48,11 @@ MIXED = (("q_proj", "attn_q.", "IQ4_XS"), ("k_proj", "attn_k.", "Q5_K"), ("v_pro
          ("up_proj", "ffn_up.", "IQ4_XS"), ("down_proj", "ffn_down.", "Q3_K"), ("embed_tokens", "token_embd.", "Q5_K"))
 
 MODELS = {
-    "mixtral-q5_0": dict(family="mixtral", type="Q5_0", config=quants.SMALL),
-    "mixtral-q5_1": dict(family="mixtral", type="Q5_1", config=quants.SMALL),
-    "mixtral-iq4_nl": dict(family="mixtral", type="IQ4_NL", config=quants.SMALL),
-    "mixtral-mxfp4": dict(family="mixtral", type="MXFP4", config=quants.SMALL),
-    "llama-mixed": dict(family="llama", type="MIXED", config=quants.MODELS["llama-q6_k"]["config"]),
+    "mixtral-q5_0": dict(seed=200015, family="mixtral", type="Q5_0", config=quants.SMALL),
+    "mixtral-q5_1": dict(seed=210115, family="mixtral", type="Q5_1", config=quants.SMALL),
+    "mixtral-iq4_nl": dict(seed=220163, family="mixtral", type="IQ4_NL", config=quants.SMALL),
+    "mixtral-mxfp4": dict(seed=230010, family="mixtral", type="MXFP4", config=quants.SMALL),
+    "llama-mixed": dict(seed=240001, family="llama", type="MIXED", config=quants.MODELS["llama-q6_k"]["config"]),
 }
 
 
@@ -95,7 +95,7 @@ def main():
         quants.type_of, quants.blocks_of = type_of, blocks_of
         path = ref.HERE / "list.json"
         entries = [e for e in json.loads(path.read_text()) if e["expected"] not in MODELS]
-        entries += [quants.make(name, 200000 + 10000 * i, **m) for i, (name, m) in enumerate(MODELS.items())]
+        entries += [quants.make(name, **m) for name, m in MODELS.items()]
         entries[-1]["type"] = "Q5_K"  # of which there are the most bytes
         path.write_text("[\n" + ",\n".join(json.dumps(e) for e in entries) + "\n]\n")
 

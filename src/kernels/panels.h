@@ -1,10 +1,10 @@
 /* panels.h: the walk over output rows and activation rows that the quantised products of the vector tiers share.
+ * Pure; workers.
  * A tier's products.h comes first and says how wide things are:
  *   SL__LANES, sl__floats, sl__store   output rows in a vector; a vector of floats, and how it is stored
  *   SL__FEW_ROWS, SL__EACH_FEW         most activation rows that are taken without a panel (a type's file may say another)
  *   SL__GROUP, SL__EACH_GROUP          most activation rows that share the registers when a panel is used
  *   SL__FAR, SL__AGAIN                 bytes ahead at which weights are prefetched; nearer by SL__AGAIN for a second time
- * Pure; workers.
  *
  * A lane of a vector is an output row; an activation row is called a column. A panel is a few neighbouring weight rows.
  *   Few columns (up to SL__FEW_ROWS): SL__LANES weight rows at a time are transposed in registers and used at once for all

@@ -1,5 +1,6 @@
 /* blocks.h: the product of types whose blocks of 32 values are unpacked one by one, from sixteen bytes of nibbles and what
  * belongs to them.
+ * Pure; workers.
  * Before it is included a file defines
  *   BYTES, BLOCKS   bytes of a unit of the file, and how many blocks it has (1 or 8)
  *   SIGNED          1: values are signed bytes; 0: they were made unsigned, at most 31
@@ -7,8 +8,7 @@
  *   MINIMA          1: a block has a number by which the activations' total is multiplied; unsigned ones without offset only
  *   SL__APART       if the scales have a plane of their own (panels.h)
  *   block           a struct: a block of eight rows as the file has it, a lane each
- * and after it the functions that are declared here, and SL__GEMM.
- * Pure; workers. */
+ * and after it the functions that are declared here, and SL__GEMM. */
 #ifndef SL_KERNELS_AVX2_BLOCKS_H
 #define SL_KERNELS_AVX2_BLOCKS_H
 

@@ -1,4 +1,5 @@
 /* sixteens.h: the panel of types whose super-blocks have scales for 16 values each: Q6_K, Q3_K and Q2_K.
+ * Pure; workers.
  * Weights are w = u - OFFSET with unsigned u. u is multiplied as it is: one instruction multiplies four values of eight rows and
  * adds them in pairs, so that a row is a 32-bit lane with two sums of sixteen bits. Each sum starts at -OFFSET times the
  * activations that it will get (starts). After the 16 values of a sub-block it is the sum of w * x over eight values, at most
@@ -6,8 +7,7 @@
  *
  * Before it is included a file defines
  *   OFFSET    what is taken off the unsigned values
- *   MINIMA    1: sub-blocks have a minimum beside the scale
- * Pure; workers. */
+ *   MINIMA    1: sub-blocks have a minimum beside the scale */
 #ifndef SL_KERNELS_AVX2_SIXTEENS_H
 #define SL_KERNELS_AVX2_SIXTEENS_H
 

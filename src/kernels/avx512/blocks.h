@@ -1,13 +1,13 @@
 /* blocks.h: the product of types whose blocks of 32 values are unpacked one by one, from sixteen bytes of nibbles and what
  * belongs to them.
+ * Pure; workers.
  * Before it is included a file defines
  *   BYTES, BLOCKS   bytes of a unit of the file, and how many blocks it has (1 or 8)
  *   OFFSET          what is taken off the values, which are unsigned bytes
  *   MINIMA          1: a block has a number by which the activations' total is multiplied; OFFSET is 0 then
  *   SL__APART       if the scales have a plane of their own (panels.h)
  *   block           a struct: a block of sixteen rows as the file has it, a lane each
- * and after it the functions that are declared here, and SL__GEMM.
- * Pure; workers. */
+ * and after it the functions that are declared here, and SL__GEMM. */
 #ifndef SL_KERNELS_AVX512_BLOCKS_H
 #define SL_KERNELS_AVX512_BLOCKS_H
 

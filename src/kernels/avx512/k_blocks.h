@@ -1,9 +1,9 @@
 /* k_blocks.h: the products of Q4_K and Q5_K, which have the same header and nibbles; Q5_K has a plane of fifth bits between.
+ * Pure; workers.
  * Before it is included a file defines
  *   BYTES     bytes of a super-block
  *   FIVE      1: there are fifth bits, in 32 bytes behind the header
- *   NIBBLES   where the nibbles begin
- * Pure; workers. */
+ *   NIBBLES   where the nibbles begin */
 #ifndef SL_KERNELS_AVX512_K_BLOCKS_H
 #define SL_KERNELS_AVX512_K_BLOCKS_H
 

@@ -1,12 +1,12 @@
 /* sixteens.h: the panel of types whose super-blocks have scales for 16 values each: Q6_K, Q3_K and Q2_K.
+ * Pure; workers.
  * Weights are w = u - OFFSET with unsigned u. u is multiplied as it is, in lanes that start at -OFFSET times the sum of the 16
  * activations. Scales are floats here: the scaled sums of the two runs of 16, and their sum, are integers below 2^24, so it makes
  * no difference whether they are formed as integers or as floats.
  *
  * Before it is included a file defines
  *   OFFSET    what is taken off the unsigned values
- *   MINIMA    1: sub-blocks have a minimum beside the scale
- * Pure; workers. */
+ *   MINIMA    1: sub-blocks have a minimum beside the scale */
 #ifndef SL_KERNELS_AVX512_SIXTEENS_H
 #define SL_KERNELS_AVX512_SIXTEENS_H
 

@@ -1,11 +1,11 @@
 /* twos.h: the products of Q2_K and Q3_K, which have their two low bits in the same order; Q3_K has a plane of third bits at the
  * beginning.
+ * Pure; workers.
  * Before it is included a file defines
  *   OFFSET, MINIMA   as sixteens.h wants them
  *   BYTES, TWOS      bytes of a super-block, and where the two low bits begin in it
  *   THIRD            1: the first 32 bytes are third bits
- * and after it read_header, and SL__GEMM.
- * Pure; workers. */
+ * and after it read_header, and SL__GEMM. */
 #ifndef SL_KERNELS_AVX512_TWOS_H
 #define SL_KERNELS_AVX512_TWOS_H
 

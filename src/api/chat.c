@@ -49,7 +49,8 @@ static void ignore(void *fields, const char *name) { sl__fields_ignore(fields, n
 static sl_status read_messages(sl__ask *q, const sl_json *body, sl_error *e) {
     const sl_api *a = q->api;
     const sl_chat_request render = {.chat = &a->chat, .ignore = ignore, .ignore_arg = &q->fields, .strict = a->config.strict,
-                                    .memory = sl__api_bounds(a).document / 4, .rendering = sl__api_bounds(a).rendering, .pause = q->pause, .arg = q->pause_arg};
+                                    .memory = sl__api_bounds(a).document / 4, .rendering = sl__api_bounds(a).rendering,
+                                    .pause = q->pause, .arg = q->pause_arg};
     sl_rendered r = {0};
     sl_status st = sl__ask_room(q, 1, e);
     if (!st) st = add_end_of_turn(q, e);

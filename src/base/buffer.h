@@ -22,7 +22,8 @@ void sl_buffer_json(sl_buffer *b, const char *text, size_t len); /* a JSON strin
 void sl_buffer_json_inside(sl_buffer *b, const char *text, size_t len); /* the same without quotes, for a string in pieces */
 void sl_buffer_utf8(sl_buffer *b, const char *text, size_t len); /* U+FFFD for each maximal ill-formed part (base/utf8.h) */
 void sl_buffer_int(sl_buffer *b, long long x);                    /* decimal; for arrays of many: 20 times as fast as printf */
-void sl_buffer_float(sl_buffer *b, float x);                     /* 9 significant digits, gives the same float back; never NaN/inf in JSON: caller decides */
+void sl_buffer_float(sl_buffer *b, float x);                     /* 9 significant digits, gives the same float back; never
+                                                                  * NaN/inf in JSON: caller decides */
 bool sl_buffer_reserve(sl_buffer *b, size_t more);               /* room for `more` bytes without moving; false: failed */
 void sl_buffer_consume(sl_buffer *b, size_t n);                  /* drops the first n bytes */
 const char *sl_buffer_text(sl_buffer *b);                        /* NUL-terminated; "" if failed */

@@ -38,9 +38,12 @@ static sl_status ask(sl_question *q, int timeout, progress *ret, sl_error *e) {
     sl_status st = sl_question_ask(q, &reply, e);
     if (st) return st;
     if (reply.status == 200) return read_progress(reply.body, ret, e);
-    if (reply.status == 404) return sl_question_fail(q, e, "there is no POST /drain at this address: it is on the server's admin address alone (--admin)");
+    if (reply.status == 404)
+        return sl_question_fail(q, e,
+                                "there is no POST /drain at this address: it is on the server's admin address alone (--admin)");
     if (reply.status == 401) return sl_question_fail(q, e, "the key is missing or wrong (--admin-key-file)");
-    return sl_fail(e, SL_IO, "%s port %d: POST /drain is %d: %.*s", q->at.host, q->at.port, reply.status, (int)strcspn(reply.body, "\r\n"), reply.body);
+    return sl_fail(e, SL_IO, "%s port %d: POST /drain is %d: %.*s", q->at.host, q->at.port, reply.status,
+                   (int)strcspn(reply.body, "\r\n"), reply.body);
 }
 
 /* Until nothing runs and nothing new is taken. */
@@ -52,7 +55,9 @@ static sl_status drain(const sl_settings *s, sl_question *q, sl_error *e) {
     for (;;) {
         sl_status st = ask(q, s->timeout, &now, e);
         if (st) return st;
-        if (now.requests != said) printf("draining: %" PRId64 " requests go on%s\n", now.requests, now.taking ? ", and new ones are still taken (--drain-delay)" : "");
+        if (now.requests != said)
+            printf("draining: %" PRId64 " requests go on%s\n", now.requests,
+                   now.taking ? ", and new ones are still taken (--drain-delay)" : "");
         fflush(stdout);
         said = now.requests;
         if (!now.taking && now.requests == 0) return SL_OK;

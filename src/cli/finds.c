@@ -107,7 +107,8 @@ int sl_find_pairs(const sl_views *v, int layer, int expert, int most, sl_find *r
         const uint64_t *count = v->layer[l].count;
         for (int i = first_of(expert); i <= last_of(expert, v->experts); i++)
             for (int j = 0; j < v->experts; j++) {
-                if (i == j || (expert < 0 && (count[i] > count[j] || (count[i] == count[j] && i > j)))) continue; /* each pair once, from the rarer one */
+                /* each pair once, from the rarer one */
+                if (i == j || (expert < 0 && (count[i] > count[j] || (count[i] == count[j] && i > j)))) continue;
                 uint64_t hits = sl_census_pair(v->census, l, i, j);
                 if (!too_few(v, hits)) consider(&b, TIMES, l, i, j, hits, count[i], (double)count[j] / (double)(v->rows ? v->rows : 1));
             }

@@ -186,7 +186,8 @@ static sl_status refuse(const sl_engine_config *g, const sl_plan *p, uint64_t as
     sl_buffer lines = {0};
     char total[24], most[24];
     if (asked && asked < one && p->total_private <= p->machine.memory_limit)
-        return sl_fail_param(e, SL_MISUSE, "kv-memory", "--kv-memory: %s is too little: the keys and values of one sequence of %d positions (--ctx) take %s",
+        return sl_fail_param(e, SL_MISUSE, "kv-memory",
+                             "--kv-memory: %s is too little: the keys and values of one sequence of %d positions (--ctx) take %s",
                              sl_bytes_text(asked, most), g->ctx > 0 ? g->ctx : SL_PAGE, sl_bytes_text(one, total));
     put_lines(p, true, &lines);
     sl_status st = sl_fail_param(e, SL_TOO_LONG, "kv-memory",

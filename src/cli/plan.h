@@ -44,9 +44,10 @@ typedef struct sl_plan {
 
 extern const char *const sl_plan_names[SL_PLAN_LINES];
 
-/* s->engine.tokenizer: NULL where there is none. Completes s->engine (model, threads, ctx, kv_type, kv_pages, kv_window_pages) from the settings and the machine. SL_TOO_LONG when private
- * memory cannot fit the limit, with the arithmetic and the options that change it; SL_MISUSE for a --ctx that the model
- * cannot have. *ret is filled in any case, as `inspect` shows the plan that it refuses. */
+/* s->engine.tokenizer: NULL where there is none. Completes s->engine (model, threads, ctx, kv_type, kv_pages, kv_window_pages)
+ * from the settings and the machine. SL_TOO_LONG when private memory cannot fit the limit, with the arithmetic and the options
+ * that change it; SL_MISUSE for a --ctx that the model cannot have. *ret is filled in any case, as `inspect` shows the plan that
+ * it refuses. */
 sl_status sl_plan_make(sl_settings *s, const sl_model *m, sl_plan *ret, sl_error *e);
 
 /* The part of the settings that is needed before a model is there, for a limit of memory in bytes: how many connections, and

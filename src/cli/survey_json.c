@@ -59,7 +59,9 @@ static void put_model(const sl_survey *v, sl_buffer *out) {
 }
 
 static void put_settings(const sl_survey *v, sl_buffer *out) {
-    sl_buffer_printf(out, ",\"phase\":\"prefill\",\"complete\":%s,\"settings\":{\"tokens\":%lld,\"context\":%d,\"prefix\":%d,\"min_count\":%llu,\"top\":%lld,"
+    sl_buffer_printf(out,
+                     ",\"phase\":\"prefill\",\"complete\":%s,\"settings\":{\"tokens\":%lld,\"context\":%d,\"prefix\":%d,"
+                     "\"min_count\":%llu,\"top\":%lld,"
                           "\"kv_type\":\"%s\",\"tier\":\"%s\"}",
                      v->complete ? "true" : "false", (long long)v->s->tokens, v->context, v->prefix, (unsigned long long)v->views->least,
                      (long long)v->s->top, v->s->kv_type, sl_kernels()->tier);
@@ -106,7 +108,8 @@ static void put_domains(const sl_survey *v, sl_buffer *out) {
     }
     sl_buffer_puts(out, "],\"kinds\":[");
     for (int k = 0; k < SL_KINDS; k++)
-        sl_buffer_printf(out, "%s{\"name\":\"%s\",\"tokens\":%llu}", k ? "," : "", sl_kind_names[k], (unsigned long long)sl_census_kind_rows(v->census, k));
+        sl_buffer_printf(out, "%s{\"name\":\"%s\",\"tokens\":%llu}", k ? "," : "", sl_kind_names[k],
+                         (unsigned long long)sl_census_kind_rows(v->census, k));
     sl_buffer_printf(out, "],\"vocabulary\":{\"ids\":%d,", sl_census_tokens(v->census));
     for (int side = 0; side < SL_CENSUS_SIDES; side++) {
         sl_buffer_puts(out, side ? "," : "\"covered\":{");
@@ -122,7 +125,8 @@ static void put_imbalance(const sl_layer_view *l, int experts, sl_buffer *out) {
     const struct {
         const char *key;
         double value;
-    } numbers[] = {{"max_over_mean", b->max_over_mean}, {"balancedness", b->balancedness}, {"jain", b->jain}, {"entropy", b->entropy}, {"max_share", b->max_share}};
+    } numbers[] = {{"max_over_mean", b->max_over_mean}, {"balancedness", b->balancedness}, {"jain", b->jain},
+                   {"entropy", b->entropy}, {"max_share", b->max_share}};
     sl_buffer_puts(out, ",\"imbalance\":{");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         put_real(numbers[i].key, numbers[i].value, out);

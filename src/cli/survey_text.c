@@ -96,7 +96,9 @@ static const char *domain_name(const page *p, int d) { return p->v->corpus->doma
 /* Where a table has `lines` of the chosen layers. */
 static void say_thinned(const page *p, int lines) {
     int all[SL_MAX_LAYERS], n = sl_view_layers(p->w, SL_MAX_LAYERS, all);
-    if (n > lines) sl_buffer_printf(p->out, "%s%d of %d layers; --layer, --json and --html have the others%s\n", begin(p, DIM), lines, n, begin(p, PLAIN));
+    if (n > lines)
+        sl_buffer_printf(p->out, "%s%d of %d layers; --layer, --json and --html have the others%s\n", begin(p, DIM), lines, n,
+                         begin(p, PLAIN));
 }
 
 /* --- the head --- */
@@ -146,7 +148,8 @@ static void put_layers(const page *p) {
     sl_buffer_printf(p->out, LAYER_LINE, "layer", "max/mean", "Jain", "entropy", "dead", "between", "within", "choose", "blind", "told", "hot");
     percent(sl_chance_row(p->w->experts, p->w->used), chance);
     sl_buffer_printf(p->out, "%s", begin(p, DIM));
-    sl_buffer_printf(p->out, LAYER_LINE, "even", "1.00", "1.00", "1.00", "0", decimal(p->w->layer[at[0]].js_chance, 3, js), "", "", "", chance, chance);
+    sl_buffer_printf(p->out, LAYER_LINE, "even", "1.00", "1.00", "1.00", "0", decimal(p->w->layer[at[0]].js_chance, 3, js), "",
+                     "", "", chance, chance);
     sl_buffer_printf(p->out, "%s", begin(p, PLAIN));
     for (int i = 0; i < n; i++) put_layer_line(p, &p->w->layer[at[i]]);
     say_thinned(p, n);
@@ -234,7 +237,8 @@ static void put_distances(const page *p) {
     for (int i = 0; i < p->w->domains && i < 4 * most; i++) {
         field(p, domain_name(p, i), NAME);
         for (int j = 0; j <= i && j < columns; j++)
-            sl_buffer_printf(p->out, " %s%-8s%s", i == j ? begin(p, DIM) : "", decimal(sl_view_mean_js(p->w, i, j), 3, text), i == j ? begin(p, PLAIN) : "");
+            sl_buffer_printf(p->out, " %s%-8s%s", i == j ? begin(p, DIM) : "", decimal(sl_view_mean_js(p->w, i, j), 3, text),
+                             i == j ? begin(p, PLAIN) : "");
         sl_buffer_puts(p->out, "\n");
     }
     if (columns < p->w->domains) remark(p, "more domains than fit; --json and --html have all");
@@ -355,7 +359,8 @@ static void put_pairs(const page *p) {
     }
     sl_buffer_puts(p->out, "layer  expert  with    tokens  of the first's  of all  times\n");
     for (int i = 0; i < count; i++)
-        sl_buffer_printf(p->out, "%5d %7d %5d %9s %15s %7s %6.1f\n", p->w->layer[f[i].layer].layer, f[i].expert, f[i].other, grouped(f[i].share.hits, n),
+        sl_buffer_printf(p->out, "%5d %7d %5d %9s %15s %7s %6.1f\n", p->w->layer[f[i].layer].layer, f[i].expert, f[i].other,
+                         grouped(f[i].share.hits, n),
                          percent(f[i].share.share, a), percent(f[i].usual, b), f[i].share.share / f[i].usual);
     sl_buffer_printf(p->out, "%sby chance %s of the first's, and %.2f times: different experts, so below 1%s\n", begin(p, DIM),
                      percent(sl_chance_partner(p->w->experts, p->w->used), a), sl_chance_pair_lift(p->w->experts, p->w->used), begin(p, PLAIN));
@@ -372,7 +377,8 @@ static void put_paths(const page *p) {
     }
     sl_buffer_puts(p->out, "layer  expert   to layer  expert    tokens  of the first's  of all  times\n");
     for (int i = 0; i < count; i++)
-        sl_buffer_printf(p->out, "%5d %7d %10d %7d %9s %15s %7s %6.1f\n", p->w->layer[f[i].layer].layer, f[i].expert, p->w->layer[f[i].layer + 1].layer,
+        sl_buffer_printf(p->out, "%5d %7d %10d %7d %9s %15s %7s %6.1f\n", p->w->layer[f[i].layer].layer, f[i].expert,
+                         p->w->layer[f[i].layer + 1].layer,
                          f[i].other, grouped(f[i].share.hits, n), percent(f[i].share.share, a), percent(f[i].usual, b),
                          f[i].share.share / f[i].usual);
     sl_buffer_printf(p->out, "%sby chance %s%s\n", begin(p, DIM), percent(sl_chance_row(p->w->experts, p->w->used), a), begin(p, PLAIN));

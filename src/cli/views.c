@@ -210,7 +210,8 @@ sl_status sl_views_new(const sl_census *c, int experts, int used, int domains, i
     double *share = sl_calloc(2 * E + 1, sizeof *share);
     bool good = v && scratch && share;
     if (good) {
-        *v = (sl_views){.census = c, .experts = experts, .used = used, .domains = domains, .kinds = kinds, .least = least, .rows = sl_census_rows(c, -1, -1),
+        *v = (sl_views){.census = c, .experts = experts, .used = used, .domains = domains, .kinds = kinds, .least = least,
+                        .rows = sl_census_rows(c, -1, -1),
                         .layers = (int)layers, .domain_rows = sl_calloc((size_t)domains + 1, sizeof *v->domain_rows),
                         .layer = sl_calloc(layers + 1, sizeof *v->layer)};
         good = v->domain_rows && v->layer;

@@ -61,7 +61,8 @@ typedef struct sl_layer_view {
     int layer;        /* in the model */
     uint64_t *count;  /* [experts] how often each ran */
     sl_imbalance load;
-    double js_between, js_within, js_chance; /* mean over pairs of domains; over the domains' two halves; by sampling alone, for the pairs. NaN: none */
+    double js_between, js_within, js_chance; /* mean over pairs of domains; over the domains' two halves; by sampling alone,
+                                              * for the pairs. NaN: none */
     sl_vocabulary vocabulary[SL_CENSUS_SIDES];
     bool leads;       /* there is a next layer that routes */
     sl_path path;
@@ -101,12 +102,17 @@ typedef struct sl_find {
     double usual, rank;
 } sl_find;
 
-/* The best `most` finds of v->least rows or more (of tokens: whose id has so many), best first; returns how many. layer -1: over the chosen
- * ones. expert, domain, kind -1: over all. */
-int sl_find_tokens(const sl_views *v, sl_census_side side, int layer, int expert, int most, sl_find *ret); /* share of the id's rows; usual k / E */
-int sl_find_domains(const sl_views *v, int domain, int layer, int most, sl_find *ret); /* share of the domain's rows; usual: the mean over domains, k / E for one domain */
-int sl_find_kinds(const sl_views *v, int kind, int layer, int most, sl_find *ret);     /* share of the kind's rows; usual: of all rows */
-int sl_find_pairs(const sl_views *v, int layer, int expert, int most, sl_find *ret);   /* share of the expert's rows, of the rarer one's where it is -1; usual: the other's share of all rows */
-int sl_find_paths(const sl_views *v, int layer, int expert, int most, sl_find *ret);   /* share of the expert's rows; usual: the follower's share of all */
+/* The best `most` finds of v->least rows or more (of tokens: whose id has so many), best first; returns how many. layer -1: over the
+ * chosen ones. expert, domain, kind -1: over all. What `share` is a share of, and what is usual:
+ *   tokens   of the id's rows; k / E
+ *   domains  of the domain's rows; the mean over domains, k / E for one domain
+ *   kinds    of the kind's rows; of all rows
+ *   pairs    of the expert's rows, of the rarer one's where it is -1; the other's share of all rows
+ *   paths    of the expert's rows; the follower's share of all */
+int sl_find_tokens(const sl_views *v, sl_census_side side, int layer, int expert, int most, sl_find *ret);
+int sl_find_domains(const sl_views *v, int domain, int layer, int most, sl_find *ret);
+int sl_find_kinds(const sl_views *v, int kind, int layer, int most, sl_find *ret);
+int sl_find_pairs(const sl_views *v, int layer, int expert, int most, sl_find *ret);
+int sl_find_paths(const sl_views *v, int layer, int expert, int most, sl_find *ret);
 
 #endif

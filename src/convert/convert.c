@@ -75,7 +75,9 @@ static void note_types(const conversion *v) {
                          sl_types[o->type].name, v->c->type, o->wanted, o->name);
     }
     if (again)
-        sl_notes_add(v->notes, "%d of %d tensors are quantised already and are converted again, which adds to the error (the first is %s, %s to %s)", again,
+        sl_notes_add(v->notes,
+                     "%d of %d tensors are quantised already and are converted again, which adds to the error (the first is %s, "
+                     "%s to %s)", again,
                      p->count, first_again->name, sl_types[first_again->slice->type].name, sl_types[first_again->type].name);
 }
 
@@ -191,7 +193,8 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
     if (longer && (!b->rope_long || memcmp(a->rope_long_divisor, b->rope_long_divisor, sizeof a->rope_long_divisor) != 0)) return "rope divisors";
     bool same = a->rope_scaling == b->rope_scaling && (a->rope_scaling == SL_ROPE_DIVIDED || a->rope_factor == b->rope_factor);
     if (same && a->rope_scaling == SL_ROPE_YARN)
-        same = a->rope_low == b->rope_low && a->rope_high == b->rope_high && a->rope_original == b->rope_original && a->rope_truncate == b->rope_truncate;
+        same = a->rope_low == b->rope_low && a->rope_high == b->rope_high && a->rope_original == b->rope_original &&
+               a->rope_truncate == b->rope_truncate;
     return same ? NULL : "rope scaling";
 }
 
@@ -200,7 +203,9 @@ static sl_status look(const conversion *v, const char *path) {
     sl_status s = sl_model_open(path, &made, v->e);
     if (s != SL_OK) return sl_error_prefix(v->e, "the new file cannot be opened");
     const char *what = difference(&v->model->hp, &made->hp);
-    if (what) s = sl_fail(v->e, SL_UNSUPPORTED, "%s: the model's %s is nothing that a GGUF file of architecture %s can say", v->c->src, what, made->family->gguf_arch);
+    if (what)
+        s = sl_fail(v->e, SL_UNSUPPORTED, "%s: the model's %s is nothing that a GGUF file of architecture %s can say", v->c->src,
+                    what, made->family->gguf_arch);
     sl_model_close(made);
     return s;
 }
@@ -232,7 +237,8 @@ static sl_status prepare(conversion *v) {
     s = sl__plan_make(v->model, v->arena, &v->plan, v->e);
     if (s == SL_OK && c->imatrix && c->imatrix[0]) s = sl__imatrix_open(c->imatrix, &v->plan, v->arena, v->notes, &v->imatrix, v->e);
     if (s == SL_OK) s = sl__plan_types(&v->plan, v->mix, v->imatrix != NULL, (uint64_t)c->split_size, v->e);
-    if (s == SL_OK && v->plan.files > 1000) s = sl_fail_param(v->e, SL_MISUSE, "split-size", "--split-size would make %d files, more than 1000", v->plan.files);
+    if (s == SL_OK && v->plan.files > 1000)
+        s = sl_fail_param(v->e, SL_MISUSE, "split-size", "--split-size would make %d files, more than 1000", v->plan.files);
     if (s == SL_OK) s = check_destination(v);
     if (s == SL_OK) s = sl__keys_model(&v->plan, v->mix, &v->keys, v->notes, v->e);
     if (s == SL_OK && strcmp(v->model->container, "gguf") != 0) s = sl__keys_tokenizer(v->model, v->arena, &v->keys, v->notes, v->e);

@@ -111,7 +111,8 @@ static sl_status read_gguf(sl__imatrix *x, sl_arena *arena, sl_error *e) {
         sl__imatrix_entry n = {.name = name, .len = len, .sums = t.data, .values = t.bytes / sizeof(float)};
         /* Its counts stand beside it: names are in order of the alphabet, as llama-imatrix writes them. */
         for (int j = i ? i - 1 : 0; !n.counts && j <= i + 1 && sl_model_tensor(x->gguf, j, &other); j++)
-            if (without(other.name, ".counts", &other_len) && other_len == len && memcmp(other.name, name, len) == 0 && strcmp(other.type, "F32") == 0) {
+            if (without(other.name, ".counts", &other_len) && other_len == len && memcmp(other.name, name, len) == 0 &&
+                strcmp(other.type, "F32") == 0) {
                 n.counts = other.data;
                 n.matrices = other.bytes / sizeof(float);
             }
@@ -200,8 +201,9 @@ static sl_status survey(const sl__imatrix *x, const sl__plan *p, sl_notes *notes
         }
         known++;
         if (n->values != want || (n->counts && n->matrices != (uint64_t)o->slices))
-            return sl_fail(e, SL_INVALID, "%s: \"%s\" has %" PRIu64 " values, but the model's has %d times %d: it is another model's", x->path, o->name,
-                           n->values, o->slices, o->slice->cols);
+            return sl_fail(e, SL_INVALID,
+                           "%s: \"%s\" has %" PRIu64 " values, but the model's has %d times %d: it is another model's", x->path,
+                           o->name, n->values, o->slices, o->slice->cols);
         for (uint64_t j = 0; j < n->values; j++)
             if (!(float_at(n->sums, j) >= 0) || !isfinite(float_at(n->sums, j)))
                 return sl_fail(e, SL_FORMAT, "%s: \"%s\" has a value that is negative or not a number", x->path, o->name);
@@ -212,9 +214,18 @@ static sl_status survey(const sl__imatrix *x, const sl__plan *p, sl_notes *notes
         }
     }
     if (!known) return sl_fail(e, SL_INVALID, "%s: it names none of the model's matrices", x->path);
-    if (missing) sl_notes_add(notes, "%s: nothing about %d of %d matrices (the first is %s): they are quantised without", x->path, missing, missing + known, first_missing);
-    if (blind) sl_notes_add(notes, "%s: %d experts' matrices saw no row at all (the first are in %s): their columns count alike; calibrate on more text", x->path, blind, first_blind);
-    if (weak) sl_notes_add(notes, "%s: %d experts' matrices saw fewer than %d rows: their importances say little; calibrate on more text", x->path, weak, SL__FEW_ROWS);
+    if (missing)
+        sl_notes_add(notes, "%s: nothing about %d of %d matrices (the first is %s): they are quantised without", x->path, missing,
+                     missing + known, first_missing);
+    if (blind)
+        sl_notes_add(
+            notes,
+            "%s: %d experts' matrices saw no row at all (the first are in %s): their columns count alike; calibrate on more text",
+            x->path, blind, first_blind);
+    if (weak)
+        sl_notes_add(notes,
+                     "%s: %d experts' matrices saw fewer than %d rows: their importances say little; calibrate on more text",
+                     x->path, weak, SL__FEW_ROWS);
     return SL_OK;
 }
 

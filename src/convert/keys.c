@@ -90,7 +90,8 @@ static void put_windows(const sl_model *m, const char *arch, sl__keys *k, sl_not
     if (!window && !f->gguf_window) return;
     if (window != f->gguf_window) sl__put_u32(k, below(b, arch, "attention.sliding_window"), (uint32_t)window);
     if (window && f->gguf_window && !(usual && window == f->gguf_window))
-        sl_notes_add(notes, "%s: chunks of %d positions, or layers that have them, are others than llama.cpp expects of \"%s\": it will answer otherwise",
+        sl_notes_add(notes, "%s: chunks of %d positions, or layers that have them, are others than llama.cpp expects of \"%s\": "
+                            "it will answer otherwise",
                      m->path, window, arch);
     if (usual || !window) return;
     if (all && !m->family->default_window_interval && !m->family->default_window_layers && !m->family->hf_window_switch) return;
@@ -150,7 +151,8 @@ static void put_temperature(const sl_model *m, const char *arch, sl__keys *k, sl
     if (hp->temperature_length == m->family->default_temperature_length && hp->temperature_scale == m->family->default_temperature_scale) return;
     sl__put_u32(k, below(b, arch, "attention.temperature_length"), (uint32_t)hp->temperature_length);
     sl__put_float(k, below(b, arch, "attention.temperature_scale"), hp->temperature_scale);
-    sl_notes_add(notes, "%s: queries grow otherwise than llama.cpp expects of \"%s\" (floor_scale, attn_scale): it will answer otherwise", m->path, arch);
+    sl_notes_add(notes, "%s: queries grow otherwise than llama.cpp expects of \"%s\" (floor_scale, attn_scale): it will answer "
+                        "otherwise", m->path, arch);
 }
 
 static void put_sizes(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
@@ -333,7 +335,9 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
     sl__put_string(k, "general.type", "model");
     sl__put_string(k, "general.name", m->name);
     if (m->hp.activation_alpha != m->family->default_activation_alpha || m->hp.activation_limit != m->family->default_activation_limit)
-        return sl_fail(e, SL_UNSUPPORTED, "%s: a gate with other bounds than the usual (swiglu_limit, swiglu_alpha) is nothing that GGUF can say", m->path);
+        return sl_fail(e, SL_UNSUPPORTED,
+                       "%s: a gate with other bounds than the usual (swiglu_limit, swiglu_alpha) is nothing that GGUF can say",
+                       m->path);
     sl_status s = put_sampling(sl_model_vocab(m), k, e);
     put_sizes(m, arch, k, notes);
     if (m->family->delta_mixers) put_delta(m, arch, k, notes);
@@ -354,7 +358,8 @@ sl_status sl__keys_model(const sl__plan *p, const sl__mix *mix, sl__keys *k, sl_
     sl_status s = SL_OK;
     const sl_hparams *hp = &p->model->hp;
     if (hp->rope_long && !sl__keeps_long_rope(hp))
-        sl_notes_add(notes, "%s: the rope divisors for sequences of more than %d positions are not kept: GGUF has no factor on attention of their own",
+        sl_notes_add(notes, "%s: the rope divisors for sequences of more than %d positions are not kept: GGUF has no factor on "
+                            "attention of their own",
                      p->model->path, hp->rope_original);
     if (strcmp(p->model->container, "gguf") == 0) take_over(p->model, k);
     else s = make(p->model, k, notes, e);

@@ -42,7 +42,8 @@ sl_status sl__output_room(const char *path, uint64_t bytes, sl_error *e) {
     uint64_t room = known ? (uint64_t)fs.f_bavail * fs.f_frsize : 0;
     if (!known) s = sl_fail(e, SL_IO, "%s: its folder %s: %s", path, folder, strerror(error));
     else if (room < bytes)
-        s = sl_fail(e, SL_IO, "%s: the file needs %.1f MiB, and %.1f MiB are free on the disk", path, (double)bytes / 1048576, (double)room / 1048576);
+        s = sl_fail(e, SL_IO, "%s: the file needs %.1f MiB, and %.1f MiB are free on the disk", path, (double)bytes / 1048576,
+                    (double)room / 1048576);
     sl_free(folder);
     return s;
 }
@@ -60,8 +61,11 @@ static sl_status open_named(const char *path, sl__output *o, sl_error *e) {
     if (!o->temporary) return sl_fail(e, SL_NOMEM, "out of memory for %s", path);
     o->fd = open(o->temporary, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
     if (o->fd >= 0) return SL_OK;
-    sl_status s = errno == EEXIST ? sl_fail(e, SL_INVALID, "%s is there already: another conversion is running, or one was cut off; remove it then", o->temporary)
-                                  : sl_fail(e, SL_IO, "%s: %s", o->temporary, strerror(errno));
+    sl_status s =
+        errno == EEXIST
+            ? sl_fail(e, SL_INVALID, "%s is there already: another conversion is running, or one was cut off; remove it then",
+                      o->temporary)
+            : sl_fail(e, SL_IO, "%s: %s", o->temporary, strerror(errno));
     sl_free(o->temporary);
     o->temporary = NULL;
     return s;

@@ -43,8 +43,9 @@ static sl_status add_vector(sl__plan *p, int layer, const char *name, const char
     return SL_OK;
 }
 
-/* What the base frequencies are divided by, so that a part of the pairs stands still, or that they become those of llama3 scaling, where the file has the scaling's
- * parameters. The divisor is the one of which this server makes the same frequency, to the bit, if there is one. */
+/* What the base frequencies are divided by, so that a part of the pairs stands still, or that they become those of llama3
+ * scaling, where the file has the scaling's parameters. The divisor is the one of which this server makes the same frequency, to
+ * the bit, if there is one. */
 static sl_status rope_divisors(sl__plan *p, const float **ret, sl_error *e) {
     const sl_hparams *hp = &p->model->hp;
     *ret = p->model->rope_divisors;
@@ -166,7 +167,8 @@ static sl_status delta_orders(sl__plan *p, bool fused, bool tiled, sl_error *e) 
     const sl_hparams *hp = &p->model->hp;
     int key_heads = hp->delta_key_heads, each = hp->delta_value_heads / key_heads, k_dim = hp->delta_key_dim, v_dim = hp->delta_value_dim;
     int keys = sl_delta_keys(hp), values = sl_delta_values(hp), block = 2 * k_dim + 2 * each * v_dim;
-    int32_t *in = order_of(p, 2 * keys + values), *gate = order_of(p, values), *heads = order_of(p, hp->delta_value_heads), *all = order_of(p, values);
+    int32_t *in = order_of(p, 2 * keys + values), *gate = order_of(p, values), *heads = order_of(p, hp->delta_value_heads),
+        *all = order_of(p, values);
     if (!in || !gate || !heads || !all) return sl_fail(e, SL_NOMEM, "out of memory for the tensor list");
     for (int i = 0; i < keys; i++) {
         int at = i / k_dim * block + i % k_dim;

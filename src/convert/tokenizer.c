@@ -112,7 +112,8 @@ sl_status sl__keys_tokenizer(const sl_model *m, sl_arena *arena, sl__keys *k, sl
     const sl_vocab_source *folder = sl_model_vocab(m);
     sl_vocab_source v;
     sl_tokenizer *t = NULL;
-    if (!folder->tokenizer_json) return sl_fail(e, SL_NOT_FOUND, "%s: there is no tokenizer.json, without which the new file would be of no use", m->path);
+    if (!folder->tokenizer_json)
+        return sl_fail(e, SL_NOT_FOUND, "%s: there is no tokenizer.json, without which the new file would be of no use", m->path);
     sl_status s = sl_tokenizer_open(folder, &t, e);
     if (s != SL_OK) return s;
     s = sl_tokenizer_to_gguf(t, folder, arena, &v, notes, e);

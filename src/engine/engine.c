@@ -322,7 +322,8 @@ sl_status sl_engine_new(const sl_engine_config *c, sl_engine **ret, sl_error *e)
     if (c->max_sequences < 1 || c->kv_pages < 1 || c->ctx < 1 || c->threads < 1 || c->queue < 0)
         return sl_fail(e, SL_INVALID, "engine: sequences, pages, context and threads must be positive");
     if (window_pages_of(c) < sl_engine_window_pages_for(c).least)
-        return sl_fail(e, SL_INVALID, "engine: %d window pages are too few for one sequence, which needs %d", c->kv_window_pages, sl_engine_window_pages_for(c).least);
+        return sl_fail(e, SL_INVALID, "engine: %d window pages are too few for one sequence, which needs %d", c->kv_window_pages,
+                       sl_engine_window_pages_for(c).least);
     sl_engine *g = sl_calloc(1, sizeof *g);
     if (!g) return sl_fail(e, SL_NOMEM, "no memory for the engine");
     g->config = *c;

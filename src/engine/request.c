@@ -72,7 +72,8 @@ static bool ban(sl_request *r, const sl_engine *g) {
         r->banned_count = g->hidden_count;
         return true;
     }
-    int32_t *ids = sl_arena_array(r->arena, SL_MEM_REQUEST, (size_t)(g->hidden_count + g->end_count + r->stop_tokens + r->stops.count) + 1, sizeof *ids);
+    int32_t *ids = sl_arena_array(r->arena, SL_MEM_REQUEST,
+                                  (size_t)(g->hidden_count + g->end_count + r->stop_tokens + r->stops.count) + 1, sizeof *ids);
     if (!ids) return false;
     int n = 0;
     for (int i = 0; i < g->hidden_count; i++) ids[n++] = g->hidden[i];
@@ -174,7 +175,8 @@ static bool make_sequences(sl_request *r, const sl_engine *g, const sl_request_s
         for (int j = 0; j < s->n; j++) {
             sl__sequence *q = &r->sequence[i * s->n + j];
             size_t pages = (s->prompt_len[i] + (size_t)s->max_tokens + SL_PAGE - 1) / SL_PAGE;
-            *q = (sl__sequence){.request = r, .slot = -1, .read = -1, .answer_page = -1, .choice = i * s->n + j, .prompt = prompt, .prompt_len = (int)s->prompt_len[i],
+            *q = (sl__sequence){.request = r, .slot = -1, .read = -1, .answer_page = -1, .choice = i * s->n + j, .prompt = prompt,
+                                .prompt_len = (int)s->prompt_len[i],
                                 .sampling = p, .scored = s->prompt_logprobs >= 0 ? 0 : (int)s->prompt_len[i],
                                 .detokenizer.started = started};
             q->sampling.seed = p.seed + (uint64_t)(s->own_seeds ? q->choice : j);

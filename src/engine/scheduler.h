@@ -17,7 +17,8 @@
  *      them from others for SL__LEAST_CHUNK rows, and has a smaller chunk beyond that.
  *   4. Waiting sequences enter oldest first, when there is a place and pages for all tokens that they have, beside what
  *      those in the batch still need for theirs. Pages that are kept count as free ones; known pages that somebody holds
- *      anyway are not needed. Likewise for window pages, of which a sequence needs those of its window. Where the model keeps a state there must be a slot for it: one that is free, or saved and not read.
+ *      anyway are not needed. Likewise for window pages, of which a sequence needs those of its window. Where the model keeps a
+ *      state there must be a slot for it: one that is free, or saved and not read.
  *   5. What is known is not computed: whoever is in the batch with rows of its prompt missing takes over known pages (pages.h)
  *      before it gets any. And what is computed for one is not computed for another in the same step: a prompt whose next page
  *      is filled by somebody else waits for that page, as it will be known. So the choices of a prompt, and requests that

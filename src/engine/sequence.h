@@ -83,7 +83,8 @@ bool sl__sequence_grow(sl__sequence *s, sl__pages *p, int positions); /* pages f
  * for one that is full. */
 int sl__sequence_adopt(sl__sequence *s, sl__pages *p);
 
-/* Makes the pages known that are full by now, and gives the window pages back that no later row sees. After a step that succeeded, and before it is released. */
+/* Makes the pages known that are full by now, and gives the window pages back that no later row sees. After a step that
+ * succeeded, and before it is released. */
 void sl__sequence_publish(sl__sequence *s, sl__pages *p);
 
 /* Where the model keeps a state; otherwise these do nothing, and enter gives true. Takes a slot for it, or the saved one that it

@@ -7,7 +7,8 @@
  *         Where weights are on the inputs (weighs_input), gate x and up x of a routed expert are multiplied by the row's weight a:
  *         gate (a x) = a (gate x). So x need be quantised but once for all its experts, and the rounding is a like one.
  *   down  an item is a range of output values, over all groups in ascending expert number:
- *         y = 0; y = fma(weight, down h (+ bias), y) for each group; the weight is 1 where it was on the input. So a row's sum never depends on who else is in the step.
+ *         y = 0; y = fma(weight, down h (+ bias), y) for each group; the weight is 1 where it was on the input. So a row's sum
+ *         never depends on who else is in the step.
  *
  * Rows of a group are taken in blocks that fit the scratch. Neither blocks nor ranges change a bit. */
 #ifndef SL_EXPERTS_FFN_H

@@ -263,7 +263,8 @@ typedef struct sl_family {
     const char *hf_window_switch; /* sliding_window counts only if this key is true; NULL: it counts by itself */
     int default_window;           /* sliding_window where the key is absent; 0: none */
     int default_window_layers;    /* max_window_layers where that key is absent: layers before it see everything; 0: no such key */
-    const char *hf_window_interval_key; /* every so many layers, counted from 1, one sees everything, where layer_types is absent; NULL: no such key */
+    /* every so many layers, counted from 1, one sees everything, where layer_types is absent; NULL: no such key */
+    const char *hf_window_interval_key;
     int default_window_interval;  /* that key's default; in GGUF files too, where attention.sliding_window_pattern is absent */
     bool windows_alternate;       /* with default_window_layers: of the layers before it the 1st, 3rd, … have the window, no other */
     bool windows_unrotated;       /* those layers have the window that do not rotate, where layer_types is absent */

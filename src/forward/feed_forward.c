@@ -57,7 +57,8 @@ static void router_item(sl_forward *f, int layer, int self, int item) {
     int row = item / columns * ROUTER_ROWS, last_row = sl__least(row + ROUTER_ROWS, f->step->rows);
     int first = item % columns * ROUTER_EXPERTS, last = sl__least(first + ROUTER_EXPERTS, experts);
     const float *x = f->m->layer[layer].router_norm ? row_of(f, f->router_x, row) : sl_planes_row(&f->h, row);
-    f->k->dots(f->router[layer] + (size_t)first * (size_t)width, last - first, x, last_row - row, width, f->scores + (size_t)row * (size_t)experts + first, (size_t)experts);
+    f->k->dots(f->router[layer] + (size_t)first * (size_t)width, last - first, x, last_row - row, width,
+               f->scores + (size_t)row * (size_t)experts + first, (size_t)experts);
 }
 
 static void router_row(sl_forward *f, int layer, int row) {

@@ -89,7 +89,8 @@ static sl_status stacked_bias(const sl__binder *b, const char *name, rows_of r, 
     if (!t) return sl__bind_missing(b, full);
     sl_status s = sl__bind_take(b, t, 1, (uint64_t)b->hp->experts, (uint64_t)r.all);
     if (s != SL_OK) return s;
-    if (sl_types[t->type].quantised) return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is a bias of type %s, which is not supported", t->name, t->type_name);
+    if (sl_types[t->type].quantised)
+        return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is a bias of type %s, which is not supported", t->name, t->type_name);
     size_t size = (size_t)sl_types[t->type].block_bytes;
     for (int i = 0; i < b->hp->experts; i++) {
         sl_vector v = {t->data + ((size_t)i * (size_t)r.all + (size_t)r.first) * size, (size_t)r.step * size, (sl_type)t->type};

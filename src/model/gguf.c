@@ -230,7 +230,8 @@ static sl_status read_tensors(reader *r, uint64_t count, uint64_t alignment, int
         uint64_t offset = (uint64_t)(t[i].data - r->data);
         if (!sl_within(offset, t[i].bytes, r->size - start))
             return sl_fail(e, SL_FORMAT,
-                           "tensor \"%s\" has %" PRIu64 " bytes at offset %" PRIu64 ", but the file ends %zu bytes after the data's begin (is the download complete?)",
+                           "tensor \"%s\" has %" PRIu64 " bytes at offset %" PRIu64
+                           ", but the file ends %zu bytes after the data's begin (is the download complete?)",
                            t[i].name, t[i].bytes, offset, r->size - start);
         t[i].data += start;
     }
@@ -256,9 +257,13 @@ sl_status sl__gguf_parse(const uint8_t *data, size_t size, const char *origin, i
     if (s == SL_OK) s = read_u64(&r, &tensor_count, e);
     if (s == SL_OK) s = read_u64(&r, &key_count, e);
     if (s == SL_OK && (key_count > MAX_KEYS || key_count > left(&r) / 13))
-        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " key-values cannot be in this file of %zu bytes: it is damaged, or was not copied whole", key_count, size);
+        s = sl_fail(e, SL_FORMAT,
+                    "%" PRIu64 " key-values cannot be in this file of %zu bytes: it is damaged, or was not copied whole",
+                    key_count, size);
     if (s == SL_OK && (tensor_count > MAX_TENSORS || tensor_count > left(&r) / 24))
-        s = sl_fail(e, SL_FORMAT, "%" PRIu64 " tensors cannot be in this file of %zu bytes: it is damaged, or was not copied whole", tensor_count, size);
+        s = sl_fail(e, SL_FORMAT,
+                    "%" PRIu64 " tensors cannot be in this file of %zu bytes: it is damaged, or was not copied whole",
+                    tensor_count, size);
     if (s == SL_OK) s = read_keys(&r, key_count, &g, arena, e);
     if (s == SL_OK) s = read_alignment(&g, &alignment, e);
     if (s == SL_OK) s = read_tensors(&r, tensor_count, alignment, file, tensors, e);

@@ -38,7 +38,8 @@ static sl_status get_float(keys *k, const char *key, bool required, double lo, d
 static const char *const known[] = {
     "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "expert_count", "expert_used_count",
     "expert_feed_forward_length", "expert_shared_feed_forward_length", "expert_weights_norm", "attention.head_count",
-    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.key_length_swa", "attention.value_length_swa", "attention.layer_norm_rms_epsilon",
+    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.key_length_swa",
+    "attention.value_length_swa", "attention.layer_norm_rms_epsilon",
     "attention.layer_norm_epsilon", "attention.clamp_kqv", "attention.scale", "attention.causal", "attention.sliding_window",
     "rope.dimension_count", "rope.freq_base", "rope.scale_linear", "rope.scaling.type", "rope.scaling.factor",
     "rope.scaling.attn_factor", "rope.scaling.original_context_length", "rope.scaling.finetuned",
@@ -151,7 +152,8 @@ static sl_status read_temperature(keys *k, sl_hparams *hp, sl_error *e) {
     if (s != SL_OK) return s;
     if (hp->temperature_length == 0 || hp->temperature_scale == 0) hp->temperature_length = hp->temperature_scale = 0;
     if (!has && hp->temperature_length != 0)
-        return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", name_of(k, "attention.temperature_length"), (double)hp->temperature_length);
+        return sl_fail(e, SL_UNSUPPORTED, "%s is %g, which is not supported", name_of(k, "attention.temperature_length"),
+                       (double)hp->temperature_length);
     return SL_OK;
 }
 
@@ -487,7 +489,10 @@ static sl_status read_sharing(keys *k, const sl_family *f, sl_hparams *hp, sl_er
     if (s != SL_OK) return s;
     sl__hparams_share_keys(hp, shared);
     for (int i = hp->layers - shared; i < hp->layers; i++)
-        if (!hp->keys_of[i]) return sl_fail(e, SL_FORMAT, "%s.attention.shared_kv_layers is %d: no layer of the kind of layer %d is left that has keys", k->arch, shared, i);
+        if (!hp->keys_of[i])
+            return sl_fail(e, SL_FORMAT,
+                           "%s.attention.shared_kv_layers is %d: no layer of the kind of layer %d is left that has keys", k->arch,
+                           shared, i);
     return SL_OK;
 }
 

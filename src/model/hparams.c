@@ -138,7 +138,8 @@ static sl_status check_sizes(const sl_hparams *hp, sl_error *e) {
         if (hp->mixer[i] == SL_MIXER_ATTENTION && check_heads(hp, i, e) != SL_OK) return SL_FORMAT;
     if (check_rope(hp, e) != SL_OK) return SL_FORMAT;
     for (int i = 0; i < hp->layers; i++)
-        if (sl_ff(hp, i) > MAX_WIDTH) return sl_fail(e, SL_FORMAT, "the feed-forward width of layer %d is %d, more than %d", i, sl_ff(hp, i), MAX_WIDTH);
+        if (sl_ff(hp, i) > MAX_WIDTH)
+            return sl_fail(e, SL_FORMAT, "the feed-forward width of layer %d is %d, more than %d", i, sl_ff(hp, i), MAX_WIDTH);
     for (int i = 0; i < hp->layers; i++)
         if (hp->window[i] < 0) return sl_fail(e, SL_FORMAT, "the window of layer %d is %d", i, hp->window[i]);
     for (int i = 0; i < hp->layers; i++)

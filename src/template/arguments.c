@@ -48,7 +48,8 @@ bool sl__call_row(sl__render *r, const sl__row *row, const sl__value *self, cons
         int place = place_of(row->spec, a->named[i].name);
         const sl__string *name = a->named[i].name;
         if (place < 0) return sl__raise(r, "%s() got an unexpected keyword argument '%.*s'", row->name, (int)name->len, sl__bytes(name));
-        if (at[place].kind != SL__MISSING) return sl__raise(r, "%s() got multiple values for argument '%.*s'", row->name, (int)name->len, sl__bytes(name));
+        if (at[place].kind != SL__MISSING)
+            return sl__raise(r, "%s() got multiple values for argument '%.*s'", row->name, (int)name->len, sl__bytes(name));
         at[place] = a->named[i].value;
     }
     for (int i = 0; i < row->required; i++)

@@ -64,7 +64,8 @@ static bool take_rest(sl__render *r, const sl__node *n, const sl__args *a, bool 
     } else {
         for (size_t k = 0; k < a->names; k++)
             if (!used[k])
-                return sl__raise(r, "macro '%.*s' takes no keyword argument '%.*s'", length, name, (int)a->named[k].name->len, sl__bytes(a->named[k].name));
+                return sl__raise(r, "macro '%.*s' takes no keyword argument '%.*s'", length, name, (int)a->named[k].name->len,
+                                 sl__bytes(a->named[k].name));
     }
     if (f->varargs) {
         sl__items *items = sl__items_new(r, 0);

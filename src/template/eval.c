@@ -69,7 +69,9 @@ static bool eval_spread(sl__render *r, const sl__node *n, sl__value **at, sl__ar
             const sl__entry *e = &v.dict->entry[i];
             if (e->key.kind != SL__STRING) return sl__raise(r, "keywords must be strings");
             for (size_t k = 0; k < a->names; k++)
-                if (sl__same(all[k].name, e->key.s)) return sl__raise(r, "got multiple values for keyword argument '%.*s'", (int)e->key.s->len, sl__bytes(e->key.s));
+                if (sl__same(all[k].name, e->key.s))
+                    return sl__raise(r, "got multiple values for keyword argument '%.*s'", (int)e->key.s->len,
+                                     sl__bytes(e->key.s));
             all[a->names++] = (sl__named){e->key.s, e->value};
         }
         *named = all;

@@ -111,7 +111,8 @@ static bool make_macro(sl__render *r, const sl__node *n, sl__value *ret) {
 static bool call_block(sl__render *r, const sl__node *n) {
     sl__value caller, f, v;
     sl__args a;
-    return make_macro(r, n, &caller) && sl__eval(r, n->a->a, &f) && sl__eval_args(r, n->a, &caller, &a) && sl__call(r, &f, &a, &v) && print_string(r, &v);
+    return make_macro(r, n, &caller) && sl__eval(r, n->a->a, &f) && sl__eval_args(r, n->a, &caller, &a) &&
+           sl__call(r, &f, &a, &v) && print_string(r, &v);
 }
 
 static sl__flow exec_if(sl__render *r, const sl__node *n) {

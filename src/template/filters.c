@@ -174,7 +174,9 @@ static bool attr(sl__render *r, value *self, args *a, sl__value *ret) {
 
 static bool not_here(sl__render *r, value *self, args *a, sl__value *ret) {
     (void)self, (void)a, (void)ret;
-    return sl__fail(r, SL_UNSUPPORTED, "the filters random, pprint, urlize, urlencode, xmlattr, striptags, filesizeformat and wordwrap are not supported");
+    return sl__fail(r, SL_UNSUPPORTED,
+                    "the filters random, pprint, urlize, urlencode, xmlattr, striptags, filesizeformat and wordwrap are not "
+                    "supported");
 }
 
 const sl__row sl__value_filters[] = {

@@ -165,7 +165,10 @@ bool sl__format_spec(sl__render *r, const sl__value *v, const char *s, size_t le
         if (p.sign) return sl__raise(r, "Sign not allowed in string format specifier");
         if (p.group) return sl__raise(r, "Cannot specify ',' with 's'.");
         text = *v;
-        if (p.precision >= 0 && !sl__slice_string(r, v->s, 0, 1, (int64_t)sl__chars(v->s) < p.precision ? (int64_t)sl__chars(v->s) : p.precision, &text)) return false;
+        if (p.precision >= 0 &&
+            !sl__slice_string(r, v->s, 0, 1, (int64_t)sl__chars(v->s) < p.precision ? (int64_t)sl__chars(v->s) : p.precision,
+                              &text))
+            return false;
         return put_padded(r, to, &p, &text, p.align ? p.align : '<');
     }
     if (v->kind != SL__FLOAT && !sl__is_int(v)) return sl__raise(r, "unsupported format string passed to %s.__format__", sl__type_name(v));
@@ -236,7 +239,10 @@ static bool replacement(sl__render *r, const char *s, size_t len, const sl__args
         if (n + 1 >= len) return sl__raise(r, "end of string while looking for conversion specifier");
         char how = s[n + 1];
         sl__store *text = sl__store_new(r, 0);
-        if (!text || !(how == 'r' ? sl__put_repr(r, text, &v) : how == 's' ? sl__put_str(r, text, &v) : sl__raise(r, "Unknown conversion specifier %c", how)) ||
+        if (!text ||
+            !(how == 'r'   ? sl__put_repr(r, text, &v)
+              : how == 's' ? sl__put_str(r, text, &v)
+                           : sl__raise(r, "Unknown conversion specifier %c", how)) ||
             !sl__finish(r, text, &v))
             return false;
         n += 2;

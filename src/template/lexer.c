@@ -273,7 +273,9 @@ static size_t escape(const char *s, size_t n, char *to, size_t *ret_len) {
     if (want) {
         if (n < 2 + want) return 0;
         for (; used < 2 + want; used++) {
-            int d = s[used] >= '0' && s[used] <= '9' ? s[used] - '0' : (s[used] | 32) >= 'a' && (s[used] | 32) <= 'f' ? (s[used] | 32) - 'a' + 10 : -1;
+            int d = s[used] >= '0' && s[used] <= '9'                 ? s[used] - '0'
+                    : (s[used] | 32) >= 'a' && (s[used] | 32) <= 'f' ? (s[used] | 32) - 'a' + 10
+                                                                     : -1;
             if (d < 0) return 0;
             point = point << 4 | (uint32_t)d;
         }

@@ -62,7 +62,9 @@ static bool part_three(sl__render *r, value *self, size_t at, size_t len, sl__va
     sl__items *items = sl__items_new(r, 3);
     sl__value v[3];
     const sl__string *s = self->s;
-    if (!items || !sl__part(r, s, 0, at, &v[0]) || !sl__part(r, s, at, len, &v[1]) || !sl__part(r, s, at + len, s->len - at - len, &v[2])) return false;
+    if (!items || !sl__part(r, s, 0, at, &v[0]) || !sl__part(r, s, at, len, &v[1]) ||
+        !sl__part(r, s, at + len, s->len - at - len, &v[2]))
+        return false;
     for (int i = 0; i < 3; i++)
         if (!sl__push(r, items, &v[i])) return false;
     return keep_all(self, ret, sl__list_of(r, SL__TUPLE, items, ret));
@@ -162,7 +164,9 @@ static bool starts_or_ends(sl__render *r, value *self, args *a, bool at_end, sl_
     bool any, yes = false;
     const char *what = at_end ? "endswith" : "startswith";
     const sl__string *s;
-    if ((given(&a->at[1]) || given(&a->at[2])) ? !bounds(r, self, a, &from, &to, &any) : (from = 0, to = self->s->len, any = true, false)) return false;
+    if ((given(&a->at[1]) || given(&a->at[2])) ? !bounds(r, self, a, &from, &to, &any)
+                                               : (from = 0, to = self->s->len, any = true, false))
+        return false;
     if (a->at[0].kind == SL__TUPLE) {
         for (size_t i = 0; i < a->at[0].list->count && !yes; i++) {
             if (!sl__want_string(r, sl__at(a->at[0].list, i), what, &s)) return false;

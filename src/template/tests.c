@@ -45,8 +45,12 @@ static bool has_remainder(sl__render *r, value *v, value *by, int64_t wanted, sl
     *ret = sl__bool(equal);
     return true;
 }
-static bool odd(sl__render *r, value *v, args *a, sl__value *ret) { return (void)a, has_remainder(r, v, &(sl__value){.kind = SL__INT, .i = 2}, 1, ret); }
-static bool even(sl__render *r, value *v, args *a, sl__value *ret) { return (void)a, has_remainder(r, v, &(sl__value){.kind = SL__INT, .i = 2}, 0, ret); }
+static bool odd(sl__render *r, value *v, args *a, sl__value *ret) {
+    return (void)a, has_remainder(r, v, &(sl__value){.kind = SL__INT, .i = 2}, 1, ret);
+}
+static bool even(sl__render *r, value *v, args *a, sl__value *ret) {
+    return (void)a, has_remainder(r, v, &(sl__value){.kind = SL__INT, .i = 2}, 0, ret);
+}
 static bool divisibleby(sl__render *r, value *v, args *a, sl__value *ret) { return has_remainder(r, v, &a->at[0], 0, ret); }
 
 static bool method_of_str(sl__render *r, value *v, const char *method, sl__value *ret) {

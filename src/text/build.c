@@ -186,7 +186,9 @@ static void note_rows(sl_tokenizer *t) {
     }
     if (!count) return;
     sl__text name = name_of(t, first);
-    sl_notes_add(&t->notes, "%s: %d token%s no row among the %d of the model's embedding, the first is \"%.*s\" (id %d): a text with such a token is refused",
+    sl_notes_add(&t->notes,
+                 "%s: %d token%s no row among the %d of the model's embedding, the first is \"%.*s\" (id %d): a text with such "
+                 "a token is refused",
                  t->origin, count, count == 1 ? " has" : "s have", t->rows, (int)(name.len < 60 ? name.len : 60),
                  sl__vocabulary_text(v, name), first);
 }

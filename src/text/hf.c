@@ -340,8 +340,10 @@ sl_status sl__open_hf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e)
         goto fail;
     }
     if ((s = parse(v->tokenizer_json, v->tokenizer_json_len, origin, "tokenizer.json", &r.f.tokenizer, e)) != SL_OK) goto fail;
-    if ((s = parse(v->tokenizer_config_json, v->tokenizer_config_json_len, origin, "tokenizer_config.json", &r.f.tokenizer_config, e)) != SL_OK) goto fail;
-    if ((s = parse(v->generation_config_json, v->generation_config_json_len, origin, "generation_config.json", &r.f.generation_config, e)) != SL_OK) goto fail;
+    if ((s = parse(v->tokenizer_config_json, v->tokenizer_config_json_len, origin, "tokenizer_config.json", &r.f.tokenizer_config,
+                   e)) != SL_OK) goto fail;
+    if ((s = parse(v->generation_config_json, v->generation_config_json_len, origin, "generation_config.json",
+                   &r.f.generation_config, e)) != SL_OK) goto fail;
     if ((s = parse(v->config_json, v->config_json_len, origin, "config.json", &r.f.config, e)) != SL_OK) goto fail;
     if ((s = read_all(&r)) != SL_OK) {
         sl_error_prefix(e, "%s", origin);

@@ -67,7 +67,9 @@ static sl_status put_added(writer *w) {
         if (flagged++ == 0) first = a->text;
     }
     if (flagged)
-        sl_notes_add(w->notes, "%s: %d added tokens (the first is \"%.40s\") take in the spaces beside them or want to be words; GGUF cannot say that",
+        sl_notes_add(w->notes,
+                     "%s: %d added tokens (the first is \"%.40s\") take in the spaces beside them or want to be words; GGUF "
+                     "cannot say that",
                      w->folder->origin, flagged, first);
     return SL_OK;
 }
@@ -79,7 +81,8 @@ static sl_status put_tokens(writer *w) {
     int most = w->t->vocabulary.count;
     w->v->count = w->folder->rows > 0 ? w->folder->rows : most;
     if (w->v->count < most)
-        sl_notes_add(w->notes, "%s: %d tokens are beyond the %d rows of the embedding and are left out", w->folder->origin, most - w->v->count, w->v->count);
+        sl_notes_add(w->notes, "%s: %d tokens are beyond the %d rows of the embedding and are left out", w->folder->origin,
+                     most - w->v->count, w->v->count);
     w->token = sl_arena_array(w->arena, SL_MEM_VOCABULARY, (size_t)w->v->count, sizeof *w->token);
     if (!w->token) return no_memory(w);
     w->v->tokens = w->token;
@@ -226,7 +229,9 @@ static sl_status prefix_space(writer *w) {
         spaces = true;
         before = before || sp->prepend != SL__PREPEND_NEVER;
         if (sp->prepend == SL__PREPEND_FIRST)
-            sl_notes_add(w->notes, "%s: a space is put before a text's beginning only; readers of GGUF put one after control tokens too", w->folder->origin);
+            sl_notes_add(w->notes,
+                         "%s: a space is put before a text's beginning only; readers of GGUF put one after control tokens too",
+                         w->folder->origin);
     }
     if (other || !spaces) return no_form(w, "another normalizer or pre-tokenizer than SentencePiece's spaces");
     if (!t->byte_fallback) return no_form(w, "characters without a token do not become bytes");

@@ -14,6 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (sl__config_parse((const char *)data, size, "config.json", &family, &hp, &declared, &notes, &e) != SL_OK) return 0;
     if (hp.layers > SL_MAX_LAYERS || hp.experts_used > hp.experts) abort();
     for (int i = 0; i < hp.layers; i++)
-        if (hp.mixer[i] == SL_MIXER_ATTENTION && (hp.heads[i] % hp.kv_heads[i] || (!hp.unrotated[i] && sl_rope_dims(&hp, i) > hp.head_dim[i]))) abort();
+        if (hp.mixer[i] == SL_MIXER_ATTENTION &&
+            (hp.heads[i] % hp.kv_heads[i] || (!hp.unrotated[i] && sl_rope_dims(&hp, i) > hp.head_dim[i])))
+            abort();
     return 0;
 }

@@ -14,7 +14,8 @@ static void check_layout(size_t rows, int cols) {
     size_t room = (bytes + 63) / 64 * 64;
     uint8_t *memory = edge(room);
     sl_planes p = sl_planes_in(memory, values, cols);
-    struct { void *at; size_t bytes; } plane[] = {{p.f, 4 * values}, {p.q, values}, {p.scale, 4 * blocks}, {p.sum, 2 * blocks}, {p.total, 4 * blocks}};
+    struct { void *at; size_t bytes; } plane[] = {{p.f, 4 * values}, {p.q, values}, {p.scale, 4 * blocks}, {p.sum, 2 * blocks},
+                                                  {p.total, 4 * blocks}};
     for (int i = 0; i < 5; i++) {
         if ((uintptr_t)plane[i].at % 64 != 0) fail("%zu x %d: plane %d is not aligned", rows, cols, i);
         if ((uint8_t *)plane[i].at + plane[i].bytes > memory + bytes) fail("%zu x %d: plane %d is too long", rows, cols, i);
@@ -37,7 +38,8 @@ static void check_ranges(int rows, int threads) {
     int length = sl_range_length((size_t)rows, threads), count = sl_range_count(rows, length), end = 0;
     if (length % SL_PANEL != 0 || length < SL_PANEL || length > 16 * SL_PANEL) fail("ranges of %d rows", length);
     if (length > SL_PANEL && rows / length < 8 * threads) fail("%d rows, %d threads: ranges of %d are too few", rows, threads, length);
-    if (length < 16 * SL_PANEL && rows / (length + SL_PANEL) >= 8 * threads) fail("%d rows, %d threads: ranges of %d are too short", rows, threads, length);
+    if (length < 16 * SL_PANEL && rows / (length + SL_PANEL) >= 8 * threads)
+        fail("%d rows, %d threads: ranges of %d are too short", rows, threads, length);
     for (int i = 0; i < count; i++) {
         sl_range r = sl_range_at(rows, length, i);
         if (r.first != end || r.last <= r.first || r.last > rows) fail("%d rows: range %d is %d to %d", rows, i, r.first, r.last);

@@ -29,7 +29,10 @@ static json_t *answer(const json_t *job) {
     json_object_foreach(variables, name, value) {
         bool content = !strcmp(name, "tools") || !strcmp(name, "documents") || !strncmp(name, "content_", 8);
         if (count == sizeof v / sizeof *v) abort();
-        v[count++] = (sl_template_variable){name, value, !strcmp(name, "messages") ? SL_TEMPLATE_MESSAGES : content ? SL_TEMPLATE_CONTENT : SL_TEMPLATE_MARKUP};
+        v[count++] = (sl_template_variable){name, value,
+                                            !strcmp(name, "messages") ? SL_TEMPLATE_MESSAGES
+                                            : content                 ? SL_TEMPLATE_CONTENT
+                                                                      : SL_TEMPLATE_MARKUP};
     }
     sl_template_input in = {.variable = v, .variables = count, .now = now_of, .arg = &now};
     if (sl_template_render(t, &in, &text, &e)) {
@@ -37,7 +40,8 @@ static json_t *answer(const json_t *job) {
     } else {
         json_t *segments = json_array();
         for (size_t i = 0; i < text.segments; i++)
-            json_array_append_new(segments, json_pack("[I, I, b]", (json_int_t)text.segment[i].start, (json_int_t)text.segment[i].len, text.segment[i].content));
+            json_array_append_new(segments, json_pack("[I, I, b]", (json_int_t)text.segment[i].start,
+                                                      (json_int_t)text.segment[i].len, text.segment[i].content));
         result = json_pack("{s:s%, s:o}", "text", text.text, text.len, "segments", segments);
         sl_template_text_done(&text);
     }

@@ -139,7 +139,8 @@ START_TEST(test_large_numbers) {
             ck_assert_str_eq(e.message, sign ? "seed: is too small" : "seed: is too large");
             ck_assert_str_eq(e.param, "seed");
             ck_assert_int_eq(sl_json_opt_int(&top, "seed", 0, 9, &i, &e), SL_INVALID);
-            ck_assert_str_eq(e.message, sign ? "seed: is too small (must be an integer from 0 to 9)" : "seed: is too large (must be an integer from 0 to 9)");
+            ck_assert_str_eq(e.message, sign ? "seed: is too small (must be an integer from 0 to 9)"
+                                             : "seed: is too large (must be an integer from 0 to 9)");
             ck_assert_int_eq(sl_json_opt_float(&top, "seed", -1e18, 1e18, &x, &e), SL_INVALID);
             json_decref(top.v);
         }

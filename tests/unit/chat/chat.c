@@ -49,7 +49,8 @@ static void open_tokenizer(const char *name, bool with) {
     json_array_foreach(json_object_get(file, "added"), i, token) {
         const char *content = json_string_value(json_object_get(token, "content"));
         if (!with || has_token(added, content)) continue;
-        json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", ++id, "content", content, "single_word", 0, "lstrip", 0, "rstrip", 0,
+        json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b,s:b,s:b,s:b}", "id", ++id, "content", content, "single_word", 0,
+                                               "lstrip", 0, "rstrip", 0,
                                                 "normalized", 0, "special", json_is_true(json_object_get(token, "special"))));
     }
     char *text = json_dumps(all, 0);
@@ -68,7 +69,8 @@ static void ids_of(const sl_chat *chat, const json_t *talk, sl_ids *ret) {
     sl_text_part *part = calloc(r.text.segments + 1, sizeof *part);
     sl_rendered_parts(&r, part);
     ret->count = 0;
-    ck_assert_msg(sl_tokenizer_encode_parts(tokenizer, r.text.text, part, r.text.segments, false, SIZE_MAX, NULL, NULL, ret, &e) == SL_OK, "%s", e.message);
+    ck_assert_msg(sl_tokenizer_encode_parts(tokenizer, r.text.text, part, r.text.segments, false, SIZE_MAX, NULL, NULL, ret,
+                                            &e) == SL_OK, "%s", e.message);
     free(part);
     sl_template_text_done(&r.text);
     json_decref(body);

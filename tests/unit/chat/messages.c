@@ -39,7 +39,8 @@ START_TEST(shapes) {
     becomes("[{\"role\":\"user\",\"content\":[]}]", true, false, "[{\"role\":\"user\",\"content\":\"\"}]");
     becomes("[{\"role\":\"assistant\",\"content\":null}]", true, false, "[{\"role\":\"assistant\",\"content\":\"\"}]");
     becomes("[{\"role\":\"assistant\",\"refusal\":\"no\"}]", true, false, "[{\"role\":\"assistant\",\"refusal\":\"no\",\"content\":\"no\"}]");
-    becomes("[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": [1]}\"}}]}]", false, false,
+    becomes("[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": "
+            "[1]}\"}}]}]", false, false,
             "[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":{\"a\":[1]}}}]}]");
     becomes("[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"no JSON\"}}]}]", false, false,
             "[{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":\"no JSON\"}}]}]");

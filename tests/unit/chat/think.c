@@ -84,7 +84,8 @@ static void channels(const char *answer, const char *thought, const char *said) 
         sl_channels_token(&t, &tokens, token ? *p : -1);
     }
     sl_think_end(&t, &a, &b);
-    ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\", \"%s\"", sl_buffer_text(&a), sl_buffer_text(&b));
+    ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\", \"%s\"", sl_buffer_text(&a),
+                  sl_buffer_text(&b));
     sl_buffer_done(&a);
     sl_buffer_done(&b);
 }
@@ -154,5 +155,6 @@ START_TEST(what_a_prompt_leaves_open) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
+    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, the_prompt_opened_it, much_white_space,
+                     marks_that_are_tokens, what_a_prompt_leaves_open);
 }

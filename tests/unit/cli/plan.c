@@ -65,7 +65,8 @@ START_TEST(the_prefix_cache_is_as_asked) {
         ck_assert_msg(sl_plan_make(&s, m, &p, &e) == SL_OK, "%s", e.message);
         ck_assert_int_eq(s.engine.prefix_cache, i);
         sl_plan_print(&s, m, &p, &out);
-        ck_assert_ptr_nonnull(strstr(sl_buffer_text(&out), i ? "kept after a request (--prefix-cache)" : "given up after a request (--prefix-cache)"));
+        ck_assert_ptr_nonnull(strstr(sl_buffer_text(&out), i ? "kept after a request (--prefix-cache)"
+                                                         : "given up after a request (--prefix-cache)"));
         sl_buffer_done(&out);
     }
     close_model();
@@ -227,7 +228,8 @@ START_TEST(the_lines_add_up) {
         uint64_t total = 0;
         for (int i = 0; i < SL_PLAN_LINES; i++) {
             total += p.bytes[i];
-            bool only_served = i == SL_PLAN_METRICS || i == SL_PLAN_ANSWERS || i == SL_PLAN_TEXTS || i == SL_PLAN_DOCUMENTS || i == SL_PLAN_RENDERINGS ||
+            bool only_served = i == SL_PLAN_METRICS || i == SL_PLAN_ANSWERS || i == SL_PLAN_TEXTS || i == SL_PLAN_DOCUMENTS ||
+                               i == SL_PLAN_RENDERINGS ||
                                i == SL_PLAN_BODIES || i == SL_PLAN_CONNECTIONS;
             if (i != SL_PLAN_TOKENIZER && i != SL_PLAN_STATE) ck_assert_int_eq(p.bytes[i] > 0, serves || !only_served);
         }

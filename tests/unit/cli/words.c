@@ -12,7 +12,8 @@ static const struct {
     const char *shown;
 } words[] = {
     {" the", 0, true, "\" the\""}, {"\n\t\r", 0, true, "\"\\n\\t\\r\""}, {"a\"b\\c", 0, true, "\"a\\\"b\\\\c\""},
-    {"\x1b[2J\x7f", 0, true, "\"\\u001b[2J\\u007f\""}, {"\u202e\u200b\ufeff", 0, true, "\"\\u202e\\u200b\\ufeff\""}, {"\xc2\x85", 0, true, "\"\\u0085\""},
+    {"\x1b[2J\x7f", 0, true, "\"\\u001b[2J\\u007f\""}, {"\u202e\u200b\ufeff", 0, true, "\"\\u202e\\u200b\\ufeff\""},
+    {"\xc2\x85", 0, true, "\"\\u0085\""},
     {"é中😀", 0, true, "\"é中😀\""}, {"é😀", 0, false, "\"\\u00e9\\ud83d\\ude00\""}, {"abcdef", 3, true, "\"abc…\""}, {"abcdef", 3, false, "\"abc...\""},
     {"abc", 3, true, "\"abc\""}, {"\xff\xe4\xb8", 0, true, "\"\xef\xbf\xbd\xef\xbf\xbd\""}, {"", 0, true, "\"\""},
 };

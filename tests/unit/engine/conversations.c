@@ -12,7 +12,8 @@ static sl_error e;
 static asked a[CLIENTS], one;
 
 static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen3moe-q4_k.gguf", "qwen3moe-mixed-yarn", "llama-gqa-llama3.gguf",
-                                          "exaonemoe-windows", "afmoe-mup.gguf", "qwen35moe-wrapped", "qwen3next-released.gguf", "qwen35-dense", "qwen3next-odd",
+                                          "exaonemoe-windows", "afmoe-mup.gguf", "qwen35moe-wrapped", "qwen3next-released.gguf",
+                                          "qwen35-dense", "qwen3next-odd",
                                           "gptoss-mixed", "gptoss-yarn.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
                                           "gemma4-keyed", "gemma4-own", "llama4-layers", "llama4-maverick"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };

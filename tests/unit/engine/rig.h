@@ -32,7 +32,8 @@ static inline void rig_wake(void *arg) {
 static inline void rig_load(rig *g, const char *checkpoint) {
     char path[512];
     sl_error e = {0};
-    *g = (rig){.config = {.threads = 1, .ctx = 256, .max_sequences = 16, .queue = 100, .token_gap_ms = 500, .kv_pages = 128, .kv_window_pages = 128, .states = 40,
+    *g = (rig){.config = {.threads = 1, .ctx = 256, .max_sequences = 16, .queue = 100, .token_gap_ms = 500, .kv_pages = 128,
+                          .kv_window_pages = 128, .states = 40,
                            .prefix_cache = true}};
     snprintf(path, sizeof path, "%s/reference/checkpoints/%s", getenv("SLUICE_TESTS"), checkpoint);
     ck_assert_int_eq(sl_kernels_choose(getenv("SLUICE_TIER"), &e), SL_OK);

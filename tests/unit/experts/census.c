@@ -148,6 +148,7 @@ START_TEST(memory_is_what_was_said) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("experts/census", 20, counts_what_was_chosen, counts_pairs_and_paths, counts_tokens_of_the_tables_and_says_what_others_there_were,
+    return RUN_TESTS("experts/census", 20, counts_what_was_chosen, counts_pairs_and_paths,
+                     counts_tokens_of_the_tables_and_says_what_others_there_were,
                      one_layer_and_one_expert, memory_is_what_was_said);
 }

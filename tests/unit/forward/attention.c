@@ -18,7 +18,8 @@ typedef struct rig {
 
 static rig *rig_new(int heads, int kv_heads, int threads, int sequences, int window) {
     rig *g = calloc(1, sizeof *g);
-    sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32, .rope_theta = 10000, .rope_attention = 1, .window = {0, window}};
+    sl_hparams hp = {.vocab = 4, .context = CTX, .width = 32, .layers = 2, .ff = 32, .norm_eps = 1e-5f, .rope_dims = 32,
+                     .rope_theta = 10000, .rope_attention = 1, .window = {0, window}};
     sl_error e;
     sl_hparams_heads(&hp, heads, kv_heads, 32);
     g->r = random_model_new(&hp, SL_TYPE_F32, 5);

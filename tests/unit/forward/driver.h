@@ -64,7 +64,8 @@ static inline void drive_kinds(const driver *d, driven *sequence, int count, boo
     while (pages % 7 == 0 || pages % 5 == 0) pages++; /* so that strides 5 and 7 reach every page */
     int each = one_kind ? 0 : sl_kv_window_pages(sl_kv_window_of(&d->model->hp, longest), longest, d->chunk); /* window pages of a sequence */
     sl_forward_config c = {.model = d->model, .workers = w, .threads = d->threads, .max_rows = rows, .max_logit_rows = rows,
-                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages, .kv_window_pages = each * count, .states = 3 * count, .stats = d->stats,
+                           .max_sequences = count, .ctx = longest, .kv_type = d->kv, .kv_pages = pages,
+                           .kv_window_pages = each * count, .states = 3 * count, .stats = d->stats,
                            .routed = d->routed, .routed_arg = d->routed_arg};
     sl_forward *f;
     ck_assert_msg(sl_forward_new(&c, &f, &e) == SL_OK, "%s", e.message);

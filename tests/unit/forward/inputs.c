@@ -119,7 +119,9 @@ START_TEST(every_input_once) {
     static const struct { int threads, chunk; } ways[] = {{1, 1}, {1, 2}, {3, 2}, {2, 33}, {3, 40}};
     for (size_t i = 0; i < 2 * sizeof types / sizeof *types; i++) {
         sl_hparams hp = random_hparams();
-        if (i % 2) hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = hp.value_norm = hp.keyed_values[1] = true, hp.layer_input = 256, hp.keys_of[2] = 1;
+        if (i % 2)
+            hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = hp.value_norm = hp.keyed_values[1] = true, hp.layer_input = 256,
+            hp.keys_of[2] = 1;
         random_model *r = random_model_new(&hp, types[i / 2], 5);
         static teller first, other;
         first = (teller){0};

@@ -83,7 +83,8 @@ START_TEST(kinds_have_their_own_pages) {
         bool windowed = hp.window[layer] && hp.mixer[layer] == SL_MIXER_ATTENTION;
         ck_assert_int_eq(kv.layer[layer].kind, windowed ? SL_KV_WINDOWED : SL_KV_FULL);
         for (int h = 0; hp.mixer[layer] == SL_MIXER_ATTENTION && !hp.keys_of[layer] && h < hp.kv_heads[layer]; h++)
-            for (int page = 0; page < (windowed ? WINDOWS : PAGES); page++, at += kv.layer[layer].head_bytes) ck_assert_ptr_eq(sl_kv_head(&kv, page, layer, h), at);
+            for (int page = 0; page < (windowed ? WINDOWS : PAGES); page++, at += kv.layer[layer].head_bytes)
+                ck_assert_ptr_eq(sl_kv_head(&kv, page, layer, h), at);
     }
     size_t full = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_FULL), windowed = sl_kv_page_bytes(&hp, SL_KV_I16, CTX, SL_KV_WINDOWED);
     ck_assert_uint_eq((size_t)(at - kv.data), kv.mapped);
@@ -175,7 +176,9 @@ START_TEST(long_sequences_in_known_models) {
         ck_assert_uint_eq(full, layer * (size_t)(models[i].layers - models[i].windowed));
         ck_assert_int_eq(sl_kv_window_pages(sl_kv_window_of(&hp, CTX), CTX, 1), models[i].window_pages);
         size_t before = sl_kv_cost_of(&hp, SL_KV_I16).page_bytes * PAGES_ALL, after = full * PAGES_ALL + windowed * (size_t)models[i].window_pages;
-        if (getenv("SLUICE_TEST_VERBOSE")) fprintf(stderr, "%d layers: %.1f MiB, %.1f MiB with windows\n", hp.layers, (double)before / 0x1p20, (double)after / 0x1p20);
+        if (getenv("SLUICE_TEST_VERBOSE"))
+            fprintf(stderr, "%d layers: %.1f MiB, %.1f MiB with windows\n", hp.layers, (double)before / 0x1p20,
+                    (double)after / 0x1p20);
         sl_kv_work last = sl_kv_work_of(&hp, SL_KV_I16, CTX - 1);
         ck_assert(last.bytes == (double)full / SL_PAGE * CTX + (double)windowed / SL_PAGE * models[i].window);
         ck_assert(last.multiplies == 2.0 * models[i].heads * models[i].head_dim *

@@ -322,7 +322,8 @@ END_TEST
 /* Layers with a window keep its positions alone, in pages that are written again and again: the same logits as with all positions
  * kept. Promise 1 */
 START_TEST(windows_alone_are_enough) {
-    static const char *const model[] = {"gptoss-yarn", "gptoss-mixed", "gemma3-linear", "gemma3-cap", "cohere2moe-softmax", "mistral-window", "exaonemoe-windows",
+    static const char *const model[] = {"gptoss-yarn", "gptoss-mixed", "gemma3-linear", "gemma3-cap", "cohere2moe-softmax",
+                                        "mistral-window", "exaonemoe-windows",
                                         "afmoe-mup"};
     static const struct { int chunk, threads; } ways[] = {{1, 1}, {7, 2}, {33, 3}, {100, 1}};
     enum { LENGTH = 230, SHORT = 140 };

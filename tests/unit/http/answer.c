@@ -180,5 +180,6 @@ END_TEST
 
 int main(void) {
     return RUN_TESTS("http/answer", 60, a_stream_sleeps_and_wakes, old_clients_get_the_stream_until_the_close,
-                     a_long_page_does_not_hold_the_loop, a_slow_reader_is_bounded, a_reader_that_never_catches_up_is_cut, a_sleeping_stream_is_not_cut, memory_runs_out);
+                     a_long_page_does_not_hold_the_loop, a_slow_reader_is_bounded, a_reader_that_never_catches_up_is_cut,
+                     a_sleeping_stream_is_not_cut, memory_runs_out);
 }

@@ -124,7 +124,8 @@ START_TEST(a_storm_of_clients) { /* Promise 3: 400 come and go in every way whil
     ck_assert(reaches(&s.holds, 1));
     unsigned seed = 1;
     for (int i = 0; i < 400; i++) {
-        static const char *const requests[] = {"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        static const char *const requests[] = {"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+                                               "POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
                                                "GET /flood HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hel", "\x16\x03\x01",
                                                "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"};
         seed = seed * 1103515245 + 12345;

@@ -146,4 +146,7 @@ START_TEST(a_scrape_needs_no_key_or_its_own) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("http/keys", 30, what_matches, bad_files, over_the_wire_and_read_again, the_other_header, a_scrape_needs_no_key_or_its_own); }
+int main(void) {
+    return RUN_TESTS("http/keys", 30, what_matches, bad_files, over_the_wire_and_read_again, the_other_header,
+                     a_scrape_needs_no_key_or_its_own);
+}

@@ -78,7 +78,8 @@ START_TEST(a_slash_at_the_end_and_whole_urls) {
     static server s;
     answer a;
     ck_assert_int_eq(start(&s), SL_OK);
-    for (const char *const *t = (const char *const[]){"/hello/", "/hello/?x", "http://a/hello", "http://a:80/hello/", "HTTPS://A/hello?x", NULL}; *t; t++) {
+    for (const char *const *t = (const char *const[]){"/hello/", "/hello/?x", "http://a/hello", "http://a:80/hello/",
+                                                      "HTTPS://A/hello?x", NULL}; *t; t++) {
         char text[128];
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
         ck_assert_msg(ask(s.port, text, NULL) == 200, "%s", *t);
@@ -88,7 +89,8 @@ START_TEST(a_slash_at_the_end_and_whole_urls) {
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
         ck_assert_msg(ask(s.port, text, NULL) == 404, "%s", *t);
     }
-    for (const char *const *t = (const char *const[]){"http:///hello", "http://u@a/hello", "ftp://a/hello", "hello", "a:80", "http:/hello", NULL}; *t; t++) {
+    for (const char *const *t = (const char *const[]){"http:///hello", "http://u@a/hello", "ftp://a/hello", "hello", "a:80",
+                                                      "http:/hello", NULL}; *t; t++) {
         char text[128];
         snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", *t);
         ck_assert_msg(ask(s.port, text, NULL) == 400, "%s", *t);

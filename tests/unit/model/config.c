@@ -73,20 +73,26 @@ START_TEST(defaults_of_sigmoid_routers) {
     ck_assert(r.hp.experts == 128 && r.hp.experts_used == 8 && r.hp.expert_ff == 1408 && r.hp.shared_ff == 1408 && r.hp.kv_heads[0] == 4);
     ck_assert(r.hp.router_score == SL_ROUTER_SIGMOID && r.hp.router_norm == SL_ROUTER_SUM && r.hp.router_scale == 1 && r.hp.router_groups == 1);
     ck_assert(!r.hp.sparse[0] && r.hp.sparse[1] && r.hp.ff == 96 && r.hp.rope_dims == 8 && r.hp.qk_norm == SL_QK_NORM_NONE);
-    r = good("glm4_moe", ",\"num_key_value_heads\":4,\"use_qk_norm\":true,\"attention_bias\":true,\"n_shared_experts\":3,\"first_k_dense_replace\":3,\"partial_rotary_factor\":0.25,"
+    r = good("glm4_moe",
+             ",\"num_key_value_heads\":4,\"use_qk_norm\":true,\"attention_bias\":true,\"n_shared_experts\":3,"
+             "\"first_k_dense_replace\":3,\"partial_rotary_factor\":0.25,"
                          "\"routed_scaling_factor\":2.5,\"n_group\":8,\"topk_group\":4,\"norm_topk_prob\":false,\"rope_theta\":1e6");
     ck_assert(r.hp.qk_norm == SL_QK_NORM_HEAD && r.declared.qkv_bias == 1 && r.declared.o_bias == 0 && r.hp.shared_ff == 3 * 1408);
     ck_assert(!r.hp.sparse[2] && r.hp.sparse[3] && r.hp.rope_dims == 4 && r.hp.router_scale == 2.5f && r.hp.router_groups == 8);
     ck_assert(r.hp.router_groups_used == 4 && r.hp.router_norm == SL_ROUTER_KEEP && r.hp.rope_theta == 1e6f);
     ck_assert(good("glm4_moe", KV ",\"first_k_dense_replace\":0").hp.ff == 0);
     r = good("dots1", KV);
-    ck_assert(r.hp.router_norm == SL_ROUTER_KEEP && r.hp.qk_norm == SL_QK_NORM_HEAD && r.hp.rope_dims == 16 && r.hp.sparse[0] && window_of(&r.hp) == 0);
+    ck_assert(r.hp.router_norm == SL_ROUTER_KEEP && r.hp.qk_norm == SL_QK_NORM_HEAD && r.hp.rope_dims == 16 && r.hp.sparse[0] &&
+              window_of(&r.hp) == 0);
     r = good("dots1", KV ",\"max_window_layers\":2");
     ck_assert(r.hp.window[1] == 0 && r.hp.window[2] == 4096);
     r = good("minimax_m2", KV);
-    ck_assert(r.hp.experts == 256 && r.hp.expert_ff == 96 && r.hp.ff == 0 && r.hp.qk_norm == SL_QK_NORM_FULL && r.hp.rope_dims == 128 && r.hp.shared_ff == 0);
+    ck_assert(r.hp.experts == 256 && r.hp.expert_ff == 96 && r.hp.ff == 0 && r.hp.qk_norm == SL_QK_NORM_FULL &&
+              r.hp.rope_dims == 128 && r.hp.shared_ff == 0);
     ck_assert_int_eq(good("minimax_m2", KV ",\"rotary_dim\":64,\"scoring_func\":\"sigmoid\"").hp.rope_dims, 64);
-    ck_assert_int_eq(good("minimax_m2", KV ",\"rotary_dim\":64,\"rope_parameters\":{\"partial_rotary_factor\":0.25,\"rope_theta\":1e4}").hp.rope_dims, 32);
+    ck_assert_int_eq(good("minimax_m2",
+                          KV ",\"rotary_dim\":64,\"rope_parameters\":{\"partial_rotary_factor\":0.25,"
+                             "\"rope_theta\":1e4}").hp.rope_dims, 32);
     r = good("solar_open", KV ",\"first_k_dense_replace\":1"); /* which the class does not read */
     ck_assert(r.hp.sparse[0] && r.hp.ff == 0 && r.hp.rope_dims == 128 && r.hp.rope_theta == 1e6f);
     refused("glm4_moe", KV ",\"n_group\":3", "multiple of 3");
@@ -127,9 +133,11 @@ START_TEST(rope) {
                       "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":2048}");
     ck_assert_int_eq(r.hp.rope_original, 1024);
     ck_assert_int_eq(good("llama", ",\"max_position_embeddings\":4096,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0}").hp.rope_original, 4096);
-    r = good("llama", ",\"max_position_embeddings\":4096,\"original_max_position_embeddings\":1024,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":null}");
+    r = good("llama", ",\"max_position_embeddings\":4096,\"original_max_position_embeddings\":1024,"
+                      "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":null}");
     ck_assert(r.hp.rope_factor == 4); /* the ratio */
-    r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":3,\"rope_theta\":77}");
+    r = good("llama", ",\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":{\"rope_type\":\"linear\","
+                      "\"factor\":3,\"rope_theta\":77}");
     ck_assert(r.hp.rope_factor == 2 && r.hp.rope_theta == 10000);
     r = good("llama", ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"attention_factor\":1.5,\"mscale\":2,\"mscale_all_dim\":1}");
     ck_assert(r.hp.rope_attention == 1.5f);
@@ -282,7 +290,8 @@ START_TEST(hostile_values) {
     refused("qwen3_moe", ",\"mlp_only_layers\":[-1]", "mlp_only_layers[0]");
     refused("qwen3_moe", ",\"decoder_sparse_step\":0", "decoder_sparse_step");
 
-    const char *const whole[] = {"", "[]", "null", "{}", "{\"model_type\":7}", "{\"model_type\":\"llama\"}", "{\"model_type\":\"llama\",\"vocab_size\":1}"};
+    const char *const whole[] = {"", "[]", "null", "{}", "{\"model_type\":7}", "{\"model_type\":\"llama\"}",
+                                 "{\"model_type\":\"llama\",\"vocab_size\":1}"};
     read_config r = {.family = NULL};
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         ck_assert_int_ne(sl__config_parse(whole[i], strlen(whole[i]), "config.json", &r.family, &r.hp, &r.declared, &r.notes, &r.e), SL_OK);
@@ -305,17 +314,21 @@ START_TEST(layers_differ) {
         bool unrotated[4], sparse[4];
     } cases[] = {
         {"smollm3", "", {0}, {false, false, false, true}, {false}},
-        {"smollm3", ",\"no_rope_layers\":[0,1,1,0],\"use_sliding_window\":true,\"sliding_window\":9", {9, 0, 0, 9}, {true, false, false, true}, {false}},
+        {"smollm3", ",\"no_rope_layers\":[0,1,1,0],\"use_sliding_window\":true,\"sliding_window\":9", {9, 0, 0, 9},
+         {true, false, false, true}, {false}},
         {"smollm3", ",\"no_rope_layer_interval\":2,\"sliding_window\":9", {0}, {false, true, false, true}, {false}},
         {"ministral", ",\"num_key_value_heads\":2", {4096, 4096, 4096, 4096}, {false}, {false}},
         {"mistral", ",\"num_key_value_heads\":2,\"layer_types\":[\"full_attention\"]", {4096, 4096, 4096, 4096}, {false}, {false}},
         {"qwen2", ",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"max_window_layers\":2", {0, 0, 4096, 4096}, {false}, {false}},
-        {"qwen2_moe", ",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"sliding_window\":64", {64, 0, 64, 0}, {false}, {true, true, true, true}},
+        {"qwen2_moe", ",\"num_key_value_heads\":2,\"use_sliding_window\":true,\"sliding_window\":64", {64, 0, 64, 0}, {false},
+         {true, true, true, true}},
         {"exaone_moe", ",\"num_key_value_heads\":2", {4096, 4096, 4096, 0}, {false, false, false, true}, {false, true, true, true}},
         {"exaone_moe", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":\"LG\",\"mlp_layer_types\":[\"sparse\",\"dense\",\"sparse\",\"dense\"]",
          {4096, 0, 4096, 0}, {false, true, false, true}, {true, false, true, false}},
-        {"afmoe", ",\"global_attn_every_n_layers\":2,\"num_dense_layers\":2", {1024, 0, 1024, 0}, {false, true, false, true}, {false, false, true, true}},
-        {"cohere2_moe", ",\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\",\"full_attention\"],\"first_k_dense_replace\":1",
+        {"afmoe", ",\"global_attn_every_n_layers\":2,\"num_dense_layers\":2", {1024, 0, 1024, 0}, {false, true, false, true},
+         {false, false, true, true}},
+        {"cohere2_moe", ",\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\",\"full_attention\"],"
+                        "\"first_k_dense_replace\":1",
          {0, 4096, 0, 0}, {false, false, true, true}, {false, true, true, true}},
         /* Without a window: of AFMoE those rotate that would have it, of EXAONE all, of Cohere2-MoE the dense ones. */
         {"afmoe", ",\"sliding_window\":null", {INT32_MAX, INT32_MAX, INT32_MAX, 0}, {false, false, false, true}, {false, true, true, true}},
@@ -323,17 +336,20 @@ START_TEST(layers_differ) {
          {0, 0, INT32_MAX, 0}, {true, true, false, true}, {false, true, true, true}},
         {"exaone_moe", ",\"num_key_value_heads\":2,\"sliding_window\":null,\"sliding_window_pattern\":0", {0}, {false}, {false, true, true, true}},
         {"cohere2_moe", ",\"sliding_window\":null,\"first_k_dense_replace\":1", {0}, {false, true, true, true}, {false, true, true, true}},
-        {"cohere2_moe", ",\"first_k_dense_replace\":1,\"sliding_window_pattern\":2", {0, 4096, 0, 4096}, {false, false, true, false}, {false, true, true, true}},
+        {"cohere2_moe", ",\"first_k_dense_replace\":1,\"sliding_window_pattern\":2", {0, 4096, 0, 4096},
+         {false, false, true, false}, {false, true, true, true}},
         {"cohere2_moe", ",\"first_k_dense_replace\":3,\"prefix_dense_sliding_window_pattern\":2", {4096, 0, 4096, 4096}, {false, true, false, false},
          {false, false, false, true}},
         {"gpt_oss", ",\"num_key_value_heads\":2", {128, 0, 128, 0}, {false}, {true, true, true, true}},
         {"gemma3_text", ",\"num_key_value_heads\":2,\"sliding_window_pattern\":2", {4096, 0, 4096, 0}, {false}, {false}},
         {"llama4_text", ",\"num_key_value_heads\":2", {8192, 8192, 8192, 0}, {false, false, false, true}, {true, true, true, true}},
-        {"llama4_text", ",\"num_key_value_heads\":2,\"no_rope_layers\":[],\"no_rope_layer_interval\":2,\"interleave_moe_layer_step\":2,\"attention_chunk_size\":8",
+        {"llama4_text", ",\"num_key_value_heads\":2,\"no_rope_layers\":[],\"no_rope_layer_interval\":2,"
+                        "\"interleave_moe_layer_step\":2,\"attention_chunk_size\":8",
          {8, 0, 8, 0}, {false, true, false, true}, {false, true, false, true}},
         {"llama4_text", ",\"num_key_value_heads\":2,\"moe_layers\":[1],\"interleave_moe_layer_step\":2,\"attention_chunk_size\":null", {0},
          {false, false, false, true}, {false, true, false, false}},
-        {"llama4_text", ",\"num_key_value_heads\":2,\"moe_layers\":[],\"interleave_moe_layer_step\":0,\"num_local_experts\":0,\"no_rope_layers\":[1,1,1,1],"
+        {"llama4_text", ",\"num_key_value_heads\":2,\"moe_layers\":[],\"interleave_moe_layer_step\":0,\"num_local_experts\":0,"
+                        "\"no_rope_layers\":[1,1,1,1],"
          "\"layer_types\":[\"full_attention\",\"chunked_attention\",\"full_attention\",\"full_attention\"]", {0, 8192, 0, 0}, {false}, {false}},
         {"ernie4_5_moe", ",\"num_key_value_heads\":2,\"moe_layer_end_index\":2", {0}, {false}, {false, true, true, false}},
     };
@@ -341,7 +357,8 @@ START_TEST(layers_differ) {
         read_config r = good(cases[i].type, cases[i].more);
         for (int l = 0; l < 4; l++)
             ck_assert_msg(r.hp.window[l] == cases[i].window[l] && r.hp.unrotated[l] == cases[i].unrotated[l] && r.hp.sparse[l] == cases[i].sparse[l],
-                          "case %zu (%s), layer %d: window %d, unrotated %d, sparse %d", i, cases[i].type, l, r.hp.window[l], r.hp.unrotated[l], r.hp.sparse[l]);
+                          "case %zu (%s), layer %d: window %d, unrotated %d, sparse %d", i, cases[i].type, l, r.hp.window[l],
+                          r.hp.unrotated[l], r.hp.sparse[l]);
     }
     refused("smollm3", ",\"no_rope_layers\":[0,1]", "no_rope_layers");
     refused("smollm3", ",\"no_rope_layers\":[0,1,2,1]", "no_rope_layers");
@@ -356,14 +373,17 @@ END_TEST
 /* Heads by layer, as Gemma4TextConfig of transformers 5.24 fills per_layer_config; four layers, of which the last one always sees
  * everything. */
 START_TEST(heads_differ) {
-#define FULL_LAST ",\"layer_types\":[\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"sliding_attention\"],\"hidden_size_per_layer_input\":0"
+#define FULL_LAST \
+    ",\"layer_types\":[\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"sliding_attention\"]," \
+    "\"hidden_size_per_layer_input\":0"
     static const struct {
         const char *more;
         int window[4], kv_heads[4], head_dim[4];
         bool keyed[4];
     } cases[] = {
         {"", {512, 512, 512, 0}, {4, 4, 4, 4}, {256, 256, 256, 512}, {false}},
-        {FULL_LAST ",\"head_dim\":24,\"global_head_dim\":40,\"num_global_key_value_heads\":1", {512, 0, 512, 0}, {4, 4, 4, 4}, {24, 40, 24, 40}, {false}},
+        {FULL_LAST ",\"head_dim\":24,\"global_head_dim\":40,\"num_global_key_value_heads\":1", {512, 0, 512, 0}, {4, 4, 4, 4},
+         {24, 40, 24, 40}, {false}},
         {FULL_LAST ",\"head_dim\":24,\"num_key_value_heads\":2,\"num_global_key_value_heads\":1,\"attention_k_eq_v\":true", {512, 0, 512, 0},
          {2, 1, 2, 1}, {24, 512, 24, 512}, {false, true, false, true}},
         {FULL_LAST ",\"attention_k_eq_v\":true,\"global_head_dim\":40,\"per_layer_config\":{\"1\":{\"head_dim\":64,\"num_key_value_heads\":2}}",
@@ -393,7 +413,8 @@ START_TEST(heads_differ) {
         ck_assert(r.hp.keys_of[l] == (l < 2 ? 0 : l - 1) && sl_ff(&r.hp, l) == (l < 2 ? 96 : 192) && r.hp.keyed_values[l] == (l == 1));
     refused("gemma4_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: is 2: no layer of the kind of layer 3");
     refused("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":4", "num_kv_shared_layers: is 4, of 4 layers");
-    refused("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":2,\"per_layer_config\":{\"3\":{\"head_dim\":1024}}", "layer 3 cannot attend to the keys of layer 1");
+    refused("gemma4_text", FULL_LAST ",\"num_kv_shared_layers\":2,\"per_layer_config\":{\"3\":{\"head_dim\":1024}}",
+            "layer 3 cannot attend to the keys of layer 1");
     refused("gemma4_text", ",\"hidden_size_per_layer_input\":262145", "the values that layers have of a token");
     refused("gemma3_text", ",\"num_kv_shared_layers\":2", "num_kv_shared_layers: 2 is not supported");
     refused("gemma4_text", ",\"use_bidirectional_attention\":\"all\"", "use_bidirectional_attention");
@@ -411,7 +432,9 @@ START_TEST(plain_rope_of_gemma_4_turns_whole_heads) {
     ck_assert(r.hp.window_rope_dims == 256 && r.hp.window_rope_theta == 700);
     r = good("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"proportional\",\"partial_rotary_factor\":0.5}}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_PROPORTIONAL && r.hp.rope_dims == 512 && r.hp.rope_turning == 128);
-    refused("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":2,\"partial_rotary_factor\":0.5}}",
+    refused("gemma4_text",
+            FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":2,"
+                      "\"partial_rotary_factor\":0.5}}",
             "partial_rotary_factor: 0.5 is not supported");
     refused("gemma4_text", FULL_LAST ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"dynamic\",\"partial_rotary_factor\":0.5}}",
             "partial_rotary_factor: 0.5 is not supported");
@@ -444,8 +467,10 @@ START_TEST(rope_kinds) {
                       "\"short_factor\":[1,1.5,2,2.5,3,3.5,4,4.5],\"long_factor\":[2,2,2,2,2,2,2,9]}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_DIVIDED && r.hp.rope_original == 128 && r.hp.rope_divisor[7] == 4.5f);
     ck_assert(r.hp.rope_long && r.hp.rope_long_divisor[7] == 9 && r.hp.rope_long_attention == r.hp.rope_attention);
-    refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,1],\"long_factor\":[1]}", "long_factor: has 1 numbers");
-    r = good("phimoe", ",\"num_key_value_heads\":2,\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"longrope\","
+    refused("llama", ",\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1,1,1],\"long_factor\":[1]}",
+            "long_factor: has 1 numbers");
+    r = good("phimoe", ",\"num_key_value_heads\":2,\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,"
+                       "\"rope_scaling\":{\"type\":\"longrope\","
                        "\"short_factor\":[1,1,1,1,1,1,1,1],\"long_factor\":[2,2,2,2,2,2,2,2],\"short_mscale\":1.25,\"long_mscale\":1.5}");
     ck_assert(r.hp.rope_attention == 1.25f && r.hp.rope_long_attention == 1.5f);
     r = good("llama", ",\"max_position_embeddings\":256,\"original_max_position_embeddings\":128,\"rope_scaling\":{\"type\":\"su\","

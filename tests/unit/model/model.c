@@ -229,13 +229,17 @@ START_TEST(indexes) {
         open_fails("", bad[i][1]);
     }
     /* It names tensors that no file has, and not one of those that the files have; the total is too large for an integer. */
-    put_text_file("model.safetensors.index.json", "{\"metadata\":{\"total_size\":1e400},\"weight_map\":{\"lm_head.bias\":\"model-00001-of-00004.safetensors\"," SHARDS "}}");
+    put_text_file("model.safetensors.index.json",
+                  "{\"metadata\":{\"total_size\":1e400},\"weight_map\":{\"lm_head.bias\":\"model-00001-of-00004.safetensors\","
+                  SHARDS "}}");
     sl_model *m = open_good("");
     ck_assert(m->files == 4 && sl_model_notes(m)->count == 0);
     sl_model_close(m);
     /* A tensor in two files: the last file's is used. */
     copy("mixtral-top1/model-00001-of-00004.safetensors", "model-00005-of-00004.safetensors", NULL, NULL);
-    put_text_file("model.safetensors.index.json", "{\"weight_map\":{\"e\":\"model-00005-of-00004.safetensors\",\"a\":\"model-00001-of-00004.safetensors\"," SHARDS "}}");
+    put_text_file("model.safetensors.index.json",
+                  "{\"weight_map\":{\"e\":\"model-00005-of-00004.safetensors\",\"a\":\"model-00001-of-00004.safetensors\","
+                  SHARDS "}}");
     m = open_good("");
     sl_tensor_entry t;
     int fifth = 0, first = 0;
@@ -248,7 +252,8 @@ START_TEST(indexes) {
     copy("mixtral-gqa/model.safetensors", "model.safetensors", NULL, NULL);
     m = open_good("");
     ck_assert_int_eq(m->files, 1);
-    ck_assert(sl_model_notes(m)->count == 1 && strstr(sl_model_notes(m)->text[0], "model.safetensors is read, model.safetensors.index.json beside it is not"));
+    ck_assert(sl_model_notes(m)->count == 1 &&
+              strstr(sl_model_notes(m)->text[0], "model.safetensors is read, model.safetensors.index.json beside it is not"));
     sl_model_close(m);
     put_text_file("model.safetensors.index.json", "not even JSON");
     sl_model_close(open_good(""));

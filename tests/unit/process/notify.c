@@ -90,7 +90,8 @@ START_TEST(nobody_wants_to_know) {
     sl_notify_send(&n, "READY=1");
     sl_notify_close(&n);
     static const char *const bad[] = {"relative", "@", "vsock:2:1234", "/nowhere/to/be/found",
-                                      "/a-path-that-is-longer-than-what-an-address-holds/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+                                      ("/a-path-that-is-longer-than-what-an-address-holds/"
+                                       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         setenv("NOTIFY_SOCKET", bad[i], 1);
         ck_assert_int_ne(sl_notify_open(&n, &e), SL_OK);

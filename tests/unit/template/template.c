@@ -96,8 +96,10 @@ START_TEST(bounds_are_errors) {
         {"{% set ns = namespace(s='x') %}\n{% for a in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}", "line 2: "},
         {"{% for a in range(99999) %}{{ 'x' * 9999 }}{% endfor %}", "line 1: "},
         {"{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "line 1: the template nests deeper than 1000"},
-        {"{% set ns = namespace(l=[]) %}{% for a in range(3000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}", "line 1: the template nests deeper than 1000"},
-        {"{% set ns = namespace(l=[]) %}{% for a in range(3000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}", "line 1: the template nests deeper than 1000"},
+        {"{% set ns = namespace(l=[]) %}{% for a in range(3000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l }}",
+         "line 1: the template nests deeper than 1000"},
+        {"{% set ns = namespace(l=[]) %}{% for a in range(3000) %}{% set ns.l = [ns.l] %}{% endfor %}{{ ns.l | tojson }}",
+         "line 1: the template nests deeper than 1000"},
         {"{{ 'x' * 999999999999 }}", "line 1: "}, {"{{ 'x'.center(999999999999) }}", "line 1: "}, {"{{ [1] * 999999999999 }}", "line 1: "},
     };
     for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
@@ -116,7 +118,8 @@ START_TEST(bounds_are_errors) {
 END_TEST
 
 START_TEST(deep_sources_are_refused) {
-    static const char *const repeated[] = {"(", "[", "{% if x %}", "{{ not ", "{{ -", "{% for x in y %}", "{{ x|e|", "{{ x[", "{% macro m() %}", "{{ {1:", "{{ x.y", "{{ a if "};
+    static const char *const repeated[] = {"(", "[", "{% if x %}", "{{ not ", "{{ -", "{% for x in y %}", "{{ x|e|", "{{ x[",
+                                           "{% macro m() %}", "{{ {1:", "{{ x.y", "{{ a if "};
     for (size_t i = 0; i < sizeof repeated / sizeof *repeated; i++) {
         char *source = malloc(20000 * 20 + 8);
         strcpy(source, "{{");
@@ -200,7 +203,8 @@ static void *render_often(void *arg) {
 }
 
 START_TEST(one_template_many_threads) {
-    sl_template *t = parsed("{% macro f(x) %}<{{ x }}>{% endmacro %}{% set y = 'a' %}{{ y }}{% for m in messages %}{{ f(m.role) + m.content }}{% endfor %}{{ 'ab' | length }}");
+    sl_template *t = parsed("{% macro f(x) %}<{{ x }}>{% endmacro %}{% set y = 'a' %}{{ y }}{% for m in messages %}{{ f(m.role) "
+                            "+ m.content }}{% endfor %}{{ 'ab' | length }}");
     pthread_t thread[4];
     for (int i = 0; i < 4; i++) pthread_create(&thread[i], NULL, render_often, t);
     for (int i = 0; i < 4; i++) pthread_join(thread[i], NULL);
@@ -209,7 +213,8 @@ START_TEST(one_template_many_threads) {
 END_TEST
 
 START_TEST(what_it_reads) {
-    sl_template *t = parsed("{% if enable_thinking is defined %}{{ m.tool_calls }}{{ '<think>\\n' }}{% endif %}{% set own = 1 %}{{ own }}{% for x in y %}{{ inner }}{% endfor %}");
+    sl_template *t = parsed("{% if enable_thinking is defined %}{{ m.tool_calls }}{{ '<think>\\n' }}{% endif %}{% set own = 1 "
+                            "%}{{ own }}{% for x in y %}{{ inner }}{% endfor %}");
     ck_assert(sl_template_reads(t, "enable_thinking") && sl_template_reads(t, "inner") && sl_template_reads(t, "y"));
     ck_assert(!sl_template_reads(t, "own") && !sl_template_reads(t, "x") && !sl_template_reads(t, "tool_calls"));
     ck_assert(sl_template_mentions(t, "tool_calls") && sl_template_mentions(t, "<think>") && !sl_template_mentions(t, "</think>"));
@@ -218,7 +223,8 @@ START_TEST(what_it_reads) {
 END_TEST
 
 START_TEST(not_done_here) {
-    static const char *const sources[] = {"a\n{% include 'x' %}", "a\n{% block b %}{% endblock %}", "a\n{% import 'x' as y %}", "a\n{% extends 'x' %}",
+    static const char *const sources[] = {"a\n{% include 'x' %}", "a\n{% block b %}{% endblock %}", "a\n{% import 'x' as y %}",
+                                          "a\n{% extends 'x' %}",
                                           "a\n{{ 99999999999999999999 }}", "a\n{% autoescape true %}{% endautoescape %}"};
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         sl_template *t;

@@ -20,7 +20,8 @@ static size_t count(const sl_tokenizer *t, const char *text, size_t len) {
 START_TEST(never_more_than_there_are) {
     sl_tokenizer *t = open_hf(kinds[_i].name);
     json_t *strings = reference_json("strings.json");
-    const char *const more[] = {" ", "\n", "a", "e\xCC\x81", "\xE2\x84\xAA", "<l> ", " <lr> ", "<|endoftext|>", "\xE1\x84\x80\xE1\x85\xA1", "\xF0\x9F\x99\x82"};
+    const char *const more[] = {" ", "\n", "a", "e\xCC\x81", "\xE2\x84\xAA", "<l> ", " <lr> ", "<|endoftext|>",
+                                "\xE1\x84\x80\xE1\x85\xA1", "\xF0\x9F\x99\x82"};
     for (size_t i = 0; i < json_array_size(strings) + sizeof more / sizeof *more; i++) {
         size_t len;
         bool listed = i < json_array_size(strings);

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
-static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma", "metaspace", "metaspace_decoder"};
+static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma",
+                                    "metaspace", "metaspace_decoder"};
 
 static bool whole_characters(const char *text, size_t len) {
     sl_buffer json = {0};
@@ -26,7 +27,8 @@ static void check_decode(const sl_tokenizer *t, const sl_ids *ids, bool skip, co
     sl_tokenizer_decode(t, ids->id, ids->count, skip, &whole);
     ck_assert_uint_eq(stream.len, whole.len);
     ck_assert(!whole.len || !memcmp(stream.data, whole.data, whole.len));
-    ck_assert_msg(whole.len == want_len && (!want_len || !memcmp(whole.data, want, want_len)), "%s: have %.*s, want %s", name, (int)whole.len, whole.data, want);
+    ck_assert_msg(whole.len == want_len && (!want_len || !memcmp(whole.data, want, want_len)), "%s: have %.*s, want %s", name,
+                  (int)whole.len, whole.data, want);
     sl_buffer_done(&stream);
     sl_buffer_done(&whole);
 }
@@ -85,7 +87,8 @@ START_TEST(test_ill_formed) {
         {"\xE4\xBD\xA0", "你", "你"},
         {"\xF0\x9F\x98", "\uFFFD", "\uFFFD\uFFFD\uFFFD"},
         {"\xF0\x9F\x98x", "\uFFFDx", "\uFFFD\uFFFD\uFFFDx"},
-        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"},
+        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA",
+         "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"},
         {"\xED\xA0\x80", "\uFFFD\uFFFD\uFFFD", "\uFFFD\uFFFD\uFFFD"},
         {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", "\uFFFD\uFFFD\uFFFD\uFFFDA", "\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"},
         {"\xE4\xE4\xBD\xA0", "\uFFFD你", "\uFFFD你"},

@@ -176,7 +176,8 @@ START_TEST(test_known_by_text) {
     static const struct { const char *text; bool ends; } known[] = {
         {"<|im_end|>", true}, {"<|eot_id|>", true}, {"<end_of_turn>", true}, {"<|endoftext|>", true}, {"</s>", true}, {"[EOT]", true},
         {"<｜end▁of▁sentence｜>", true}, {"<|fim_pad|>", true}, {"<reponame>", true}, {"<start_of_turn>", false},
-        {"<|fim_prefix|>", false}, {"<fim-suffix>", false}, {"<MID>", false}, {"<|im_start|>", false}, {"<|start_header_id|>", false}, {"<｜User｜>", false},
+        {"<|fim_prefix|>", false}, {"<fim-suffix>", false}, {"<MID>", false}, {"<|im_start|>", false},
+        {"<|start_header_id|>", false}, {"<｜User｜>", false},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         for (int type = 0; type <= 5; type++)

@@ -1,6 +1,7 @@
 #include "fixture.h"
 
-static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma", "metaspace", "metaspace_decoder"};
+static const char *const kinds[] = {"gpt2", "llama3", "qwen2", "olmo", "smollm", "o200k", "flags", "mixtral", "gemma",
+                                    "metaspace", "metaspace_decoder"};
 
 /* Promise 2 */ /* Promise 6 */
 START_TEST(test_ids) {
@@ -52,21 +53,30 @@ START_TEST(test_refused) {
     refuse("[\"a b\"]", "[\"#version: 0.2\",\"a b\"]", SL_OK, "");
     refuse("\"normalizer\":null", "\"truncation\":{\"max_length\":18446744073709551615},\"normalizer\":null", SL_OK, "");
     refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", SL_UNSUPPORTED, "normalizer: normalizer \"Lowercase\"");
-    refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":[]}]}", SL_UNSUPPORTED, "Sequence");
+    refuse("\"normalizer\":null",
+           "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Sequence\",\"normalizers\":[]}]}", SL_UNSUPPORTED,
+           "Sequence");
     refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a+\"},\"content\":\"b\"}", SL_UNSUPPORTED, "a+");
     refuse("\"normalizer\":null", "\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"b\"}", SL_UNSUPPORTED, "pattern");
     refuse("\"normalizer\":null", "\"normalizer\":{}", SL_FORMAT, "a type is missing");
     refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Whitespace\"}", SL_UNSUPPORTED, "Whitespace");
-    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[&&b]\"}}", SL_UNSUPPORTED, "intersections");
-    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\ba\"}}", SL_UNSUPPORTED, "an escape");
-    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"}}", SL_UNSUPPORTED, "match nothing");
-    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"}}", SL_UNSUPPORTED, "parenthesis");
-    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Contiguous\"}", SL_UNSUPPORTED, "Contiguous");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[&&b]\"}}",
+           SL_UNSUPPORTED, "intersections");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\ba\"}}",
+           SL_UNSUPPORTED, "an escape");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a*\"}}",
+           SL_UNSUPPORTED, "match nothing");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(a\"}}",
+           SL_UNSUPPORTED, "parenthesis");
+    refuse("{\"type\":\"ByteLevel\",\"add_prefix_space\":false}",
+           "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Contiguous\"}", SL_UNSUPPORTED, "Contiguous");
     refuse("\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":null", SL_UNSUPPORTED, "decoder");
     refuse("\"decoder\":{\"type\":\"ByteLevel\"}", "\"decoder\":{\"type\":\"Metaspace\"}", SL_UNSUPPORTED, "decoder");
     refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"BertProcessing\"}", SL_UNSUPPORTED, "BertProcessing");
     refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}", SL_FORMAT, "exactly once");
-    refuse("\"post_processor\":null", "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],\"special_tokens\":{\"x\":{\"ids\":[9]}}}", SL_FORMAT, "from 0 to 3");
+    refuse("\"post_processor\":null",
+           "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}}],"
+           "\"special_tokens\":{\"x\":{\"ids\":[9]}}}", SL_FORMAT, "from 0 to 3");
     refuse("BPE", "Unigram", SL_UNSUPPORTED, "Unigram");
     refuse("\"type\":\"BPE\"", "\"type\":\"BPE\",\"dropout\":0.1", SL_UNSUPPORTED, "dropout");
     refuse("\"type\":\"BPE\"", "\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\"", SL_UNSUPPORTED, "end_of_word_suffix");
@@ -93,7 +103,8 @@ END_TEST
  * sends them through the byte alphabet, which its authors call a bug: issues 1392 and 1996.) */
 START_TEST(test_added_as_stored) {
     static const char file[] =
-        "{\"added_tokens\":[{\"id\":3,\"content\":\"café\",\"normalized\":false},{\"id\":4,\"content\":\"xĠy\",\"special\":true,\"normalized\":false}],"
+        "{\"added_tokens\":[{\"id\":3,\"content\":\"café\",\"normalized\":false},{\"id\":4,\"content\":\"xĠy\",\"special\":true,"
+        "\"normalized\":false}],"
         "\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"post_processor\":null,"
         "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2%s},\"merges\":[\"a b\"]}}";
     for (int listed = 0; listed < 2; listed++) {
@@ -132,7 +143,9 @@ START_TEST(test_rows) {
         sl_vocab_source v = {.tokenizer_json = file, .tokenizer_json_len = strlen(file), .origin = "dir", .rows = rows};
         ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
         ck_assert_int_eq(sl_tokenizer_notes(t)->count, rows < 5);
-        if (rows < 5) ck_assert_ptr_nonnull(strstr(sl_tokenizer_notes(t)->text[0], rows == 4 ? "1 token has no row among the 4" : "2 tokens have no row among the 3"));
+        if (rows < 5)
+            ck_assert_ptr_nonnull(strstr(sl_tokenizer_notes(t)->text[0],
+                                         rows == 4 ? "1 token has no row among the 4" : "2 tokens have no row among the 3"));
         ck_assert_int_eq(sl_tokenizer_encode(t, "ba<e>", 5, SL_CONTENT, false, 9, &ids, &e), SL_OK);
         ck_assert_int_eq(sl_tokenizer_encode(t, "ba<e>", 5, SL_MARKUP, false, 9, &ids, &e), rows == 5 ? SL_OK : SL_INVALID);
         if (rows < 5) ck_assert_msg(strstr(e.message, "\"<e>\" (id 4)") != NULL, "%s", e.message);
@@ -168,7 +181,8 @@ START_TEST(test_folders) {
             }
         /* Neither truncation nor padding is applied, which is said. */
         json_t *tokenizer = json_array_get(json_object_get(f, "files"), 0);
-        ck_assert_int_eq(sl_tokenizer_notes(t)->count, json_is_object(json_object_get(tokenizer, "truncation")) + json_is_object(json_object_get(tokenizer, "padding")));
+        ck_assert_int_eq(sl_tokenizer_notes(t)->count, json_is_object(json_object_get(tokenizer, "truncation")) +
+                                                       json_is_object(json_object_get(tokenizer, "padding")));
         for (size_t k = 0; k < 3; k++) free(file[k]);
         sl_tokenizer_free(t);
     }

@@ -74,12 +74,14 @@ static char *sentencepiece_json(json_t *tokens) {
         int type = (int)json_integer_value(json_array_get(token, 2));
         json_object_set_new(vocab, text, json_integer((json_int_t)i));
         if (type >= SL_TOKEN_UNKNOWN && type <= SL_TOKEN_USER)
-            json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b}", "id", (int)i, "content", text, "special", type != SL_TOKEN_USER, "normalized", 0));
+            json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b}", "id", (int)i, "content", text, "special",
+                                                   type != SL_TOKEN_USER, "normalized", 0));
     }
     json_t *merges = merges_of(tokens, vocab);
     json_t *file = json_pack("{s:o,s:{s:s,s:[{s:s,s:s},{s:s,s:{s:s},s:s}]},s:n,s:n,s:{s:s,s:[{s:s,s:{s:s},s:s},{s:s},{s:s},{s:s,s:s,s:i,s:i}]},"
                              "s:{s:s,s:s,s:b,s:b,s:o,s:o}}",
-                             "added_tokens", added, "normalizer", "type", "Sequence", "normalizers", "type", "Prepend", "prepend", "\xE2\x96\x81", "type",
+                             "added_tokens", added, "normalizer", "type", "Sequence", "normalizers", "type", "Prepend", "prepend",
+                             "\xE2\x96\x81", "type",
                              "Replace", "pattern", "String", " ", "content", "\xE2\x96\x81", "pre_tokenizer", "post_processor", "decoder", "type",
                              "Sequence", "decoders", "type", "Replace", "pattern", "String", "\xE2\x96\x81", "content", " ", "type", "ByteFallback",
                              "type", "Fuse", "type", "Strip", "content", " ", "start", 1, "stop", 0, "model", "type", "BPE", "unk_token", "<unk>",
@@ -91,7 +93,8 @@ static char *sentencepiece_json(json_t *tokens) {
 }
 
 START_TEST(sentencepiece_vocabulary) {
-    json_t *reference = reference_json("sentencepiece.json"), *tokens = json_object_get(reference, "tokens"), *strings = reference_json("strings.json");
+    json_t *reference = reference_json("sentencepiece.json"), *tokens = json_object_get(reference, "tokens"),
+                        *strings = reference_json("strings.json");
     char *text = sentencepiece_json(tokens);
     folder f = open_text(text, strlen(text));
     sl_vocab_source made;

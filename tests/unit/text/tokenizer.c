@@ -91,7 +91,9 @@ START_TEST(test_out_of_memory) {
         sl_ids ids = {0};
         sl_alloc_fail_at(n);
         s = sl_tokenizer_open(&v, &t, &e);
-        if (s == SL_OK) s = sl_tokenizer_encode(t, "caf\u00e9 <|endoftext|> e\u0301 \xff the quick brown fox jumps", 46, SL_MARKUP, true, 999, &ids, &e);
+        if (s == SL_OK)
+            s = sl_tokenizer_encode(t, "caf\u00e9 <|endoftext|> e\u0301 \xff the quick brown fox jumps", 46, SL_MARKUP, true, 999,
+                                    &ids, &e);
         sl_alloc_fail_at(0);
         ck_assert_msg(s == SL_OK || s == SL_NOMEM, "%ld: %s", n, e.message);
         ck_assert(s == SL_OK || ids.count == 0);

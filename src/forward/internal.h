@@ -166,14 +166,13 @@ typedef void sl__once_fn(sl_forward *f, int layer);
 void sl__phase(sl_forward *f, int layer, int self, int items, sl__item_fn *item, sl__row_fn *tail, sl__once_fn *once);
 
 /* product.c: the items of one or several products that a phase computes, one after the other, each cut into ranges of
- * output rows: out [rows][w->rows] = x [rows][w->cols] times w. */
+ * output rows: out [rows][w->rows] = x [rows][w->cols] times w. An item says which output rows it has made. */
 typedef struct sl__product {
     const sl_matrix *w;
     const sl_planes *x;
     float *out;
 } sl__product;
 int sl__product_items(const sl_forward *f, const sl__product *p, int count);
-/* The output rows of its matrix that the item has made are returned. */
 sl_range sl__product_item(sl_forward *f, int self, const sl__product *p, int count, int rows, int item);
 
 /* stream.c: row `to` of h = the norm of row `row` of the stream, quantised if wanted; y = its norm, for a row; and x += y, times the

@@ -5,7 +5,7 @@
 
 #include "../run.h"
 
-enum { CLIENTS = 40, TALKS = 16, TURNS = 8, SYSTEM = 40, USER = 9, ANSWER = 8 };
+enum { CLIENTS = 40, TALKS = 16, TURNS = 10, SYSTEM = 40, USER = 9, ANSWER = 8 };
 
 static rig g;
 static sl_error e;
@@ -13,8 +13,8 @@ static asked a[CLIENTS], one;
 
 static const char *const checkpoints[] = {"mixtral-gqa", "olmoe-mha.gguf", "qwen3moe-q4_k.gguf", "qwen3moe-mixed-yarn", "llama-gqa-llama3.gguf",
                                           "exaonemoe-windows", "afmoe-mup.gguf", "qwen35moe-wrapped", "qwen3next-released.gguf",
-                                          "qwen35-dense", "qwen3next-odd",
-                                          "gptoss-mixed", "gptoss-yarn.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
+                                          "qwen35-dense", "qwen3next-odd", "gptoss-mixed", "gptoss-yarn.gguf",
+                                          "gemma3-linear.gguf", "gemma3-cap", "cohere2moe-softmax", "mistral-window",
                                           "gemma4-keyed", "gemma4-own", "llama4-layers", "llama4-maverick"};
 enum { CHECKPOINTS = sizeof checkpoints / sizeof *checkpoints };
 

@@ -170,9 +170,10 @@ static inline int first_seen(const sim *m, int position) {
  * free, held or kept. Who is in the batch holds those that its next row sees, and none before them. */
 static inline void check_windows(const sim *m) {
     const sl__attached *x = &m->p.windows;
-    int holders[MOST_PAGES] = {0}, kept = 0, held = 0;
+    const sl__kept *all = &x->kept;
+    int holders[MOST_PAGES] = {0}, kept = 0, held = 0, listed = 0;
     bool right = true;
-    if (!x->kept.total) return;
+    if (!all->total) return;
     for (int i = 0; i < m->count; i++) {
         const sl__sequence *s = m->all[i];
         right = right && (s->page_count == 0 || s->first_window == first_seen(m, s->computed) / SL_PAGE);
@@ -181,16 +182,19 @@ static inline void check_windows(const sim *m) {
             right = right && (k < s->known ? sl__attached_of(x, s->page[k]) == s->window[k] : x->page[s->window[k]] < 0);
         }
     }
-    for (int i = 0; i < x->kept.total; i++) {
-        right = right && x->kept.holders[i] == holders[i] && (x->page[i] < 0 || x->of_page[x->page[i]] == i);
+    for (int i = 0; i < all->total; i++) {
+        right = right && all->holders[i] == holders[i] && (x->page[i] < 0 || x->of_page[x->page[i]] == i);
         held += holders[i] > 0;
         kept += holders[i] == 0 && x->page[i] >= 0;
     }
     for (int i = 0; i < m->p.kept.total; i++)
         right = right && (x->of_page[i] < 0 || (x->page[x->of_page[i]] == i && sl__prefix_knows(&m->p.prefix, i)));
+    for (sl__place place = SL__KEPT; place < SL__PLACES; place++)
+        for (int32_t i = all->link[all->total + (int)place].after; i < all->total; i = all->link[i].after) listed++;
     ck_assert(right);
-    ck_assert_int_eq(kept, x->kept.kept_count);
-    ck_assert_int_eq(x->kept.free_count + kept + held, x->kept.total);
+    ck_assert_int_eq(kept, all->kept_count);
+    ck_assert_int_eq(listed, all->kept_count);
+    ck_assert_int_eq(all->free_count + kept + held, all->total);
 }
 
 /* What the row at `position` leaves: a hash of the tokens up to it. */

@@ -26,6 +26,7 @@ typedef enum kind {
     REAL,   /* double */
     TEXT,   /* const char * */
     CHOICE, /* const char *, one of `choices` */
+    LIST,   /* sl_numbers: 1,8,32 */
 } kind;
 
 typedef struct option {
@@ -104,6 +105,10 @@ static const option options[] = {
     {"tier", S | R | T | B | I | P | M | E, TEXT, AT(tier), 0, 0, "", "NAME", NULL, "fastest instruction set to use: scalar, avx2, avx_vnni, avx512"},
     {"json", R | B | I | P | E, FLAG, AT(json), 0, 1, "", "", NULL, "print JSON"},
     {"limits", B, FLAG, AT(limits), 0, 1, "", "", NULL, "print the machine's limits and what a step costs at least, nothing else"},
+    {"batches", B, LIST, AT(batches), 1, 256, "", "N[,N...]", NULL,
+     "decode with so many sequences; default, if nothing else is asked for: 1,2,4,8,16,32"},
+    {"prompts", B, LIST, AT(prompts), 1, 16384, "", "N[,N...]", NULL, "prefill of so many tokens; default likewise: 128,512,4096"},
+    {"behind", B, LIST, AT(behind), 1, 16383, "", "N[,N...]", NULL, "decode one sequence behind so many positions; default likewise: 8191"},
     {"max-tokens", R, LONG, AT(max_tokens), 0, INT_MOST, "128", "N", NULL, "tokens to generate at most"},
     {"max-tokens", T, LONG, AT(max_tokens), 0, INT_MOST, "4096", "N", NULL,
      "tokens of an answer at most, then /continue lets it go on; 0: what the context leaves"},
@@ -224,6 +229,25 @@ static bool is_choice(const char *choices, const char *text) {
     return false;
 }
 
+static sl_status set_list(sl_numbers *list, const option *o, const char *text, const char *where, sl_error *e) {
+    *list = (sl_numbers){0};
+    for (const char *at = text; *text;) {
+        char *end;
+        errno = 0;
+        long i = strtol(at, &end, 10);
+        if (end == at || (*end && *end != ',') || errno)
+            return sl_fail_param(e, SL_MISUSE, o->name, "%s: \"%s\" are no whole numbers with commas between them", where, text);
+        if (!((double)i >= o->least && (double)i <= o->most))
+            return sl_fail_param(e, SL_MISUSE, o->name, "%s: %ld is out of range (%.0f to %.0f)", where, i, o->least, o->most);
+        if (list->count == SL_NUMBERS)
+            return sl_fail_param(e, SL_MISUSE, o->name, "%s: more than %d numbers", where, SL_NUMBERS);
+        list->value[list->count++] = (int)i;
+        if (!*end) break;
+        at = end + 1;
+    }
+    return SL_OK;
+}
+
 /* Sets one option from text. `where` says where the text stood ("--port", "SLUICE_PORT", "conf.json: port"). */
 static sl_status set(sl_settings *s, const option *o, const char *text, const char *where, sl_error *e) {
     void *field = (char *)s + o->field;
@@ -252,6 +276,7 @@ static sl_status set(sl_settings *s, const option *o, const char *text, const ch
         *(bool *)field = yes;
         return SL_OK;
     }
+    case LIST: return set_list(field, o, text, where, e);
     case SIZE:
     case BYTES:
         if (!parse_size(text, &x)) return sl_fail_param(e, SL_MISUSE, o->name, "%s: \"%s\" is no size (512M, 2G)", where, text);

@@ -33,6 +33,13 @@ enum {
     SL_CMD_TEXTS = SL_CMD_EXPERTS | SL_CMD_PERPLEXITY | SL_CMD_IMATRIX, /* those that take [MODEL] FILE… */
 };
 
+/* Whole numbers, as "1,8,32" on the command line; count 0: none were given. */
+enum { SL_NUMBERS = 16 };
+typedef struct sl_numbers {
+    int count;
+    int value[SL_NUMBERS];
+} sl_numbers;
+
 /* What the options fill: each folder's own configuration, and what only the wiring needs. */
 typedef struct sl_settings {
     const char *model;  /* the argument MODEL, else SLUICE_MODEL, else the key "model", else the default model */
@@ -60,7 +67,9 @@ typedef struct sl_settings {
     const char *sandbox; /* "on", "strict" or "off" */
     bool serves; /* the command serves, or says what serving costs */
     bool json;
-    bool limits; /* bench: these alone */
+    /* bench */
+    bool limits; /* these alone */
+    sl_numbers prompts, batches, behind; /* what is measured; all empty: the usual ones */
     /* run, chat */
     int64_t max_tokens, top_k, seed;
     double temperature, top_p, min_p;

@@ -65,15 +65,20 @@ class Sluice(Engine):
         return [self.binary, "serve", model, "--threads", threads, "--max-sequences", slots, "--ctx", context, "--host",
                 "127.0.0.1", "--port", port, *self.tier]
 
-    def limits(self, model, threads):
-        return json.loads(output(self.binary, "bench", model, "--limits", "--json", "--threads", threads, *self.tier))
+    def bench(self, model, threads, *arguments, **rows):
+        """`sluice bench` of rows=[NUMBER …] by its options (batches, prompts, behind); what it prints."""
+        asked = [word for key, numbers in rows.items() for word in (f"--{key}", ",".join(map(str, numbers)))]
+        text = output(self.binary, "bench", model, "--json", "--threads", threads, *self.tier, *asked, *arguments, timeout=600)
+        return json.loads(next(line for line in text.splitlines() if line.startswith("{"))) # others are warnings
+
+    def limits(self, model, threads, **rows):
+        return self.bench(model, threads, "--limits", **rows)
 
     def vocabulary(self, model):
         return json.loads(output(self.binary, "inspect", model, "--json"))["vocab"]
 
     def prefill_by_program(self, model, threads, length):
-        rows = json.loads(output(self.binary, "bench", model, "--json", "--threads", threads, *self.tier, timeout=600))["rows"]
-        return next(r["tokens_per_second"] for r in rows if r["phase"] == "prefill" and r["rows"] == length)
+        return self.bench(model, threads, prompts=[length])["rows"][0]["tokens_per_second"]
 
 
 class Llama(Engine):

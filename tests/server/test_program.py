@@ -77,6 +77,20 @@ def test_run():
         assert s.complete(prompt="Hello", max_tokens=5, temperature=0)["choices"][0]["text"] == answer["text"]
 
 
+def test_bench_measures_what_is_asked_for():
+    asked = ("--prompts", "40", "--batches", "3,33", "--behind", "50,900", "--json")
+    expected = [("prefill", 1, 0, 40), ("decode", 3, 32, 3), ("decode", 33, 32, 33), ("decode", 1, 50, 1)]
+    for more in (), ("--limits",):
+        r = sluice("bench", MODEL, *asked, *more)
+        assert r.returncode == 0 and "nothing stands behind 900 positions" in r.stderr, r.stderr  # the model has fewer
+        found = json.loads(r.stdout)
+        assert [(x["phase"], x["batch"], x["context"], x["rows"]) for x in found["rows"]] == expected, found
+    r = sluice("bench", MODEL, "--limits", "--batches", 2)
+    assert r.returncode == 0 and len(r.stdout.strip().split("\n")) == 3, r.stdout
+    r = sluice("bench", MODEL, "--batches", "2,x")
+    assert r.returncode == 2 and "--batches" in r.stderr
+
+
 def test_run_says_which_experts_ran():
     r = sluice("run", MODEL, "Hello", "--max-tokens", 9, "--stats", "--json")
     assert r.returncode == 0, r.stderr

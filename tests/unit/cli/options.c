@@ -75,6 +75,23 @@ START_TEST(refusals) {
 }
 END_TEST
 
+START_TEST(lists_of_numbers) {
+    ck_assert_int_eq(parse(SL_CMD_BENCH, nothing, ARGS("m", "--batches", "1,256,3", "--prompts=7", "--behind", "")), SL_OK);
+    ck_assert_int_eq(s.batches.count, 3);
+    ck_assert_int_eq(s.batches.value[1], 256);
+    ck_assert_int_eq(s.prompts.count, 1);
+    ck_assert_int_eq(s.prompts.value[0], 7);
+    ck_assert_int_eq(s.behind.count, 0);
+    sl_options_done(&s);
+    const char *wrong[] = {"0", "257", "1,,2", "1,", ",1", "1 2", "x", "99999999999999999999", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_msg(parse(SL_CMD_BENCH, nothing, ARGS("m", "--batches", wrong[i])) == SL_MISUSE, "%s", wrong[i]);
+        ck_assert_msg(strstr(e.message, "--batches: "), "%s", e.message);
+        sl_options_done(&s);
+    }
+}
+END_TEST
+
 static const char *file_with(const char *text) {
     static char path[64];
     snprintf(path, sizeof path, "/tmp/sl-options-XXXXXX");
@@ -133,4 +150,4 @@ START_TEST(help_lists_every_option) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("cli/options", 30, defaults, spellings, refusals, precedence, bad_files, help_lists_every_option); }
+int main(void) { return RUN_TESTS("cli/options", 30, defaults, spellings, refusals, lists_of_numbers, precedence, bad_files, help_lists_every_option); }

@@ -77,7 +77,8 @@ static sl_status stack(const sl__binder *b, const char *name, rows_of r, int col
     sl__tensor *t = sl__bind_find(b, full, "%s%s", name, b->gguf ? ".weight" : "");
     bool across = !b->gguf && b->family->hf_experts_across;
     if (!t) return sl__bind_missing(b, full);
-    if (!across && r.all != cols && sl__tensor_is(t, (uint64_t)b->hp->experts, (uint64_t)cols, (uint64_t)r.all))
+    uint64_t n = (uint64_t)b->hp->experts, rows = (uint64_t)r.all, in = (uint64_t)cols; /* of experts one value wide both are the same bytes */
+    if (!across && !sl__tensor_is(t, n, rows, in) && sl__tensor_is(t, n, in, rows))
         return sl_fail(b->e, SL_UNSUPPORTED, "tensor \"%s\" is transposed ([experts][in][out]), which is not supported", t->name);
     return stacked(b, t, across, r, cols, experts, member);
 }

@@ -172,6 +172,48 @@ def test_windows_in_all_layers_of_a_family_that_most_often_has_none():
         assert answer(folder) == answer(d + "/a.gguf") != answer(checkpoint("dots1-top1"))
 
 
+def rewritten(folder, change):
+    """The folder's tensors are what change(name, shape, bytes) gives, (shape, bytes)."""
+    path = folder + "/model.safetensors"
+    with open(path, "rb") as f:
+        data = f.read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header, body = json.loads(data[8:start]), b""
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        first, last = entry["data_offsets"]
+        entry["shape"], part = change(name, entry["shape"], data[start + first : start + last])
+        entry["data_offsets"] = [len(body), len(body) + len(part)]
+        body += part
+    head = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(len(head).to_bytes(8, "little") + head + body)
+
+
+def test_experts_one_value_wide():
+    """A stack of matrices of one row, or one column, is the same bytes either way around. A wider one that stands the other way is refused."""
+    def narrow(name, shape, data):
+        if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            return shape, data
+        experts, rows, cols = shape
+        down = "down" in name
+        keep = [(i, j) for i in range(rows) for j in ([0] if down else range(cols)) if down or i in (0, rows // 2)]
+        values = b"".join(data[2 * ((e * rows + i) * cols + j) :][:2] for e in range(experts) for i, j in keep)
+        return [experts, rows, 1] if down else [experts, 2, cols], values
+
+    with tempfile.TemporaryDirectory() as d:
+        folder = copied("gemma4-keyed", d + "/narrow", lambda c: c["text_config"].update(moe_intermediate_size=1))
+        rewritten(folder, narrow)
+        got = converted(folder, d + "/a.gguf", "bf16")
+        assert got.tensors["blk.0.ffn_gate_exps.weight"][1] == [32, 1, 6] and got.tensors["blk.0.ffn_down_exps.weight"][1] == [1, 32, 6]
+        assert answer(folder) == answer(d + "/a.gguf") != answer(checkpoint("gemma4-keyed"))
+        folder = copied("gemma4-keyed", d + "/across", lambda c: None)
+        rewritten(folder, lambda name, shape, data: ([shape[0], shape[2], shape[1]] if "experts.down" in name else shape, data))
+        r = convert(folder, d + "/b.gguf", "bf16")
+        assert r.returncode == 1 and 'layers.0.experts.down_proj" is transposed' in r.stderr, r.stderr
+
+
 def test_rope_that_is_divided_by_one_is_plain():
     with tempfile.TemporaryDirectory() as d:
         folder = copied("qwen2-gqa", d + "/linear", lambda c: c.update(rope_scaling={"type": "linear", "factor": 1.0}))

@@ -231,6 +231,16 @@ static void put_experts(const sl_model *m, const char *arch, sl__keys *k, sl_not
     put_router(m, arch, k, notes);
 }
 
+/* Of a model in which no layer routes, though its family has experts. Keys about experts would say what is not there. */
+static void put_no_experts(const sl_model *m, const char *arch, sl__keys *k, sl_notes *notes) {
+    const sl_family *f = m->family;
+    char b[128];
+    if (!f->routed || f->hf_routed_key) return; /* such models are usual */
+    if (f->hf_dense_first_key || f->hf_layer_range) sl__put_u32(k, below(b, arch, "leading_dense_block_count"), (uint32_t)m->hp.layers);
+    if (f->hf_layer_list) sl__put_u32(k, below(b, arch, "interleave_moe_layer_step"), 0);
+    else sl_notes_add(notes, "%s: no layer routes: llama.cpp, which expects experts of \"%s\", may not load the file", m->path, arch);
+}
+
 /* yarn's own factor on cosine and sine is 1 + 0.1 ln(factor); a file says what to multiply that by. */
 static void put_attention_factor(const sl_hparams *hp, const char *arch, sl__keys *k) {
     double own = hp->rope_scaling == SL_ROPE_YARN ? 1 + 0.1 * (hp->rope_factor > 1 ? sl_logd((double)hp->rope_factor) : 0) : 1;
@@ -329,7 +339,6 @@ static void put_sections(const char *arch, sl__keys *k) {
 
 static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error *e) {
     const char *arch = sl__architecture(m->family);
-    char b[128];
     if (!arch) return sl_fail(e, SL_UNSUPPORTED, "%s: family %s has no GGUF architecture", m->path, m->family->name);
     sl__put_string(k, "general.architecture", arch);
     sl__put_string(k, "general.type", "model");
@@ -343,8 +352,8 @@ static sl_status make(const sl_model *m, sl__keys *k, sl_notes *notes, sl_error 
     if (m->family->delta_mixers) put_delta(m, arch, k, notes);
     if (m->family->gguf_rope_sections) put_sections(arch, k);
     if (m->hp.experts) put_experts(m, arch, k, notes);
-    else if (m->family->hf_layer_list) sl__put_u32(k, below(b, arch, "interleave_moe_layer_step"), 0);
-    for (int i = 0; m->family->hf_dense_rule && i < m->hp.layers; i++) {
+    else put_no_experts(m, arch, k, notes);
+    for (int i = 0; m->family->hf_dense_rule && m->hp.experts && i < m->hp.layers; i++) {
         if (m->hp.sparse[i]) continue;
         sl_notes_add(notes, "%s: not every layer routes (layer %d does not): llama.cpp does not load such a \"%s\"", m->path, i, arch);
         break;

@@ -336,7 +336,6 @@ typedef struct sl_family {
     bool hf_layer_kinds;            /* mlp_layer_types, if it is given, says "dense" or "sparse" of each layer */
     bool hf_layer_range;            /* moe_layer_start_index, moe_layer_end_index and moe_layer_interval say which layers route */
     bool hf_layer_list;             /* moe_layers lists those that route; where it is absent every interleave_moe_layer_step-th does */
-    bool unrouted_too;              /* there are models of it of which no layer routes: GGUF files without experts are its own too */
     const char *hf_dense_ff_key;    /* width of those layers; NULL: intermediate_size */
 
     /* Names of a block's tensors below model.layers.N. in safetensors ("mlp" + "." + "gate" + ".weight"). */

@@ -30,7 +30,6 @@ const sl_family sl__family_llama4 = {
     .hf_expert_ff_key = "intermediate_size",
     .shared_as_expert = true,
     .hf_layer_list = true,
-    .unrouted_too = true,
     .hf_dense_ff_key = "intermediate_size_mlp",
     .hf_moe = "feed_forward",
     .hf_router = "router",

@@ -250,8 +250,10 @@ static sl_status read_experts(const sl_json *top, const sl_family *f, sl_hparams
     if (s == SL_OK) s = sl__config_sparse(top, f, hp, e);
     bool routes = false;
     for (int i = 0; i < hp->layers; i++) routes = routes || hp->sparse[i];
-    if (s == SL_OK && !routes) hp->experts = hp->experts_used = hp->expert_ff = hp->shared_ff = 0;
-    return s;
+    if (s != SL_OK || routes) return s;
+    hp->experts = hp->experts_used = hp->expert_ff = hp->shared_ff = 0;
+    hp->router_groups = hp->router_groups_used = 1;
+    return SL_OK;
 }
 
 /* kv_heads and head_dim: an absent key means the class's default, null that it follows from heads and width. */

@@ -413,6 +413,19 @@ static void find_mixers(sl__open *o) {
     }
 }
 
+/* The first router that the file has; NULL: no layer routes. */
+static const char *first_router(const sl__open *o) {
+    for (int i = 0; i < SL_MAX_LAYERS; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "blk.%d.ffn_gate_inp.weight", i);
+        const sl__tensor *t = sl__tensors_find(&o->tensors, name);
+        if (t) return t->name;
+    }
+    return NULL;
+}
+
+/* Which of the rows of its architecture: one has experts, another none. Where there is only one with experts, a file without is of that
+ * one all the same, of which then no layer routes. */
 static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_arch, int *ret_experts, sl_error *e) {
     const char *arch = NULL, *type = "model";
     int64_t experts = 0;
@@ -427,12 +440,13 @@ static sl_status choose_family(const sl__gguf *g, sl__open *o, const char **ret_
     if (s != SL_OK) return s;
     o->model.family = sl_family_by_gguf(arch, experts > 0);
     const sl_family *other = sl_family_by_gguf(arch, experts == 0);
-    if (!o->model.family && other && other->unrouted_too) o->model.family = other;
-    if (!o->model.family) {
-        if (!other) return sl__family_unknown("architecture", arch, true, e);
-        return sl_fail(e, SL_FORMAT, "architecture \"%s\" %s, but %s is %" PRId64, arch, other->routed ? "has experts" : "is dense", key,
-                       experts);
-    }
+    if (!o->model.family && !other) return sl__family_unknown("architecture", arch, true, e);
+    if (!o->model.family && !other->routed) return sl_fail(e, SL_FORMAT, "architecture \"%s\" is dense, but %s is %" PRId64, arch, key, experts);
+    const char *router = experts == 0 ? first_router(o) : NULL;
+    if (router)
+        return sl_fail(e, SL_FORMAT, "%s is %s, but the file has experts: tensor \"%s\" is a router", key,
+                       sl__gguf_find(g, key) ? "0" : "missing", router);
+    if (!o->model.family) o->model.family = other;
     *ret_arch = arch;
     *ret_experts = (int)experts;
     return SL_OK;

@@ -214,6 +214,17 @@ def test_experts_one_value_wide():
         assert r.returncode == 1 and 'layers.0.experts.down_proj" is transposed' in r.stderr, r.stderr
 
 
+def test_no_layer_routes():
+    """Families with experts, and of their layers only those that have none. In what they say of experts there may be groups."""
+    for name, layers in (("glm4moe-groups", 2), ("qwen3moe-mixed-yarn", 1)):
+        with tempfile.TemporaryDirectory() as d:
+            folder = copied(name, d + "/dense", lambda c: c.update(num_hidden_layers=layers))
+            r = convert(folder, d + "/a.gguf", "f32")
+            assert r.returncode == 0 and "no layer routes" in r.stderr, r.stderr
+            assert not any("exp" in t for t in gguf_file.File(d + "/a.gguf").tensors)
+            assert answer(folder) == answer(d + "/a.gguf")
+
+
 def test_rope_that_is_divided_by_one_is_plain():
     with tempfile.TemporaryDirectory() as d:
         folder = copied("qwen2-gqa", d + "/linear", lambda c: c.update(rope_scaling={"type": "linear", "factor": 1.0}))

@@ -255,7 +255,7 @@ START_TEST(hostile_hyperparameters) {
     with_f32("llama", "llama.attention.layer_norm_rms_epsilon", __builtin_inff(), "layer_norm_rms_epsilon is inf");
     with_u32("mixtral", "llama.expert_count", UINT32_MAX, "llama.expert_count is 4294967295");
     with_u32("mixtral", "llama.expert_count", 3, "tensor \"blk.0.ffn_gate_inp.weight\" has shape [2, 4]");
-    with_u32("mixtral", "llama.expert_count", 0, "");
+    with_u32("mixtral", "llama.expert_count", 0, "llama.expert_count is 0, but the file has experts: tensor \"blk.0.ffn_gate_inp.weight\"");
     with_u32("mixtral", "llama.expert_used_count", 3, "llama.expert_used_count is 3");
     with_u32("mixtral", "llama.expert_used_count", 0, "llama.expert_used_count is 0");
     with_u32("mixtral-old", "llama.expert_count", 1, "");
@@ -419,6 +419,7 @@ START_TEST(refused_by_name) {
     with_name("qwen3", "qwen3", "gemma", "known are llama, qwen3, olmoe, qwen2moe, qwen3moe");
     with_name("olmoe", "blk.0.attn_q_norm.weight", "blk.0.attn_q_nope.weight", "\"blk.0.attn_q_norm.weight\" is missing");
     with_name("qwen2moe", "blk.0.attn_v.bias", "blk.0.attn_s.bias", "\"blk.0.attn_v.bias\" is missing");
+    with_name("qwen3moe", "qwen3moe.expert_count", "qwen3moe.expert_counk", "qwen3moe.expert_count is missing, but the file has experts");
     with_name("qwen2moe", "blk.0.ffn_gate_inp_shexp.weight", "blk.0.ffn_gate_imp_shexp.weight", "ffn_gate_inp_shexp");
 }
 END_TEST

@@ -171,8 +171,8 @@ static const char *difference(const sl_hparams *a, const sl_hparams *b) {
         DIFFERS(router_groups) DIFFERS(router_groups_used) DIFFERS(shared_gate) DIFFERS(shared_ff) DIFFERS(routed_scale)
     }
     DIFFERS(tied) DIFFERS(activation) DIFFERS(activation_alpha) DIFFERS(activation_limit) DIFFERS(logit_cap)
-    DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims) DIFFERS(temperature_length)
-    DIFFERS(temperature_scale) DIFFERS(query_gated) DIFFERS(delta_key_heads) DIFFERS(delta_value_heads) DIFFERS(delta_key_dim)
+    DIFFERS(layer_input) DIFFERS(value_norm) DIFFERS(dense_beside) DIFFERS(window_rope_theta) DIFFERS(window_rope_dims) DIFFERS(window_rope_factor)
+    DIFFERS(temperature_length) DIFFERS(temperature_scale) DIFFERS(query_gated) DIFFERS(delta_key_heads) DIFFERS(delta_value_heads) DIFFERS(delta_key_dim)
     DIFFERS(delta_value_dim) DIFFERS(delta_taps)
 #undef DIFFERS
     size_t layers = (size_t)a->layers * sizeof(int);

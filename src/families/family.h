@@ -150,7 +150,8 @@ typedef struct sl_hparams {
     float rope_long_divisor[SL_MAX_ROPE_PAIRS], rope_long_attention; /* likewise, and the factor below, where one may be (forward/rope.c) */
     bool rope_long;             /* the file has them */
     float rope_attention;       /* factor on cosine and sine, 0.01 … 100; 1 if nothing is said */
-    float window_rope_theta;    /* layers with a window rotate by this base, 2 … 1e12, unscaled; 0: as the others do */
+    float window_rope_theta;    /* layers with a window rotate by this base, 2 … 1e12; 0: as the others do */
+    float window_rope_factor;   /* with such a base: by which frequencies are divided, 1e-3 … 1e6; 1: unscaled */
     int window_rope_dims;       /* with such a base: how many values of their heads, as rope_dims */
     bool rope_truncate;         /* yarn: the pairs between which it blends are rounded to whole ones (low down, high up) */
 

@@ -63,7 +63,7 @@ void sl__rope_frequencies(const sl_hparams *hp, const float *divisors, int ctx, 
 
 void sl__rope_window_frequencies(const sl_hparams *hp, float *frequency) {
     int dims = hp->window_rope_dims;
-    for (int j = 0; j < dims / 2; j++) frequency[j] = 1 / sl_powf(hp->window_rope_theta, (float)(2 * j) / (float)dims);
+    for (int j = 0; j < dims / 2; j++) frequency[j] = 1 / sl_powf(hp->window_rope_theta, (float)(2 * j) / (float)dims) / hp->window_rope_factor;
 }
 
 void sl__rope_angles(const float *frequency, int count, float factor, int position, float *cosines, float *sines) {

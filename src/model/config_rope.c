@@ -182,14 +182,17 @@ static sl_status read_scaling(const sl_json *top, const sl_json *rope, const sl_
     return s == SL_OK && !linear ? read_llama3(rope, hp, e) : s;
 }
 
-/* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base, and a part of the head. */
+/* What layers with a window rotate by, where rope_parameters says it by kind of layer: a base, a part of the head, and perhaps a factor;
+ * dynamic scaling does nothing there either. */
 static sl_status read_window(const sl_json *rope, const sl_family *f, sl_hparams *hp, sl_notes *notes, sl_error *e) {
     sl_json at;
     const char *type = "default";
     if (!sl_json_get(rope, "sliding_attention", &at)) return SL_OK;
     sl_status s = sl_json_object(&at, e);
     if (s == SL_OK) s = sl_json_opt_string(&at, "rope_type", &type, NULL, e);
-    if (s == SL_OK && strcmp(type, "default") != 0) s = sl_json_fail(&at, e, "rope type \"%.40s\" is not supported", type);
+    bool linear = strcmp(type, "linear") == 0, known = linear || strcmp(type, "default") == 0 || strcmp(type, "dynamic") == 0;
+    if (s == SL_OK && !known) s = sl_json_fail(&at, e, "rope type \"%.40s\" is not supported in layers with a window", type);
+    if (s == SL_OK && linear) s = need_float(&at, "factor", SL__ROPE_FACTOR, &hp->window_rope_factor, e);
     if (s == SL_OK) s = read_part_of(&at, f, type, head_dim(hp, true), &hp->window_rope_dims, notes, e);
     return s == SL_OK ? sl__config_float(&at, "rope_theta", SL__ROPE_THETA, &hp->window_rope_theta, e) : s;
 }

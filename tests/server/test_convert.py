@@ -232,6 +232,20 @@ def test_rope_that_is_divided_by_one_is_plain():
         assert answer(folder) == answer(d + "/a.gguf") == answer(checkpoint("qwen2-gqa"))
 
 
+def test_rope_of_windows_that_is_divided():
+    """Which GGUF cannot say. The expected values are those of transformers 5.24, Gemma3ForCausalLM in float32."""
+    for factor, want in ((None, (-1.378345, -2.096449, -2.723634, -2.809717, -2.892283)), (4.0, (-1.23591, -2.312026, -2.313149, -2.953158, -3.185953))):
+        with tempfile.TemporaryDirectory() as d:
+            linear = {"rope_type": "linear", "factor": factor} if factor else {}
+            folder = copied("gemma3-linear", d + "/divided", lambda c: c["rope_parameters"]["sliding_attention"].update(linear))
+            with Server(folder, "--kv-type", "f32") as s:
+                choice = s.complete(prompt=list(range(40, 80)), max_tokens=1, logprobs=5, temperature=0)["choices"][0]
+            have = sorted(choice["logprobs"]["top_logprobs"][0].values(), reverse=True)
+            assert len(have) == 5 and all(abs(a - b) <= 1e-4 for a, b in zip(have, want)), have
+            r = convert(folder, d + "/a.gguf", "bf16")
+            assert (r.returncode == 1 and "window_rope_factor" in r.stderr) if factor else r.returncode == 0, r.stderr
+
+
 def test_planes_become_the_peers_blocks():
     """A folder's experts in MXFP4's two planes, byte for byte as llama.cpp's converter joins them; without a word about quantising again."""
     with tempfile.TemporaryDirectory() as d:

@@ -101,7 +101,7 @@ START_TEST(any_structure) { /* Promise 1 */
     case 8: hp.activation = SL_ACTIVATION_CLAMPED, hp.activation_alpha = 1.702f, hp.activation_limit = 0.5f,
             hp.router_score = SL_ROUTER_LOGIT, hp.router_norm = SL_ROUTER_SHARE, hp.window[0] = hp.window[2] = 9; break;
     case 9: hp.heads[1] = 8, hp.kv_heads[1] = 1, hp.head_dim[1] = 32, hp.window[1] = 9, hp.window_rope_theta = 100, hp.window_rope_dims = 24,
-            hp.heads[2] = 2, hp.head_dim[2] = 160; break; /* every layer has other heads */
+            hp.window_rope_factor = 4, hp.heads[2] = 2, hp.head_dim[2] = 160; break; /* every layer has other heads */
     case 10: hp.wiring = SL_WIRING_SANDWICH, hp.dense_beside = true, hp.value_norm = true, hp.keyed_values[0] = hp.keyed_values[2] = true,
              hp.head_dim[2] = 96, hp.window[1] = 9, hp.attention_scale = 1, hp.qkv_clip = 0, hp.shared_ff = 0,
              hp.shared_gate = SL_SHARED_NONE; break;

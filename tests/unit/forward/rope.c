@@ -35,6 +35,19 @@ START_TEST(plain_and_linear) {
 }
 END_TEST
 
+/* Layers with a window: a base, a number of values and a factor of their own, whatever the others do. */
+START_TEST(windows) {
+    float f[HALF];
+    for (int kind = SL_ROPE_PLAIN; kind <= SL_ROPE_YARN; kind++)
+        for (int factor = 1; factor < 4; factor++) {
+            sl_hparams hp = hparams((sl_rope_scaling)kind);
+            hp.window_rope_theta = 10000, hp.window_rope_dims = 32, hp.window_rope_factor = (float)factor;
+            sl__rope_window_frequencies(&hp, f);
+            for (int j = 0; j < 16; j++) ck_assert(near((double)f[j], pow(10000, -2.0 * j / 32) / factor));
+        }
+}
+END_TEST
+
 /* Pairs that turn more than 4 times over the original context keep their frequency, those that turn less than once get an
  * eighth, those between a mixture. */
 START_TEST(llama3) {
@@ -102,6 +115,7 @@ int main(void) {
     Suite *s = suite_create("rope");
     TCase *t = tcase_create("rope");
     tcase_add_test(t, plain_and_linear);
+    tcase_add_test(t, windows);
     tcase_add_test(t, llama3);
     tcase_add_test(t, yarn);
     tcase_add_test(t, divisors_replace_scaling);

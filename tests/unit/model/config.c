@@ -443,6 +443,22 @@ START_TEST(plain_rope_of_gemma_4_turns_whole_heads) {
 }
 END_TEST
 
+/* transformers 5.24, Gemma3RotaryEmbedding: each kind of layer has its own scaling. */
+START_TEST(rope_of_windows) {
+#define BY_KIND(sliding) ",\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"linear\",\"factor\":8},\"sliding_attention\":{" sliding "}}"
+    read_config r = good("gemma3_text", BY_KIND("\"rope_type\":\"linear\",\"factor\":4.0,\"rope_theta\":700"));
+    ck_assert(r.hp.rope_scaling == SL_ROPE_LINEAR && r.hp.rope_factor == 8 && r.hp.window_rope_factor == 4 && r.hp.window_rope_theta == 700);
+    r = good("gemma3_text", BY_KIND("\"rope_type\":\"default\",\"factor\":4.0"));
+    ck_assert(r.hp.window_rope_factor == 1 && r.hp.window_rope_theta == 10000);
+    r = good("gemma4_text", BY_KIND("\"rope_type\":\"dynamic\",\"factor\":4.0")); /* within the context it does nothing */
+    ck_assert(r.hp.window_rope_factor == 1);
+    refused("gemma3_text", BY_KIND("\"rope_type\":\"linear\""), "sliding_attention.factor: is missing");
+    refused("gemma3_text", BY_KIND("\"rope_type\":\"linear\",\"factor\":0"), "sliding_attention.factor: must be a number from 0.001");
+    refused("gemma3_text", BY_KIND("\"rope_type\":\"yarn\",\"factor\":4"),
+            "sliding_attention: rope type \"yarn\" is not supported in layers with a window");
+}
+END_TEST
+
 /* Kinds of rope scaling; a head of 16, eight pairs. */
 START_TEST(rope_kinds) {
     read_config r = good("llama", ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":4.0}");
@@ -501,6 +517,7 @@ int main(void) {
     tcase_add_test(c, layers_differ);
     tcase_add_test(c, heads_differ);
     tcase_add_test(c, plain_rope_of_gemma_4_turns_whole_heads);
+    tcase_add_test(c, rope_of_windows);
     tcase_add_test(c, rope_kinds);
     tcase_add_test(c, arithmetic);
     tcase_add_test(c, ranges);

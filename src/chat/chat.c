@@ -171,7 +171,7 @@ void sl_chat_done(sl_chat *c) {
 void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, int token, sl_buffer *thought, sl_buffer *said) {
     if (c->channels.there) {
         sl_channels_feed(t, text, len, thought, said);
-        sl_channels_token(t, &c->channels, token);
+        sl_channels_token(t, &c->channels, token, thought, said);
         return;
     }
     if (!c->marks) {
@@ -262,12 +262,14 @@ static sl_status cut_at_tag(sl_template_text *t, sl_error *e) {
 
 /* The answer's place: behind the last thing that the client said, or, where an answer is continued, in that answer. */
 static bool ends_thinking(const sl_chat *c, const sl_template_text *t, bool goes_on) {
+    static const sl_marks analysis = {"<|channel|>analysis<|message|>", "<|end|>", NULL};
+    const sl_marks *marks = c->channels.there ? &analysis : c->marks;
     bool open = false;
-    if (!c->marks) return false;
+    if (!marks) return false;
     size_t i = t->segments; /* the last markup, and the answer's text behind it */
     while (i && t->segment[i - 1].content) i--;
     for (size_t k = i ? i - 1 : 0; k < t->segments; k++)
-        if (!t->segment[k].content || goes_on) sl_think_left_open(c->marks, t->text + t->segment[k].start, t->segment[k].len, &open);
+        if (!t->segment[k].content || goes_on) sl_think_left_open(marks, t->text + t->segment[k].start, t->segment[k].len, &open);
     return open;
 }
 

@@ -93,28 +93,90 @@ void sl_think_close(sl_think *t, sl_buffer *thought) {
     t->stage = SL_THINK_ENDED;
 }
 
-void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
-    if (t->stage != SL_THINK_HEADER) {
-        sl_buffer_append(t->stage == SL_THINK_INSIDE ? thought : said, text, len);
-        return;
-    }
-    size_t room = SL_THINK_HELD - t->held_len, n = len < room ? len : room;
-    memcpy(t->held + t->held_len, text, n);
-    t->held_len += n;
+/* --- channels --- */
+
+static const char to[] = " to=";
+#define TO_LEN (sizeof to - 1)
+
+static void begin_header(sl_think *t) {
+    t->stage = SL_THINK_HEADER;
+    t->held_len = t->to_len = 0;
 }
 
-void sl_channels_token(sl_think *t, const sl_channels *c, int token) {
-    static const char thinks[] = "analysis";
-    bool header = t->stage == SL_THINK_HEADER;
-    if (token == c->channel || token == c->start || token == c->end) {
-        t->stage = SL_THINK_HEADER;
-    } else if (token == c->message && header) {
-        bool inside = t->held_len >= sizeof thinks - 1 && memcmp(t->held, thinks, sizeof thinks - 1) == 0;
-        t->stage = inside ? SL_THINK_INSIDE : SL_THINK_SAYS;
-    } else {
+/* The prompt ended in "assistant", so that the answer may begin with whom its first message is for. */
+static size_t hold_beginning(sl_think *t, const char *text, size_t len, sl_buffer *said) {
+    size_t n = 0;
+    while (n < len && t->held_len < TO_LEN && text[n] == to[t->held_len]) t->held[t->held_len++] = text[n++];
+    if (t->held_len == TO_LEN) t->stage = SL_THINK_HEADER;
+    if (n == len || t->stage == SL_THINK_HEADER) return n;
+    t->stage = SL_THINK_SAYS;
+    give(t, t->held_len, said);
+    return n;
+}
+
+void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thought, sl_buffer *said) {
+    size_t n = t->stage == SL_THINK_UNKNOWN ? hold_beginning(t, text, len, said) : 0;
+    text += n;
+    len -= n;
+    if (!len) return;
+    if (t->stage == SL_THINK_HEADER && len <= sizeof t->held - t->held_len) {
+        memcpy(t->held + t->held_len, text, len);
+        t->held_len += len;
         return;
     }
-    t->held_len = 0;
+    if (t->stage == SL_THINK_HEADER) { /* it is none */
+        t->stage = SL_THINK_SAYS;
+        give(t, t->held_len, said);
+    }
+    bool inside = t->stage == SL_THINK_INSIDE || t->stage == SL_THINK_BEGUN;
+    sl_buffer_append(inside ? thought : said, text, len);
+    *(inside ? &t->thought : &t->said) = true;
+}
+
+/* A part of a header ends, the role's or the channel's: what is kept of it is whom the message is for, unless that is the model. */
+static void end_part(sl_think *t) {
+    char *part = t->held + t->to_len, *found = memmem(part, t->held_len - t->to_len, to, TO_LEN);
+    if (found) {
+        size_t most = (size_t)(t->held + t->held_len - found), n = TO_LEN;
+        while (n < most && !is_blank(found[n])) n++;
+        bool own = n == TO_LEN + 9 && !memcmp(found + TO_LEN, "assistant", 9);
+        if (!own) memmove(t->held, found, n);
+        t->to_len = own ? 0 : n;
+    }
+    t->held_len = t->to_len;
+}
+
+static bool is_channel(const sl_think *t, const char *name) {
+    size_t len = strlen(name);
+    return t->held_len - t->to_len >= len && !memcmp(t->held + t->to_len, name, len);
+}
+
+static void begin_message(sl_think *t, sl_buffer *thought, sl_buffer *said) {
+    bool final = is_channel(t, "final"), analysis = is_channel(t, "analysis");
+    end_part(t);
+    bool call = t->to_len && !final;
+    t->stage = call || analysis ? SL_THINK_INSIDE : SL_THINK_SAYS;
+    sl_buffer *out = t->stage == SL_THINK_INSIDE ? thought : said;
+    if (t->stage == SL_THINK_INSIDE ? t->thought : t->said) sl_buffer_append(out, "\n", 1);
+    if (call) {
+        sl_buffer_append(out, t->held + 1, t->to_len - 1);
+        sl_buffer_append(out, "\n", 1);
+    }
+    t->held_len = t->to_len = 0;
+}
+
+void sl_channels_token(sl_think *t, const sl_channels *c, int token, sl_buffer *thought, sl_buffer *said) {
+    if (token == c->start) {
+        begin_header(t);
+    } else if (token == c->end) {
+        t->stage = SL_THINK_SAYS;
+        t->held_len = 0;
+    } else if (token == c->channel) {
+        if (t->stage == SL_THINK_HEADER) end_part(t);
+        else begin_header(t);
+    } else if (token == c->message && t->stage == SL_THINK_HEADER) {
+        begin_message(t, thought, said);
+    }
 }
 
 void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret) {

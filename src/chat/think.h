@@ -7,7 +7,10 @@
  *
  * Of models with channels (gpt-oss) an answer is messages, each with a header, and tokens without text stand between:
  *     [channel] analysis [message] what it thinks [end] [start] assistant [channel] final [message] what it says
- * What is in the channel "analysis" is thought, what is in any other is said, and headers are neither. */
+ * What is in the channel "analysis" is thought, what is in any other is said, and headers are neither. A message to a tool,
+ *     [channel] commentary to=functions.f [constrain] json [message] {…}      or      to=functions.f [channel] commentary …
+ * is not said to the user: it is thought, behind a line that names the tool. A message begins on a line of its own. What stands in
+ * no message is said. */
 #ifndef SL_CHAT_THINK_H
 #define SL_CHAT_THINK_H
 
@@ -24,6 +27,7 @@ typedef struct sl_marks {
 extern const sl_marks sl_known_marks[]; /* by which models think; ends with one without text */
 
 #define SL_THINK_HELD 64
+#define SL_THINK_HEADER_MOST 160 /* bytes of a message's header; a longer one is none */
 
 /* The tokens between an answer's messages. */
 typedef struct sl_channels {
@@ -42,8 +46,10 @@ typedef struct sl_think {
         SL_THINK_SAYS,  /* what is said */
         SL_THINK_HEADER, /* of a message */
     } stage;
-    char held[SL_THINK_HELD]; /* what may turn out to belong to a mark, or to be white space before one; a header's beginning */
+    char held[SL_THINK_HEADER_MOST]; /* what may turn out to belong to a mark, or to be white space before one; a header */
     size_t held_len;
+    size_t to_len; /* of a header: bytes at its beginning that say whom the message is for */
+    bool thought, said; /* is there a message of the kind? */
 } sl_think;
 
 /* Appends what is certain by now. */
@@ -55,7 +61,7 @@ void sl_think_close(sl_think *t, sl_buffer *thought);
 
 /* Of models with channels, in place of these: text, and a token after it. */
 void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thought, sl_buffer *said);
-void sl_channels_token(sl_think *t, const sl_channels *c, int token);
+void sl_channels_token(sl_think *t, const sl_channels *c, int token, sl_buffer *thought, sl_buffer *said);
 
 /* How a text leaves it: does the thinking that it opens go on behind it? *ret is left alone where there is no mark. */
 void sl_think_left_open(const sl_marks *m, const char *text, size_t len, bool *ret);

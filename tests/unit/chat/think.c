@@ -81,7 +81,7 @@ static void channels(const char *answer, const char *thought, const char *said) 
     for (const char *p = answer; *p; p++) {
         bool token = *p <= 4;
         sl_channels_feed(&t, p, token ? 0 : 1, &a, &b);
-        sl_channels_token(&t, &tokens, token ? *p : -1);
+        sl_channels_token(&t, &tokens, token ? *p : -1, &a, &b);
     }
     sl_think_end(&t, &a, &b);
     ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\", \"%s\"", sl_buffer_text(&a),
@@ -90,15 +90,48 @@ static void channels(const char *answer, const char *thought, const char *said) 
     sl_buffer_done(&b);
 }
 
+/* The first ones, up to the empty line, are what ik_llama.cpp expects of gpt-oss's answers (tests/test-chat.cpp), but that it drops
+ * calls of tools that nobody offered. */
 START_TEST(answers_in_channels) {
-    channels("\1analysis\2why so\4\3assistant\1final\2because", "why so", "because");
-    channels("\1final\2because", "", "because");
-    channels("\1analysis\2why", "why", "");
-    channels("because", "", "because"); /* the prompt ended in a message */
-    channels("\1commentary to=functions.f\2{}", "", "{}");
-    channels("\1analysis\2a\4\3assistant\1analysis\2b\4\3assistant\1final\2c\2d", "ab", "cd");
+    channels("\1final\2Hello, world!\nWhat's up?", "", "Hello, world!\nWhat's up?");
+    channels("\1commentary\2Hello, world!", "", "Hello, world!");
+    channels("\1analysis\2I'm\nthinking\4\3assistant\1final\2Hello", "I'm\nthinking", "Hello");
+    channels("\1analysis\2I'm\nthinking", "I'm\nthinking", "");
+    channels("\1analysis\2I need JSON\4\3assistant\1final json\2{\"amount\": 1}", "I need JSON", "{\"amount\": 1}");
+    channels("\1commentary to=assistant\1analysis\2I'm thinking\4\3assistant\1final\2Hello", "I'm thinking", "Hello");
+    channels("\1analysis\2I'm thinking\4\3assistant\1commentary to=assistant\1final\2Hello", "I'm thinking", "Hello");
+
+    channels("because", "", "because"); /* the prompt ended in a message, or the model opens none */
+    channels("\2because", "", "because");
+    channels("", "", "");
+    channels("\1analysis\2a\4\3assistant\1analysis\2b\4\3assistant\1final\2c\2d", "a\nb", "cd");
+    channels("\1analysis\2a\4\3assistant\1commentary\2First b.\4\3assistant\1final\2c", "a", "First b.\nc");
     channels("\1ana", "", ""); /* it ends in a header */
-    channels("\1a header that is longer than what is kept of it, which is its beginning, and then longer still\2x", "", "x");
+    channels("\1analysis\2a\4\3assistant", "a", "");
+    channels("\1analysis\2a\4b", "a", "b"); /* text in no message */
+}
+END_TEST
+
+/* Calls of tools are told apart from what is said, in all spellings of ik_llama.cpp's tests, and are not lost. */
+START_TEST(messages_to_tools) {
+    channels("\1commentary to=functions.f json\2{}", "to=functions.f\n{}", "");
+    channels("\1analysis to=functions.f\2{}", "to=functions.f\n{}", "");
+    channels(" to=functions.f\1analysis\2{}", "to=functions.f\n{}", "");
+    channels("\1analysis\2Run it\4\3assistant to=container.exec\1commentary\2ls", "Run it\nto=container.exec\nls", "");
+    channels("\1analysis\2Run it\4\3assistant\1commentary to=python code\2print(1)", "Run it\nto=python\nprint(1)", "");
+    channels("\1commentary\2I look.\4\3assistant\1commentary to=python\2x\4\3assistant\1final\2c", "to=python\nx", "I look.\nc");
+    channels(" t", "", " t");
+    channels(" today", "", " today");
+    channels(" to=a", "", ""); /* it ends in the header */
+}
+END_TEST
+
+/* Longer than any header: text of a model that forgot to begin its message. */
+START_TEST(headers_that_are_none) {
+    char answer[400] = "\1final", said[400] = "";
+    for (int i = 0; i < 40; i++) strcat(answer, " words");
+    strcpy(said, answer + 1);
+    channels(answer, "", said);
 }
 END_TEST
 
@@ -155,6 +188,6 @@ START_TEST(what_a_prompt_leaves_open) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, the_prompt_opened_it, much_white_space,
-                     marks_that_are_tokens, what_a_prompt_leaves_open);
+    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, messages_to_tools,
+                     headers_that_are_none, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
 }

@@ -5,8 +5,10 @@
 #include "api/serving.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* --- what is asked: the model's template makes one prompt of the messages --- */
 
@@ -16,17 +18,17 @@ typedef struct asked {
     bool thinking; /* the prompt opened the answer's thinking */
 } asked;
 
-/* The template's end of turn, behind the client's stop tokens. */
-static sl_status add_end_of_turn(sl__ask *q, sl_error *e) {
+/* The template's ends of a turn, behind the client's stop tokens. */
+static sl_status add_ends(sl__ask *q, sl_error *e) {
     sl__fields *f = &q->fields;
-    int end = q->api->chat.end_of_turn;
-    if (end < 0 || f->ignore_eos || f->stop_tokens == SL_MAX_STOP_TOKENS) return SL_OK;
-    int32_t *more = sl_arena_array(q->arena, SL_MEM_REQUEST, (size_t)f->stop_tokens + 1, sizeof *more);
+    const sl_chat *c = &q->api->chat;
+    if (!c->ends || f->ignore_eos || f->stop_tokens + c->ends > SL_MAX_STOP_TOKENS) return SL_OK;
+    int32_t *more = sl_arena_array(q->arena, SL_MEM_REQUEST, (size_t)(f->stop_tokens + c->ends), sizeof *more);
     if (!more) return sl_fail(e, SL_NOMEM, "out of memory");
     for (int i = 0; i < f->stop_tokens; i++) more[i] = f->stop_token[i];
-    more[f->stop_tokens++] = end;
+    for (int i = 0; i < c->ends; i++) more[f->stop_tokens++] = c->end[i];
     f->stop_token = more;
-    f->added_stops = 1;
+    f->added_stops = c->ends;
     return SL_OK;
 }
 
@@ -53,7 +55,7 @@ static sl_status read_messages(sl__ask *q, const sl_json *body, sl_error *e) {
                                     .pause = q->pause, .arg = q->pause_arg};
     sl_rendered r = {0};
     sl_status st = sl__ask_room(q, 1, e);
-    if (!st) st = add_end_of_turn(q, e);
+    if (!st) st = add_ends(q, e);
     if (!st) st = sl_chat_render(&render, body, &r, e);
     if (!st) st = take_rendered(q, &r, e);
     sl_template_text_done(&r.text);
@@ -78,10 +80,22 @@ const sl__reader sl__chat_reader = {.endpoint = SL__CHAT, .inline_body = 0, .fie
 
 enum { SAID, THOUGHT, LOGPROBS, IDS }; /* a choice's buffers: texts, the insides of arrays */
 
-/* What a choice is at. */
+/* A token that divides the answer's text: where it begins, in characters of that text, and how many of them spell it. */
+typedef struct divider {
+    size_t begin, spelled;
+    int32_t token;
+} divider;
+
+#define MOST_WAITING 16
+
+/* What a choice is at. Text may come later than its tokens, as long as it may be the beginning of a stop string: dividers wait until
+ * the text before them is there. */
 typedef struct speech {
     bool begun;
     sl_think think;
+    size_t heard; /* characters */
+    divider divider[MOST_WAITING];
+    int waiting;
 } speech;
 
 /* {"token": …, "logprob": …, "bytes": […]: the caller closes it. A part of a character is U+FFFD, its bytes are what it is. */
@@ -112,15 +126,47 @@ static void collect_logprob(sl__answer *a, const sl_event *ev) {
     sl_buffer_puts(out, "]}");
 }
 
+static void await_divider(sl__answer *a, speech *s, const sl_event *ev) {
+    const sl_api *api = a->ask->api;
+    if (s->waiting == MOST_WAITING) return; /* so many within a stop string: nothing that a model writes */
+    sl_buffer_clear(&a->piece);
+    if (!a->ask->fields.skip_special) sl_tokenizer_piece(api->config.tokenizer, ev->token, &a->piece);
+    size_t spelled = a->piece.len ? sl_utf8_count(a->piece.data, a->piece.len) : 0;
+    s->divider[s->waiting++] = (divider){ev->begin, spelled, ev->token};
+}
+
+/* Bytes of the text that stand before this character of the answer, which are heard with this. */
+static size_t up_to(speech *s, size_t character, const char *text, size_t len) {
+    size_t n = 0;
+    for (; n < len && s->heard < character; s->heard++)
+        for (n++; n < len && ((unsigned char)text[n] & 0xC0) == 0x80;) n++;
+    return n;
+}
+
 static void collect_text(sl__answer *a, const sl_event *ev) {
     const sl_chat *chat = &a->ask->api->chat;
     const asked *own = a->ask->own;
     sl_buffer *said = &a->choice[ev->choice].buffer[SAID], *thought = &a->choice[ev->choice].buffer[THOUGHT];
+    const char *text = ev->text;
+    size_t len = ev->text_len, n;
     bool ends = ev->kind == SL_EVENT_FINISH;
     speech *s = (speech *)a->own + ev->choice;
     if (!s->begun && own->thinking) s->think.stage = SL_THINK_BEGUN;
     s->begun = true;
-    sl_chat_hear(chat, &s->think, ev->text, ev->text_len, ends ? -1 : ev->token, thought, said);
+    if (!ends && sl_chat_divides(chat, ev->token)) await_divider(a, s, ev);
+    while (s->waiting) {
+        divider d = s->divider[0];
+        n = up_to(s, d.begin, text, len);
+        sl_chat_hear(chat, &s->think, text, n, -1, thought, said);
+        text += n, len -= n;
+        n = up_to(s, d.begin + d.spelled, text, len);
+        text += n, len -= n;
+        if (s->heard < d.begin + d.spelled) break;
+        sl_chat_hear(chat, &s->think, "", 0, d.token, thought, said);
+        memmove(s->divider, s->divider + 1, (size_t)--s->waiting * sizeof d);
+    }
+    n = up_to(s, SIZE_MAX, text, len);
+    sl_chat_hear(chat, &s->think, text, n, -1, thought, said);
     if (ends) sl_think_end(&s->think, thought, said);
     if (!a->ask->fields.include_reasoning) sl_buffer_clear(thought);
 }

@@ -96,19 +96,24 @@ static int special_after(const sl_tokenizer *t, const char *text, size_t len) {
     return found;
 }
 
-/* Harmony ends each of an answer's channels with <|end|>, and the answer with <|return|>. */
-static int end_of_turn(const sl_chat *c, const sl_tokenizer *t) {
+static void add_end(sl_chat *c, const sl_tokenizer *t, int id) {
+    if (id >= 0 && !sl_tokenizer_ends(t, id)) c->end[c->ends++] = id;
+}
+
+/* Harmony ends each of an answer's channels with <|end|>, and the answer with <|return|>, or <|call|> behind a call of a tool. */
+static void find_ends(sl_chat *c, const sl_tokenizer *t) {
     sl_template_text text = {0};
     sl_error e;
-    int end = -1, channel = sl_tokenizer_special_id(t, "<|end|>", 7), whole = sl_tokenizer_special_id(t, "<|return|>", 10);
+    int end = -1, whole = sl_tokenizer_special_id(t, "<|return|>", 10);
     json_t *talk = json_pack("[{s:s,s:s},{s:s,s:s}]", "role", "user", "content", QUESTION, "role", "assistant", "content", ANSWER);
     if (attempt(c, talk, false, &text, &e)) {
         const char *at = find_content(&text, ANSWER);
         if (at) end = special_after(t, at + strlen(ANSWER), (size_t)(text.text + text.len - at) - strlen(ANSWER));
     }
     sl_template_text_done(&text);
-    if (end >= 0 && end == channel && whole >= 0) end = whole;
-    return end < 0 || sl_tokenizer_ends(t, end) ? -1 : end;
+    bool harmony = whole >= 0 && (end == whole || (end >= 0 && end == sl_tokenizer_special_id(t, "<|end|>", 7)));
+    add_end(c, t, harmony ? whole : end);
+    if (harmony) add_end(c, t, sl_tokenizer_special_id(t, "<|call|>", 8));
 }
 
 /* Does a list of parts become their texts? Templates that know none fail at it, or print it as Python prints a list. */
@@ -146,14 +151,14 @@ static bool find_channels(sl_chat *c, const sl_tokenizer *t) {
 
 sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const json_t *names, const sl_tokenizer *tokenizer,
                         sl_error *e) {
-    *c = (sl_chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1, .end_of_turn = -1};
+    *c = (sl_chat){.template = t, .why = why ? why : "", .open_token = -1, .close_token = -1};
     if (c->why[0]) snprintf(c->warning, sizeof c->warning, "the model's chat template cannot be used: %s", c->why);
     if (!t) return SL_OK;
     c->variables = names ? json_copy((json_t *)(uintptr_t)names) : own_variables(tokenizer);
     if (!c->variables) return sl_fail(e, SL_NOMEM, "out of memory");
     try_plainest(c);
     c->understands = (sl_understands){.parts = takes_parts(c), .developer = sl_template_mentions(t, "developer")};
-    c->end_of_turn = end_of_turn(c, tokenizer);
+    find_ends(c, tokenizer);
     if (find_channels(c, tokenizer)) return SL_OK;
     for (const sl_marks *m = sl_known_marks; m->open && !c->marks; m++)
         if (sl_template_mentions(t, m->open) || sl_template_mentions(t, m->close)) c->marks = m;
@@ -166,6 +171,19 @@ sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const 
 void sl_chat_done(sl_chat *c) {
     if (c->variables) json_decref(c->variables);
     *c = (sl_chat){0};
+}
+
+bool sl_chat_ends(const sl_chat *c, int token) {
+    for (int i = 0; i < c->ends; i++)
+        if (c->end[i] == token) return true;
+    return false;
+}
+
+bool sl_chat_divides(const sl_chat *c, int token) {
+    const sl_channels *h = &c->channels;
+    if (token < 0) return false;
+    if (h->there) return token == h->channel || token == h->message || token == h->start || token == h->end;
+    return token == c->open_token || token == c->close_token;
 }
 
 void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, int token, sl_buffer *thought, sl_buffer *said) {

@@ -16,7 +16,8 @@ typedef struct sl_chat {
     const sl_marks *marks;      /* around what it lets the model think; NULL: it does not speak of thinking */
     int open_token, close_token; /* marks that are special tokens, which have no text in an answer; -1: they are text */
     sl_channels channels;        /* in which it thinks and says; then there are no marks */
-    int end_of_turn;             /* a token that ends an answer though the model's files do not say so; -1: none */
+    int32_t end[2]; /* [ends] tokens that end an answer though the model's files do not say so */
+    int ends;
     const char *why;             /* there is a template that cannot be used; "" otherwise */
     char warning[600];           /* what does not work, for the log; "" if nothing */
 } sl_chat;
@@ -27,7 +28,10 @@ sl_status sl_chat_open(sl_chat *c, const sl_template *t, const char *why, const 
                         sl_error *e);
 void sl_chat_done(sl_chat *c);
 
-/* An answer's text, and the token that it came with (-1: none), are split into what is thought and what is said. */
+bool sl_chat_ends(const sl_chat *c, int token); /* one of those? */
+/* Does the token divide an answer's text into what is thought and what is said? */
+bool sl_chat_divides(const sl_chat *c, int token);
+/* An answer's text, and the dividing token behind it (any other: none), are split into what is thought and what is said. */
 void sl_chat_hear(const sl_chat *c, sl_think *t, const char *text, size_t len, int token, sl_buffer *thought, sl_buffer *said);
 
 typedef struct sl_rendered {

@@ -86,15 +86,15 @@ static sl_status fits(const talk *t, sl_error *e) {
 static sl_status make_request(const talk *t, sl_request **ret, sl_error *e) {
     const sl_settings *s = t->s;
     const sl_ids *ids = &t->reply.ids;
-    const int32_t *prompt[1] = {ids->id}, end[1] = {t->chat.end_of_turn};
+    const int32_t *prompt[1] = {ids->id};
     int64_t left = s->engine.ctx - (int64_t)ids->count;
     sl_request_spec spec = sl_teller_spec(s);
     spec.prompt = prompt;
     spec.prompt_len = &ids->count;
     spec.sampling.seed += (uint64_t)t->again;
     spec.max_tokens = (int)(s->max_tokens && s->max_tokens < left ? s->max_tokens : left);
-    spec.stop_token = end;
-    spec.stop_tokens = end[0] >= 0;
+    spec.stop_token = t->chat.end;
+    spec.stop_tokens = t->chat.ends;
     spec.id = "chat";
     return sl_request_new(t->engine, &spec, ret, e);
 }

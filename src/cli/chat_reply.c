@@ -30,7 +30,7 @@ static void add(sl_reply *r, const sl_buffer *text, int token) {
 bool sl_reply_take(sl_reply *r, int32_t token) {
     sl_buffer text = {0};
     if (!sl_ids_add(&r->ids, token)) return false;
-    if (sl_tokenizer_ends(r->tokenizer, token) || token == r->chat->end_of_turn) return true; /* its spelling is no text of the answer */
+    if (sl_tokenizer_ends(r->tokenizer, token) || sl_chat_ends(r->chat, token)) return true; /* its spelling is no text of the answer */
     sl_detokenize(r->tokenizer, &r->detokenizer, token, true, &text);
     add(r, &text, token);
     bool failed = text.failed || r->said.failed || r->thought.failed;

@@ -42,6 +42,7 @@ void sl_show_text(sl_show *w, const char *text, size_t len) {
 }
 
 void sl_show_thinking(sl_show *w, const sl_marks *m, bool begins) {
+    if (!m) m = sl_known_marks;
     const char *mark = w->grey ? (begins ? GREY : PLAIN) : begins ? m->open : m->close;
     if (!w->terminal) return;
     if (!begins) put(w, "\n", 1);

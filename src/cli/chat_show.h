@@ -19,7 +19,7 @@ void sl_show_init(sl_show *w);
 
 /* Text as it comes. */
 void sl_show_text(sl_show *w, const char *text, size_t len);
-/* What the model thinks: on a terminal alone, in grey or between its marks. Begins and ends once an answer. */
+/* What the model thinks: on a terminal alone, in grey or between its marks (NULL: it has none; the usual ones). Begins and ends once an answer. */
 void sl_show_thinking(sl_show *w, const sl_marks *m, bool begins);
 
 /* A line beside the answer, to standard error, without its newline; grey if it may be. */

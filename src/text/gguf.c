@@ -38,10 +38,19 @@ static bool has(const reader *r, const char *text) {
 
 static bool is(const sl_vocab_token *k, const char *text) { return k->len == strlen(text) && memcmp(k->text, text, k->len) == 0; }
 
-/* gpt-oss and Solar end a message of a turn with <|end|>, not the turn; in Gemma's vocabulary </s> is a tag of HTML. */
+/* gpt-oss and Solar end a message of a turn with <|end|>, not the turn. */
+static bool ends_a_message(const reader *r, const sl_vocab_token *k) {
+    return is(k, "<|end|>") && (has(r, "<|call|>") || has(r, "<|calls|>")) && (has(r, "<|return|>") || has(r, "<|flush|>"));
+}
+
+/* And in Gemma's vocabulary </s> is a tag of HTML. */
 static bool means_something_else(const reader *r, const sl_vocab_token *k) {
-    if (is(k, "<|end|>")) return (has(r, "<|call|>") || has(r, "<|calls|>")) && (has(r, "<|return|>") || has(r, "<|flush|>"));
-    return is(k, "</s>") && has(r, "<|tool_response>");
+    return ends_a_message(r, k) || (is(k, "</s>") && has(r, "<|tool_response>"));
+}
+
+/* An id that the file says to end a text, a turn or a message. */
+static void named_end(const reader *r, int id) {
+    if (id >= 0 && id < r->v->count && !ends_a_message(r, &r->v->tokens[id])) sl__build_end(r->t, id);
 }
 
 static bool is_special_id(const reader *r, int id) {
@@ -134,9 +143,9 @@ static sl_status read_tokens(reader *r) {
         if (!t->order) s = sl_fail(r->e, SL_NOMEM, "no memory for the vocabulary");
     }
     for (int i = 0; i < v->count && s == SL_OK; i++) s = read_token(r, i);
-    sl__build_end(t, t->eos);
-    sl__build_end(t, v->eot);
-    sl__build_end(t, v->eom);
+    named_end(r, t->eos);
+    named_end(r, v->eot);
+    named_end(r, v->eom);
     if (s == SL_OK) note_types(r);
     return s;
 }

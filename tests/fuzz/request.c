@@ -18,7 +18,7 @@ static void parse_chat(const uint8_t *data, size_t size, bool strict) {
     sl__ask q;
     if (sl_template_parse(text, sizeof text - 1, &t, NULL) != SL_OK) abort();
     api.chat = (sl_chat){.template = t, .variables = json_object(), .why = "", .marks = &marks, .open_token = -1,
-                         .close_token = -1, .end_of_turn = 7};
+                         .close_token = -1, .end = {7}, .ends = 1};
     if (sl__ask_begin(&q, &api, &sl__chat_reader, sl_strndup((const char *)data, size), size) != SL_OK) abort();
     sl__ask_read(&q);
     if (q.status == SL_OK && (q.prompts != 1 || !q.prompt[0].text || q.prompt[0].len != q.text_bytes)) abort();

@@ -12,7 +12,7 @@ static sl_reply reply;
 
 static void begin(bool thinks) {
     tokenizer = open_hf("qwen2");
-    chat = (sl_chat){.marks = thinks ? sl_known_marks : NULL, .open_token = -1, .close_token = -1, .end_of_turn = -1};
+    chat = (sl_chat){.marks = thinks ? sl_known_marks : NULL, .open_token = -1, .close_token = -1};
     sl_reply_begin(&reply, &chat, tokenizer);
 }
 
@@ -103,7 +103,8 @@ START_TEST(ends_have_no_text) {
     begin(false);
     take("k");
     int32_t last = reply.ids.id[reply.ids.count - 1];
-    chat.end_of_turn = last;
+    chat.end[0] = last;
+    chat.ends = 1;
     take("k");
     is("", "k");
     ck_assert_int_eq(reply.ids.id[reply.ids.count - 1], last); /* but it was generated */

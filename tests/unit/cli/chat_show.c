@@ -71,6 +71,10 @@ START_TEST(thinking_is_grey_or_between_marks) {
         sl_show_text(&w, "so", 2);
         ck_assert_str_eq(caught(), grey ? "\033[90mhm\n\033[0m\nso" : "<think>\nhm\n</think>\nso");
     }
+    sl_show w = {.terminal = true};
+    catch();
+    sl_show_thinking(&w, NULL, true); /* a model that thinks in a channel */
+    ck_assert_str_eq(caught(), "<think>\n");
 }
 END_TEST
 

@@ -161,6 +161,10 @@ START_TEST(test_ends) {
     ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 3) && !sl_tokenizer_ends(t, 1));
     ck_assert(!sl_tokenizer_ends(t, 4) && !sl_tokenizer_ends(t, -1) && !sl_tokenizer_ends(t, 5));
     sl_tokenizer_free(t);
+    v.eot = 1; /* llama.cpp does not let it end an answer either */
+    ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
+    ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 3) && !sl_tokenizer_ends(t, 1));
+    sl_tokenizer_free(t);
     v.count = 2; /* without the others it does end a turn */
     v.eos = 99;
     ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);

@@ -15,21 +15,22 @@
  *     isum_j        is the integer sum of q_w q_x over the 32 values, i_k over the 16 values from 16 k on, x_k that of q_x over
  *                   the same 16: exact, so formed in any order
  *     d, dmin, m    are half floats of the weights' block; sc_j, m_j, s_k, m_k integers of its sub-blocks
- *   and a product inside an argument is rounded to float first (d*sc_j, d*s_j and dmin*m_j are exact):
+ *   and a product of floats inside an argument is rounded to float first (d*s_j and dmin*m_j are exact):
  *     Q4_0, Q5_0  acc = fma(d*a_j, (float)isum_j, acc), q_w being the nibble - 8, the five bits - 16
  *     Q4_1, Q5_1  acc = fma(d*a_j, (float)isum_j, acc); acc = fma(m, t_j, acc)
  *     Q8_0        acc = fma(d*a_j, (float)isum_j, acc)
- *     Q4_K, Q5_K  acc = fma((d*sc_j)*a_j, (float)isum_j, acc); acc = fma(-(dmin*m_j), t_j, acc)
- *     Q6_K, Q3_K  acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc), q_w being the six bits - 32, the three bits - 4
- *     Q2_K        acc = fma(d*a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), acc);
- *                 acc = fma(-(dmin*a_j), (float)(m_2j*x_2j + m_2j+1*x_2j+1), acc)
+ *     Q4_K, Q5_K  u = fma(a_j, (float)(sc_j*isum_j), u); acc = fma(-(dmin*m_j), t_j, acc)
+ *     Q6_K, Q3_K  u = fma(a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), u), q_w being the six bits - 32, the three bits - 4
+ *     Q2_K        u = fma(a_j, (float)(s_2j*i_2j + s_2j+1*i_2j+1), u); v = fma(a_j, (float)(m_2j*x_2j + m_2j+1*x_2j+1), v)
+ *                 in which u and v begin as 0 with each super-block of 256 values, that is, where j is a multiple of 8; at its end
+ *                 acc = fma(d, u, acc), and for Q2_K then acc = fma(-dmin, v, acc). The integers are below 2^24.
  *     IQ4_NL      acc = fma(d*a_j, (float)isum_j, acc), q_w being the number, -127 … 113, that the nibble stands for
  *     IQ4_XS      acc = fma((d*s_j)*a_j, (float)isum_j, acc), q_w the same, s_j the six bits - 32
  *     MXFP4       acc = fma(d*a_j, (float)isum_j, acc), q_w being twice the number that the nibble stands for, an integer from
  *                 -12 to 12, and d half the block's power of two (sl__e8m0_half): exact; MXFP4_PLANES likewise
  *   Activations: a_j = amax/127, q_x = round-to-nearest-even(x * (1/a_j)), so |q_x| <= 127. a_j zero or subnormal (its inverse
  *   may not be finite): all zero. An infinity or NaN among the 32: a_j is NaN and q_x zero, so that every product is NaN.
- *   With activations of 1e37 and more t_j may be infinite; what it enters is then infinite or NaN.
+ *   With activations of 1e31 and more u, v or t_j may be infinite; what they enter is then infinite or NaN.
  *   Where a result is a NaN, its sign and payload may differ between tiers.
  *   Unquantised weights: what OpenBLAS does with one fixed shape (float_gemm.c).
  *   Sums of floats: 16 lanes, of which lane l takes elements l, l + 16, l + 32 … in ascending order (the tail is padded with

@@ -41,7 +41,7 @@ SL__INLINE void block_products(const block *b, const sl__columns *x, int at, int
             }
             narrow[c] = sl__add_dot(narrow[c], v, sl__four(q));
             if (i % (SL__SIXTEEN_BITS ? 4 : 8) < (SL__SIXTEEN_BITS ? 3 : 7)) continue;
-            isum[c] = _mm256_add_epi32(isum[c], sl__ended(narrow[c]));
+            isum[c] = _mm256_add_epi32(isum[c], sl__ended(narrow[c], sl__ones()));
             narrow[c] = _mm256_setzero_si256();
         }
     }

@@ -32,16 +32,25 @@ SL__INLINE header read_header(const uint8_t *w, size_t stride) {
     return h;
 }
 
-/* Number j (0 … 7) of a row's eight, which are the bytes of two dwords, as a float. */
-SL__INLINE __m256 number(const __m256i bytes[2], int j) {
+/* Number j (0 … 7) of a row's eight, which are the bytes of two dwords: in 32 bits, and twice in sixteen bits. */
+SL__INLINE __m256i number(const __m256i bytes[2], int j) {
     const __m256i at = _mm256_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12);
-    const __m256i pick = _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80808000u + j % 4));
-    return _mm256_cvtepi32_ps(_mm256_shuffle_epi8(bytes[j / 4], pick));
+    return _mm256_shuffle_epi8(bytes[j / 4], _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80808000u + j % 4)));
+}
+SL__INLINE __m256i number_twice(const __m256i bytes[2], int j) {
+    const __m256i at = _mm256_setr_epi32(0, 0x00040004, 0x00080008, 0x000c000c, 0, 0x00040004, 0x00080008, 0x000c000c);
+    return _mm256_shuffle_epi8(bytes[j / 4], _mm256_add_epi32(at, _mm256_set1_epi32((int)0x80008000u + 0x00010001 * (j % 4))));
 }
 
-/* What sub-block j's products and its activations' total are multiplied by. */
-SL__INLINE __m256 scale_of(const header *h, int j) { return _mm256_mul_ps(h->d, number(h->scale, j)); }
-SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->m, number(h->min, j)); }
+/* What sub-block j's products are multiplied by, and its activations' total. */
+SL__INLINE sl__scales scale_of(const header *h, int j) {
+#if SL__SIXTEEN_BITS
+    return number_twice(h->scale, j);
+#else
+    return _mm256_cvtepi32_ps(number(h->scale, j));
+#endif
+}
+SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->m, _mm256_cvtepi32_ps(number(h->min, j))); }
 
 /* The fifth bits of eight rows: [s][i] has those of positions 16 s + 4 i … + 3 of all sub-blocks, bit j that of sub-block j. */
 typedef struct fifths {
@@ -78,6 +87,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         header h = read_header(w, stride);
+        __m256 sum[SL__FEW_ROWS];
+        SL__UNROLL for (int c = 0; c < n; c++) sum[c] = _mm256_setzero_ps();
         __m256i fifth[2][4];
         SL__UNROLL for (int s = 0; s < 2 && FIVE; s++) sl__halves_of_rows8(w + 16 + 16 * s, stride, fifth[s]);
         SL__UNROLL for (int i = 0; i < NIBBLES / 8; i++) sl__ask(ask, 64 * i);
@@ -101,26 +112,37 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     add_eight(v, x, at + 32, n, high);
                 }
             }
-            SL__UNROLL for (int c = 0; c < n; c++) {
-                int j = 2 * p, at = 8 * b + j;
-                const float *a = x->a[c] + at, *total = x->total[c] + at;
-                acc[c] = sl__add_block(acc[c], scale_of(&h, j), min_of(&h, j), sl__joined(low[c], FIVE), a[0], total[0]);
-                acc[c] = sl__add_block(acc[c], scale_of(&h, j + 1), min_of(&h, j + 1), sl__joined(high[c], FIVE), a[1], total[1]);
+            SL__UNROLL for (int i = 0; i < 2; i++) {
+                int j = 2 * p + i;
+                sl__scales scale = scale_of(&h, j);
+                __m256 min = min_of(&h, j);
+                SL__UNROLL for (int c = 0; c < n; c++) {
+                    __m256 isum = sl__scaled(sl__joined(i ? high[c] : low[c], FIVE, scale), scale);
+                    sum[c] = _mm256_fmadd_ps(_mm256_set1_ps(x->a[c][8 * b + j]), isum, sum[c]);
+                    acc[c] = _mm256_fmadd_ps(min, _mm256_set1_ps(x->total[c][8 * b + j]), acc[c]);
+                }
             }
         }
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_fmadd_ps(h.d, sum[c], acc[c]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-typedef sl__block_panel panel;
+/* Sixteen rows of a super-block, unpacked: 5 KB. Row 8 h + r is lane r of half h. */
+typedef struct panel {
+    __m256i q[64][2];        /* [four values][half]: bytes */
+    sl__scales scale[8][2];  /* [sub-block][half] */
+    __m256 min[8][2], d[2];
+} panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
     header h = read_header(w, stride);
     SL__UNROLL for (int j = 0; j < 8; j++) {
-        to->d[j][half] = scale_of(&h, j);
-        to->m[j][half] = min_of(&h, j);
+        to->scale[j][half] = scale_of(&h, j);
+        to->min[j][half] = min_of(&h, j);
     }
+    to->d[half] = h.d;
     fifths f;
     read_fifths(w, stride, &f);
     for (int p = 0; p < 4; p++)
@@ -137,7 +159,27 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, pa
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    sl__multiply_blocks(w, FIVE, x, at, 256, n, tile, ahead);
+    __m256 acc[SL__GROUP][2], sum[SL__GROUP][2];
+    SL__UNROLL for (int c = 0; c < n; c++) sum[c][0] = sum[c][1] = _mm256_setzero_ps();
+    for (int j = 0; j < 8; j++) {
+        sl__sums isum;
+        sl__prefetch(ahead);
+        sl__block_sums(w->q + 8 * j, FIVE, w->scale[j], x, at + 32 * j, n, isum);
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            __m256 a = _mm256_set1_ps(x->a[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                sum[c][h] = _mm256_fmadd_ps(a, sl__scaled(isum[c][h], w->scale[j][h]), sum[c][h]);
+        }
+    }
+    sl__load_tile(tile, n, acc);
+    for (int j = 0; j < 8; j++)
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            __m256 total = _mm256_set1_ps(x->total[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_fmadd_ps(w->min[j][h], total, acc[c][h]);
+        }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm256_fmadd_ps(w->d[h], sum[c][h], acc[c][h]);
+    sl__store_tile(tile, n, acc);
 }
 
 #endif

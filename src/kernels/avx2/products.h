@@ -28,19 +28,32 @@ SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
 /* --- Sums of products of unsigned and signed bytes, four values of eight rows a vector ---
  *
  * With AVX2 a row has two sums of sixteen bits; sl__ended makes one of 32 bits of them, before there is more in them than fits.
- * AVX-VNNI, for which the same files are built as a tier of their own, has one instruction for all of it; both are exact. */
+ * The instruction that does it multiplies as well: by the sub-block's scale, where a type has integer scales, or by one.
+ * AVX-VNNI, for which the same files are built as a tier of their own, has one instruction for all sums, of 32 bits; there a sum
+ * is scaled as a float (sl__scaled). Both are exact.
+ *
+ * sl__scales: a sub-block's integer scales of eight rows, as the tier multiplies by them. */
 #ifdef __AVXVNNI__
 #define SL__TIER avx_vnni
 #define SL__SIXTEEN_BITS 0
 SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(sum, u, s); }
-SL__INLINE __m256i sl__ended(__m256i sum) { return sum; }
+typedef __m256 sl__scales;
+SL__INLINE sl__scales sl__ones(void) { return _mm256_set1_ps(1); }
+SL__INLINE __m256i sl__ended(__m256i sum, sl__scales by) { return (void)by, sum; }
+SL__INLINE __m256 sl__scaled(__m256i sum, sl__scales by) { return _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by); }
 #else
 #define SL__TIER avx2
 #define SL__SIXTEEN_BITS 1
 SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, s)); }
-SL__INLINE __m256i sl__ended(__m256i sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
+typedef __m256i sl__scales; /* twice in a lane, sixteen bits each */
+SL__INLINE sl__scales sl__ones(void) { return _mm256_set1_epi16(1); }
+SL__INLINE __m256i sl__ended(__m256i sum, sl__scales by) { return _mm256_madd_epi16(sum, by); }
+SL__INLINE __m256 sl__scaled(__m256i sum, sl__scales by) { return (void)by, _mm256_cvtepi32_ps(sum); } /* sl__ended has scaled it */
 #endif
 SL__DECLARE_PRODUCTS(SL__TIER);
+
+/* Keeps the compiler from adding something else to the vector first, which would have to wait in a register meanwhile. */
+#define SL__IN_ORDER(vector) __asm__("" : "+x"(vector))
 
 /* Sums of a group of columns, [column][half of the panel's rows]. A panel's products are first such integer sums for each of
  * its eight blocks of 32 values, isum [block]; all become floats after that, since integer and float sums together do not
@@ -56,13 +69,15 @@ SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__col
             __m256i four = sl__four(x->q[c] + at + 4 * i);
             narrow[c][0] = sl__add_dot(narrow[c][0], w0, four);
             narrow[c][1] = sl__add_dot(narrow[c][1], w1, four);
+            SL__IN_ORDER(narrow[c][0]);
+            SL__IN_ORDER(narrow[c][1]);
         }
     }
 }
 
-/* isum [n][half] = the products of the 32 values of a block that stands at `at`. Two sums of sixteen bits hold 32 weights of
- * four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`), 4 * 2 * 31 * 127. */
-SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__columns *x, int at, int n, sl__sums isum) {
+/* isum [n][half] = the products of the 32 values of a block that stands at `at`, ended by scales `by` [half]. Two sums of sixteen
+ * bits hold 32 weights of four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`), 4 * 2 * 31 * 127. */
+SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__scales by[2], const sl__columns *x, int at, int n, sl__sums isum) {
     int parts = five && SL__SIXTEEN_BITS ? 2 : 1, fours = 8 / parts;
     SL__UNROLL for (int s = 0; s < parts; s++) {
         sl__sums narrow;
@@ -70,7 +85,7 @@ SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__column
         sl__add_products(w + fours * s, fours, x, at + 4 * fours * s, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++) {
-                __m256i sum = sl__ended(narrow[c][h]);
+                __m256i sum = sl__ended(narrow[c][h], by[h]);
                 isum[c][h] = s ? _mm256_add_epi32(isum[c][h], sum) : sum;
             }
     }
@@ -78,11 +93,11 @@ SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__column
 
 /* The sums of a block, a lane a row, from those of sl__halves_of_rows8's vectors: s[k] has 64 bits of each of its four rows. With
  * AVX2 two words of sixteen bits become one here: 16 * 2 * 15 * 127 / 2 still fits, five bits do not. */
-SL__INLINE __m256i sl__joined(const __m256i s[2], int five) {
+SL__INLINE __m256i sl__joined(const __m256i s[2], int five, sl__scales by) {
     __m256 s0 = _mm256_castsi256_ps(s[0]), s1 = _mm256_castsi256_ps(s[1]);
     __m256i even = _mm256_castps_si256(_mm256_shuffle_ps(s0, s1, 0x88)), odd = _mm256_castps_si256(_mm256_shuffle_ps(s0, s1, 0xdd));
-    if (!SL__SIXTEEN_BITS || five) return _mm256_add_epi32(sl__ended(even), sl__ended(odd));
-    return sl__ended(_mm256_add_epi16(even, odd));
+    if (!SL__SIXTEEN_BITS || five) return _mm256_add_epi32(sl__ended(even, by), sl__ended(odd, by));
+    return sl__ended(_mm256_add_epi16(even, odd), by);
 }
 
 /* The activations' sums (sl_acts.sum) of up to eight blocks in 32 bits each; nothing behind them is read. */
@@ -95,9 +110,6 @@ SL__INLINE __m256i sl__sums8(const int16_t *sum, int blocks) {
 /* A compiler that knows what it just stored in a small array takes it from registers again, which costs more than the load
  * that broadcasts it from memory, and runs out of registers. This tells it that the array may have changed. */
 #define SL__IN_MEMORY(array) __asm__("" : "+m"(array))
-
-/* Keeps the compiler from adding something else to the vector first, which would have to wait in a register meanwhile. */
-#define SL__IN_ORDER(vector) __asm__("" : "+x"(vector))
 
 SL__INLINE void sl__load_tile(const float *tile, int n, __m256 acc[SL__GROUP][2]) {
     SL__UNROLL for (int c = 0; c < n; c++)
@@ -148,11 +160,12 @@ typedef struct sl__block_panel {
 
 SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, int five, const sl__columns *x, int at, int values, int n,
                                     float *tile, sl__ahead *ahead) {
+    const sl__scales ones[2] = {sl__ones(), sl__ones()};
     sl__sums isum[8];
     __m256 acc[SL__GROUP][2];
     for (int j = 0; j < values / 32; j++) {
         sl__prefetch(ahead);
-        sl__block_sums(w->q + 8 * j, five, x, at + 32 * j, n, isum[j]);
+        sl__block_sums(w->q + 8 * j, five, ones, x, at + 32 * j, n, isum[j]);
     }
     sl__load_tile(tile, n, acc);
     for (int j = 0; j < values / 32; j++)
@@ -172,10 +185,11 @@ typedef struct sl__offset_panel {
 
 SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int five, int offset, const sl__columns *x, int at, int values,
                                     int n, float *tile, sl__ahead *ahead) {
+    const sl__scales ones[2] = {sl__ones(), sl__ones()};
     sl__sums isum[8];
     for (int j = 0; j < values / 32; j++) {
         sl__prefetch(ahead);
-        sl__block_sums(w->q + 8 * j, five, x, at + 32 * j, n, isum[j]);
+        sl__block_sums(w->q + 8 * j, five, ones, x, at + 32 * j, n, isum[j]);
     }
     sl__add_sums(w->d, 1, isum, -offset, x, at / 32, values / 32, n, tile);
 }
@@ -194,7 +208,7 @@ SL__INLINE __m256i sl__signed_start(int16_t sum) { return _mm256_set1_epi32(SL__
 /* wide += the products of four values of eight rows, u = sl__unsigned(w). */
 SL__INLINE __m256i sl__add_signed(__m256i wide, __m256i w, __m256i u, const int8_t *q) {
     if (!SL__SIXTEEN_BITS) return sl__add_dot(wide, u, sl__four(q));
-    return _mm256_add_epi32(wide, sl__ended(_mm256_maddubs_epi16(u, _mm256_sign_epi8(sl__four(q), w))));
+    return _mm256_add_epi32(wide, sl__ended(_mm256_maddubs_epi16(u, _mm256_sign_epi8(sl__four(q), w)), sl__ones()));
 }
 
 /* Sixteen rows of up to eight blocks of them. */

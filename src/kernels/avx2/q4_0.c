@@ -7,7 +7,7 @@
 enum { BYTES = 18, BYTES_256 = 8 * BYTES };
 
 SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i narrow, float a, int16_t sum) {
-    __m256i isum = sl__ended(narrow);
+    __m256i isum = sl__ended(narrow, sl__ones());
     isum = _mm256_add_epi32(isum, _mm256_madd_epi16(_mm256_set1_epi16(sum), _mm256_set1_epi32(-8 & 0xffff)));
     return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
 }

@@ -28,7 +28,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            acc[c] = sl__add_block(acc[c], d, m, sl__ended(narrow[c]), x->a[c][b], x->total[c][b]);
+            acc[c] = sl__add_block(acc[c], d, m, sl__ended(narrow[c], sl__ones()), x->a[c][b], x->total[c][b]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }

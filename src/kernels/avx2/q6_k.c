@@ -6,10 +6,6 @@
 
 enum { BYTES = 210, BYTES_256 = BYTES, D = 208 };
 
-SL__INLINE __m256 add_block(__m256 acc, __m256 d, __m256i isum, float a) {
-    return _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(a)), _mm256_cvtepi32_ps(isum), acc);
-}
-
 /* Bits 2 p and 2 p + 1 of every byte, moved to bits 4 and 5. */
 SL__INLINE __m256i high_bits(__m256i v, int p) {
     __m256i moved = p == 0 ? _mm256_slli_epi16(v, 4) : p == 1 ? _mm256_slli_epi16(v, 2) : p == 2 ? v : _mm256_srli_epi16(v, 2);
@@ -24,10 +20,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16];
+        __m256 sum[SL__FEW_ROWS];
         __m256i scales[4];
         __m256 d = sl__halves8(w + D, stride);
         sl__transpose8(w + 192, stride, scales);
-        SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            starts(x->q[c] + 256 * b, start[c]);
+            sum[c] = _mm256_setzero_ps();
+        }
         sl__ask(ask, 1536);
         sl__ask(ask, 1600);
         sl__ask(ask, 1664);
@@ -57,8 +57,9 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
             SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int p = 0; p < 4; p++)
-                    acc[c] = add_block(acc[c], d, isum[p][c], x->a[c][8 * b + 4 * h + p]);
+                    sum[c] = _mm256_fmadd_ps(_mm256_set1_ps(x->a[c][8 * b + 4 * h + p]), _mm256_cvtepi32_ps(isum[p][c]), sum[c]);
         }
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_fmadd_ps(d, sum[c], acc[c]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }

@@ -81,25 +81,32 @@ typedef struct panel {
 #endif
 } panel;
 
-/* tile [n][16] = fma(d * a, (float)isum, tile), where a is the scale of the columns' activations in that block. */
-SL__INLINE void add_to_tile(const __m256 d[2], sl__sums isum, const sl__columns *x, int block, int n, float *tile) {
+/* sum [n][half] = fma(a, (float)isum, sum), where a is the scale of the columns' activations in that block. */
+SL__INLINE void add_floats(__m256 sum[SL__GROUP][2], sl__sums isum, const sl__columns *x, int block, int n) {
     SL__UNROLL for (int c = 0; c < n; c++) {
         __m256 a = _mm256_set1_ps(x->a[c][block]);
-        SL__UNROLL for (int h = 0; h < 2; h++) {
-            float *to = tile + 16 * c + 8 * h;
-            _mm256_store_ps(to, _mm256_fmadd_ps(_mm256_mul_ps(d[h], a), _mm256_cvtepi32_ps(isum[c][h]), _mm256_load_ps(to)));
-        }
+        SL__UNROLL for (int h = 0; h < 2; h++) sum[c][h] = _mm256_fmadd_ps(a, _mm256_cvtepi32_ps(isum[c][h]), sum[c][h]);
     }
 }
 
-/* A block's floats follow its integers at once, in the tile: kept for all eight blocks, as the other types do it, the sums
- * are slower here (docs/learned.md). */
+/* tile [n][16] = fma(d, sum, tile). */
+SL__INLINE void add_to_tile(const __m256 d[2], __m256 sum[SL__GROUP][2], int n, float *tile) {
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            float *to = tile + 16 * c + 8 * h;
+            _mm256_store_ps(to, _mm256_fmadd_ps(d[h], sum[c][h], _mm256_load_ps(to)));
+        }
+}
+
+/* A block's integers become floats at once: kept for all eight blocks they would be read and written once more. */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     int32_t start[SL__GROUP][16], both[SL__GROUP][8];
+    __m256 sum[SL__GROUP][2];
     SL__UNROLL for (int c = 0; c < n; c++) {
         starts(x->q[c] + at, start[c]);
         if (MINIMA) sums_of_sixteen(x->q[c] + at, both[c]);
+        sum[c][0] = sum[c][1] = _mm256_setzero_ps();
     }
     SL__IN_MEMORY(start);
     SL__IN_MEMORY(both);
@@ -116,14 +123,19 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
                     wide[c][h] = s ? _mm256_add_epi32(wide[c][h], scaled) : scaled;
                 }
         }
-        add_to_tile(w->d, wide, x, at / 32 + j, n, tile);
-#if MINIMA
-        SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                wide[c][h] = _mm256_madd_epi16(w->min[j][h], _mm256_set1_epi32(both[c][j]));
-        add_to_tile(w->m, wide, x, at / 32 + j, n, tile);
-#endif
+        add_floats(sum, wide, x, at / 32 + j, n);
     }
+    add_to_tile(w->d, sum, n, tile);
+#if MINIMA
+    SL__UNROLL for (int c = 0; c < n; c++) sum[c][0] = sum[c][1] = _mm256_setzero_ps();
+    for (int j = 0; j < 8; j++) {
+        sl__sums min;
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) min[c][h] = _mm256_madd_epi16(w->min[j][h], _mm256_set1_epi32(both[c][j]));
+        add_floats(sum, min, x, at / 32 + j, n);
+    }
+    add_to_tile(w->m, sum, n, tile);
+#endif
 }
 
 #endif

@@ -51,12 +51,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm256_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 8 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16], both[SL__FEW_ROWS][8];
+        __m256 sum[SL__FEW_ROWS], minima[SL__FEW_ROWS];
         header h = read_header(w, stride);
         thirds third;
         read_thirds(w, stride, &third);
         SL__UNROLL for (int c = 0; c < n; c++) {
             starts(x->q[c] + 256 * b, start[c]);
             if (MINIMA) sums_of_sixteen(x->q[c] + 256 * b, both[c]);
+            sum[c] = minima[c] = _mm256_setzero_ps();
         }
         SL__UNROLL for (int g = 0; g < 2; g++) {
             __m256i isum[4][SL__FEW_ROWS]; /* [block of 32][column] */
@@ -77,11 +79,15 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 SL__UNROLL for (int c = 0; c < n; c++) {
                     int j = 4 * g + p;
                     __m256 a = _mm256_set1_ps(x->a[c][8 * b + j]);
-                    acc[c] = _mm256_fmadd_ps(_mm256_mul_ps(h.d, a), _mm256_cvtepi32_ps(isum[p][c]), acc[c]);
+                    sum[c] = _mm256_fmadd_ps(a, _mm256_cvtepi32_ps(isum[p][c]), sum[c]);
                     if (!MINIMA) continue;
                     __m256i msum = _mm256_madd_epi16(min_pairs(&h, j), _mm256_set1_epi32(both[c][j]));
-                    acc[c] = _mm256_fmadd_ps(_mm256_mul_ps(h.m, a), _mm256_cvtepi32_ps(msum), acc[c]);
+                    minima[c] = _mm256_fmadd_ps(a, _mm256_cvtepi32_ps(msum), minima[c]);
                 }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            acc[c] = _mm256_fmadd_ps(h.d, sum[c], acc[c]);
+            if (MINIMA) acc[c] = _mm256_fmadd_ps(h.m, minima[c], acc[c]);
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];

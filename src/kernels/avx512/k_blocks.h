@@ -38,8 +38,8 @@ SL__INLINE __m512 number(const __m512i bytes[2], int j) {
     return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
 }
 
-/* What sub-block j's products and its activations' total are multiplied by. */
-SL__INLINE __m512 scale_of(const header *h, int j) { return _mm512_mul_ps(h->d, number(h->scale, j)); }
+/* What sub-block j's products are multiplied by, and its activations' total. */
+SL__INLINE __m512 scale_of(const header *h, int j) { return number(h->scale, j); }
 SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->m, number(h->min, j)); }
 
 /* The fifth bits of sixteen rows: [i] has those of positions 4 i … 4 i + 3 of all sub-blocks, bit j that of sub-block j. */
@@ -56,6 +56,11 @@ SL__INLINE __m512i with_fifth(__m512i nibbles, __m512i bits, int j) {
     return FIVE ? _mm512_or_si512(nibbles, sl__move_bit16(bits, j, 4)) : nibbles;
 }
 
+/* sum = fma(a, (float)(scale * isum), sum): a scaled sum is below 2^24, so it may be formed as a float. */
+SL__INLINE __m512 add_scaled(__m512 sum, __m512 scale, __m512i isum, float a) {
+    return _mm512_fmadd_ps(_mm512_set1_ps(a), _mm512_mul_ps(_mm512_cvtepi32_ps(isum), scale), sum);
+}
+
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
  * of a vector belong to the first sub-block, the high ones to the second. As many lines of what comes later are asked for
  * as are read here. */
@@ -67,6 +72,12 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         header h = read_header(w, stride);
         fifths f;
         read_fifths(w, stride, &f);
+        __m512 sum[SL__FEW_ROWS];
+        SL__UNROLL for (int c = 0; c < n; c++) sum[c] = _mm512_setzero_ps();
+        SL__UNROLL for (int j = 0; j < 8; j++) {
+            __m512 min = min_of(&h, j);
+            SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_fmadd_ps(min, _mm512_set1_ps(x->total[c][8 * b + j]), acc[c]);
+        }
         SL__UNROLL for (int i = 0; i < NIBBLES / 4; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
@@ -85,25 +96,32 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     }
                 }
             }
-            SL__UNROLL for (int c = 0; c < n; c++) {
-                const float *a = x->a[c] + 8 * b + 2 * p, *total = x->total[c] + 8 * b + 2 * p;
-                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p), min_of(&h, 2 * p), low[c], a[0], total[0]);
-                acc[c] = sl__add_block(acc[c], scale_of(&h, 2 * p + 1), min_of(&h, 2 * p + 1), high[c], a[1], total[1]);
+            SL__UNROLL for (int i = 0; i < 2; i++) {
+                int j = 2 * p + i;
+                __m512 scale = scale_of(&h, j);
+                SL__UNROLL for (int c = 0; c < n; c++) sum[c] = add_scaled(sum[c], scale, i ? high[c] : low[c], x->a[c][8 * b + j]);
             }
         }
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_fmadd_ps(h.d, sum[c], acc[c]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }
 
-typedef sl__block_panel panel;
+/* Thirty-two rows of a super-block, unpacked: 10 KB. Row 16 h + r is lane r of half h. */
+typedef struct panel {
+    __m512i q[64][2];                /* [four values][half]: bytes */
+    __m512 scale[8][2], min[8][2];   /* [sub-block][half] */
+    __m512 d[2];
+} panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
     header h = read_header(w, stride);
     SL__UNROLL for (int j = 0; j < 8; j++) {
-        to->d[j][half] = scale_of(&h, j);
-        to->m[j][half] = min_of(&h, j);
+        to->scale[j][half] = scale_of(&h, j);
+        to->min[j][half] = min_of(&h, j);
     }
+    to->d[half] = h.d;
     fifths f;
     read_fifths(w, stride, &f);
     for (int p = 0; p < 4; p++) {
@@ -119,7 +137,26 @@ SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, pa
 
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
-    sl__multiply_blocks(w, x, at, 256, n, tile, ahead);
+    __m512 sum[6][2];
+    SL__UNROLL for (int c = 0; c < n; c++) sum[c][0] = sum[c][1] = _mm512_setzero_ps();
+    for (int j = 0; j < 8; j++) {
+        __m512i wide[6][2];
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_setzero_si512();
+        sl__prefetch(ahead);
+        sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++) sum[c][h] = add_scaled(sum[c][h], w->scale[j][h], wide[c][h], x->a[c][at / 32 + j]);
+    }
+    __m512 acc[6][2];
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) acc[c][h] = _mm512_load_ps(tile + 32 * c + 16 * h);
+    SL__UNROLL for (int j = 0; j < 8; j++)
+        SL__UNROLL for (int c = 0; c < n; c++)
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                acc[c][h] = _mm512_fmadd_ps(w->min[j][h], _mm512_set1_ps(x->total[c][at / 32 + j]), acc[c][h]);
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++)
+            _mm512_store_ps(tile + 32 * c + 16 * h, _mm512_fmadd_ps(w->d[h], sum[c][h], acc[c][h]));
 }
 
 #endif

@@ -24,10 +24,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16];
+        __m512 sum[SL__FEW_ROWS];
         __m512i scales[4];
         __m512 d = sl__halves16(w + D, stride);
         sl__transpose16(w + 192, stride, scales);
-        SL__UNROLL for (int c = 0; c < n; c++) starts(x->q[c] + 256 * b, start[c]);
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            starts(x->q[c] + 256 * b, start[c]);
+            sum[c] = _mm512_setzero_ps();
+        }
         SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 3072 + 64 * i);
         SL__UNROLL for (int h = 0; h < 2; h++) {
             __m512 isum[4][SL__FEW_ROWS]; /* [p][column] */
@@ -62,11 +66,10 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     }
                 }
             SL__UNROLL for (int p = 0; p < 4; p++)
-                SL__UNROLL for (int c = 0; c < n; c++) {
-                    __m512 a = _mm512_set1_ps(x->a[c][8 * b + 4 * h + p]);
-                    acc[c] = _mm512_fmadd_ps(_mm512_mul_ps(d, a), isum[p][c], acc[c]);
-                }
+                SL__UNROLL for (int c = 0; c < n; c++)
+                    sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(x->a[c][8 * b + 4 * h + p]), isum[p][c], sum[c]);
         }
+        SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_fmadd_ps(d, sum[c], acc[c]);
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];
 }

@@ -54,21 +54,21 @@ typedef struct panel {
 #endif
 } panel;
 
-/* The steps of the float order for a block of 32: the scaled sum, then, where there are minima, their sum with the activations'
- * (both: as pairs_of_sums has it). */
-SL__INLINE __m512 add_block(__m512 acc, __m512 d, __m512 isum, __m512 m, __m512i min, float a, int32_t both) {
-    acc = _mm512_fmadd_ps(_mm512_mul_ps(d, _mm512_set1_ps(a)), isum, acc);
-    return MINIMA ? sl__add_scaled(acc, m, _mm512_set1_ps(a), _mm512_madd_epi16(min, _mm512_set1_epi32(both))) : acc;
+/* sum = fma(a, (float)msum, sum), msum being the minima times the activations' sums (both: as pairs_of_sums has it). */
+SL__INLINE __m512 add_minima(__m512 sum, __m512i min, float a, int32_t both) {
+    return _mm512_fmadd_ps(_mm512_set1_ps(a), _mm512_cvtepi32_ps(_mm512_madd_epi16(min, _mm512_set1_epi32(both))), sum);
 }
 
 /* The first 16 values' sums are turned into floats before the second's are formed, so that twelve sums are alive and not
- * twenty-four. */
+ * twenty-four. Those of blocks wait in memory: with them there would be too many. */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     int32_t start[6][16], both[6][8] = {{0}};
+    __m512 sum[6][2];
     SL__UNROLL for (int c = 0; c < n; c++) {
         starts(x->q[c] + at, start[c]);
         if (MINIMA) pairs_of_sums(x->q[c] + at, both[c]);
+        sum[c][0] = sum[c][1] = _mm512_setzero_ps();
     }
     for (int j = 0; j < 8; j++) {
         __m512 isum[6][2];
@@ -84,18 +84,20 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
                 }
         }
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++) {
-                float *to = tile + 32 * c + 16 * h, a = x->a[c][at / 32 + j];
-#if MINIMA
-                __m512 m = w->m[h];
-                __m512i min = w->min[j][h];
-#else
-                __m512 m = w->d[h]; /* not used */
-                __m512i min = w->q[0][h];
-#endif
-                _mm512_store_ps(to, add_block(_mm512_load_ps(to), w->d[h], isum[c][h], m, min, a, both[c][j]));
-            }
+            SL__UNROLL for (int h = 0; h < 2; h++)
+                sum[c][h] = _mm512_fmadd_ps(_mm512_set1_ps(x->a[c][at / 32 + j]), isum[c][h], sum[c][h]);
     }
+    SL__UNROLL for (int c = 0; c < n; c++)
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            float *to = tile + 32 * c + 16 * h;
+            __m512 acc = _mm512_fmadd_ps(w->d[h], sum[c][h], _mm512_load_ps(to));
+#if MINIMA
+            __m512 minima = _mm512_setzero_ps();
+            SL__UNROLL for (int j = 0; j < 8; j++) minima = add_minima(minima, w->min[j][h], x->a[c][at / 32 + j], both[c][j]);
+            acc = _mm512_fmadd_ps(w->m[h], minima, acc);
+#endif
+            _mm512_store_ps(to, acc);
+        }
 }
 
 #endif

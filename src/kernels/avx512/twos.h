@@ -54,12 +54,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
     SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_setzero_ps();
     for (int b = 0; b < cols / 256; b++, w += BYTES, sl__pass(&ask, 16 * BYTES)) {
         int32_t start[SL__FEW_ROWS][16], both[SL__FEW_ROWS][8] = {{0}};
+        __m512 sum[SL__FEW_ROWS], minima[SL__FEW_ROWS];
         header h = read_header(w, stride);
         thirds third;
         read_thirds(w, stride, &third);
         SL__UNROLL for (int c = 0; c < n; c++) {
             starts(x->q[c] + 256 * b, start[c]);
             if (MINIMA) pairs_of_sums(x->q[c] + 256 * b, both[c]);
+            sum[c] = minima[c] = _mm512_setzero_ps();
         }
         SL__UNROLL for (int g = 0; g < 2; g++) {
             __m512i twos[8];
@@ -78,13 +80,20 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                             wide[c] = _mm512_dpbusd_epi32(wide[c], v, sl__four16(x->q[c] + 256 * b + 32 * j + 4 * i));
                     }
                     SL__UNROLL for (int c = 0; c < n; c++) {
-                        __m512 sum = _mm512_cvtepi32_ps(wide[c]);
-                        isum[c] = s ? _mm512_fmadd_ps(sum, scale, isum[c]) : _mm512_mul_ps(sum, scale);
+                        __m512 run = _mm512_cvtepi32_ps(wide[c]);
+                        isum[c] = s ? _mm512_fmadd_ps(run, scale, isum[c]) : _mm512_mul_ps(run, scale);
                     }
                 }
-                SL__UNROLL for (int c = 0; c < n; c++)
-                    acc[c] = add_block(acc[c], h.d, isum[c], h.m, min_pairs(&h, j), x->a[c][8 * b + j], both[c][j]);
+                SL__UNROLL for (int c = 0; c < n; c++) {
+                    float a = x->a[c][8 * b + j];
+                    sum[c] = _mm512_fmadd_ps(_mm512_set1_ps(a), isum[c], sum[c]);
+                    if (MINIMA) minima[c] = add_minima(minima[c], min_pairs(&h, j), a, both[c][j]);
+                }
             }
+        }
+        SL__UNROLL for (int c = 0; c < n; c++) {
+            acc[c] = _mm512_fmadd_ps(h.d, sum[c], acc[c]);
+            if (MINIMA) acc[c] = _mm512_fmadd_ps(h.m, minima[c], acc[c]);
         }
     }
     SL__UNROLL for (int c = 0; c < n; c++) ret[c] = acc[c];

@@ -16,7 +16,7 @@ static float product(const uint8_t *w, const int8_t *q, const float *a, const fl
     (void)total;
     float acc = 0;
     for (int b = 0; b < cols / 256; b++, w += BYTES) {
-        float d = sl__load_half(w + 80), dmin = sl__load_half(w + 82);
+        float sum = 0, minima = 0;
         for (int j = 0; j < 8; j++, q += 32, a++) {
             int8_t v[32];
             int isum = 0, msum = 0;
@@ -27,9 +27,11 @@ static float product(const uint8_t *w, const int8_t *q, const float *a, const fl
                 isum += (w[2 * j + k] & 15) * sl__integer_dot(v + 16 * k, q + 16 * k, 16);
                 msum += (w[2 * j + k] >> 4) * xsum;
             }
-            acc = fmaf(d * *a, (float)isum, acc);
-            acc = fmaf(-(dmin * *a), (float)msum, acc);
+            sum = fmaf(*a, (float)isum, sum);
+            minima = fmaf(*a, (float)msum, minima);
         }
+        acc = fmaf(sl__load_half(w + 80), sum, acc);
+        acc = fmaf(-sl__load_half(w + 82), minima, acc);
     }
     return acc;
 }

@@ -24,14 +24,17 @@ static inline int scale_of(const uint8_t *w, int k) {
 static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
     (void)total;
     float acc = 0;
-    for (int b = 0; b < cols / 256; b++, w += BYTES)
+    for (int b = 0; b < cols / 256; b++, w += BYTES) {
+        float sum = 0;
         for (int j = 0; j < 8; j++, q += 32, a++) {
             int8_t v[32];
             unpack(w, j, v);
             int isum = scale_of(w, 2 * j) * sl__integer_dot(v, q, 16);
             isum += scale_of(w, 2 * j + 1) * sl__integer_dot(v + 16, q + 16, 16);
-            acc = fmaf(sl__load_half(w + 108) * *a, (float)isum, acc);
+            sum = fmaf(*a, (float)isum, sum);
         }
+        acc = fmaf(sl__load_half(w + 108), sum, acc);
+    }
     return acc;
 }
 

@@ -9,15 +9,16 @@ enum { BYTES = 144 };
 static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
     float acc = 0;
     for (int b = 0; b < cols / 256; b++, w += BYTES) {
-        float d = sl__load_half(w), dmin = sl__load_half(w + 2);
+        float d = sl__load_half(w), dmin = sl__load_half(w + 2), sum = 0;
         for (int j = 0; j < 8; j++, q += 32, a++, total++) {
             const uint8_t *nibbles = w + 16 + 32 * (j / 2);
             int scale, min, isum = 0, shift = 4 * (j % 2);
             sl__q4_k_scale(w + 4, j, &scale, &min);
             for (int i = 0; i < 32; i++) isum += (nibbles[i] >> shift & 15) * q[i];
-            acc = fmaf(d * (float)scale * *a, (float)isum, acc);
+            sum = fmaf(*a, (float)(scale * isum), sum);
             acc = fmaf(-(dmin * (float)min), *total, acc);
         }
+        acc = fmaf(d, sum, acc);
     }
     return acc;
 }

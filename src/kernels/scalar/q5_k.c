@@ -16,15 +16,16 @@ static inline void unpack(const uint8_t *w, int j, int8_t *v) {
 static float product(const uint8_t *w, const int8_t *q, const float *a, const float *total, int cols) {
     float acc = 0;
     for (int b = 0; b < cols / 256; b++, w += BYTES) {
-        float d = sl__load_half(w), dmin = sl__load_half(w + 2);
+        float d = sl__load_half(w), dmin = sl__load_half(w + 2), sum = 0;
         for (int j = 0; j < 8; j++, q += 32, a++, total++) {
             int8_t v[32];
             int scale, min;
             unpack(w, j, v);
             sl__q4_k_scale(w + 4, j, &scale, &min);
-            acc = fmaf(d * (float)scale * *a, (float)sl__integer_dot(v, q, 32), acc);
+            sum = fmaf(*a, (float)(scale * sl__integer_dot(v, q, 32)), sum);
             acc = fmaf(-(dmin * (float)min), *total, acc);
         }
+        acc = fmaf(d, sum, acc);
     }
     return acc;
 }

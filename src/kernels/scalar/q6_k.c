@@ -19,14 +19,15 @@ static float product(const uint8_t *w, const int8_t *q, const float *a, const fl
     float acc = 0;
     for (int b = 0; b < cols / 256; b++, w += BYTES) {
         const int8_t *scale = (const int8_t *)w + 192;
-        float d = sl__load_half(w + 208);
+        float sum = 0;
         for (int j = 0; j < 8; j++, q += 32, a++) {
             int8_t v[32];
             int first = 0, second = 0;
             unpack(w, j, v);
             for (int i = 0; i < 16; i++) first += v[i] * q[i], second += v[i + 16] * q[i + 16];
-            acc = fmaf(d * *a, (float)(scale[2 * j] * first + scale[2 * j + 1] * second), acc);
+            sum = fmaf(*a, (float)(scale[2 * j] * first + scale[2 * j + 1] * second), sum);
         }
+        acc = fmaf(sl__load_half(w + 208), sum, acc);
     }
     return acc;
 }

@@ -224,10 +224,14 @@ static void sentencepiece(sl_tokenizer *t, const sl_vocab_source *v) {
         (sl__normalizer){.kind = SL__REPLACE, .from = " ", .from_len = 1, .to = SL__LOW_LINE, .to_len = 3};
 }
 
-/* Gemma 4's: SentencePiece's pieces, which merges with ranks make of characters. */
-static bool is_ranked_pieces(const sl_vocab_source *v) {
-    return strcmp(v->model, "gemma4") == 0 || (strcmp(v->model, "gpt2") == 0 && v->pre && strcmp(v->pre, "gemma4") == 0);
+static bool is_named(const sl_vocab_source *v, const char *pre) {
+    return strcmp(v->model, "gpt2") == 0 && v->pre && strcmp(v->pre, pre) == 0;
 }
+
+static bool is_gemma(const sl_vocab_source *v) { return strcmp(v->model, "gemma4") == 0 || is_named(v, "gemma4"); }
+
+/* Gemma 4's, and Sarvam's (of Ling 2.0's architecture): SentencePiece's pieces, which merges with ranks make of characters. */
+static bool is_ranked_pieces(const sl_vocab_source *v) { return is_gemma(v) || is_named(v, "sarvam-moe"); }
 
 /* Nothing merges across the beginning or the end of a run of line breaks, so that texts may be cut there. */
 static sl_status ranked_pieces(sl_tokenizer *t, sl_error *e) {
@@ -254,7 +258,7 @@ static sl_status read_around(reader *r, bool add_bos) {
 
 sl_status sl__open_gguf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e) {
     reader r = {.v = v, .e = e};
-    bool spm = strcmp(v->model, "llama") == 0, ranked = is_ranked_pieces(v), add_bos = spm || ranked;
+    bool spm = strcmp(v->model, "llama") == 0, ranked = is_ranked_pieces(v), add_bos = spm || is_gemma(v);
     sl_status s = sl__tokenizer_new(v->origin ? v->origin : "GGUF", v->rows, &r.t, e);
     if (s != SL_OK) return s;
     sl_tokenizer *t = r.t;

@@ -6,6 +6,7 @@ START_TEST(test_ids) {
     static const struct { const char *name, *pre, *model; } kinds[] = {
         {"gpt2", "gpt-2", "gpt2"}, {"llama3", "llama-bpe", "gpt2"}, {"qwen2", "qwen2", "gpt2"}, {"olmo", "olmo", "gpt2"},
         {"smollm", "smollm", "gpt2"}, {"o200k", "gpt-4o", "gpt2"}, {"gemma", NULL, "gemma4"}, {"gemma", "gemma4", "gpt2"},
+        {"gemma", "sarvam-moe", "gpt2"},
     };
     sl_tokenizer *t = NULL;
     sl_error e = {0};
@@ -14,6 +15,25 @@ START_TEST(test_ids) {
     ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
     same_as_reference(t, kinds[_i].name);
     sl_tokenizer_free(t);
+    arrays_free(&a);
+}
+END_TEST
+
+/* What llama.cpp does where tokenizer.ggml.add_bos_token is absent: Gemma 4 always begins with one, Sarvam's of the same shape does not. */
+START_TEST(test_bos_by_name) {
+    static const struct { const char *pre, *model; bool adds; } kinds[] = {{NULL, "gemma4", true}, {"gemma4", "gpt2", true}, {"sarvam-moe", "gpt2", false}};
+    arrays a = arrays_of_hf("gemma");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        for (int key = -1; key < 2; key++) {
+            sl_tokenizer *t = NULL;
+            sl_error e = {0};
+            sl_vocab_source v = gguf_of(&a, kinds[i].model, kinds[i].pre);
+            v.bos = 2;
+            v.add_bos = key;
+            ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
+            ck_assert_int_eq(sl_tokenizer_adds_bos(t), key < 0 ? kinds[i].adds : key);
+            sl_tokenizer_free(t);
+        }
     arrays_free(&a);
 }
 END_TEST
@@ -321,7 +341,8 @@ int main(void) {
     Suite *s = suite_create("gguf");
     TCase *c = tcase_create("gguf");
     tcase_set_timeout(c, 60);
-    tcase_add_loop_test(c, test_ids, 0, 8);
+    tcase_add_loop_test(c, test_ids, 0, 9);
+    tcase_add_test(c, test_bos_by_name);
     tcase_add_test(c, test_scores);
     tcase_add_test(c, test_refused);
     tcase_add_test(c, test_merges_never_make_control);

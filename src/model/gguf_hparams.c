@@ -174,9 +174,13 @@ static sl_status read_scales(keys *k, const sl_family *f, sl_hparams *hp, sl_err
     return s;
 }
 
-/* The epsilon says which norm it is, where a family has both. */
+/* The epsilon says which norm it is, where a family has both. Where both are given, norms are RMS norms, as config.json's readers
+ * have it: peers write down what that file says, and there both may be. */
 static sl_status read_norm(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    bool layer = f->hf_layer_norm_eps_key && sl__gguf_find(k->g, name_of(k, "attention.layer_norm_epsilon"));
+    float rms = 0;
+    sl_status s = f->hf_layer_norm_eps_key ? get_float(k, "attention.layer_norm_rms_epsilon", false, 0, 1, &rms, e) : SL_OK;
+    if (s != SL_OK) return s;
+    bool layer = f->hf_layer_norm_eps_key && rms == 0 && sl__gguf_find(k->g, name_of(k, "attention.layer_norm_epsilon"));
     if (f->hf_layer_norm_eps_key && !layer) hp->norm = SL_NORM_RMS;
     return get_float(k, layer ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", true, SL__NORM_EPS, &hp->norm_eps, e);
 }

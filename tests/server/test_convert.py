@@ -1,6 +1,7 @@
 """`sluice convert`: what it writes against files that gguf-py wrote of the same weights, against ggml's own quantisers, and
 against its source's answers; and what is left when it fails."""
 import array
+import importlib.util
 import json
 import os
 import random
@@ -244,6 +245,28 @@ def test_rope_of_windows_that_is_divided():
             assert len(have) == 5 and all(abs(a - b) <= 1e-4 for a, b in zip(have, want)), have
             r = convert(folder, d + "/a.gguf", "bf16")
             assert (r.returncode == 1 and "window_rope_factor" in r.stderr) if factor else r.returncode == 0, r.stderr
+
+
+def with_keys(source, target, change):
+    """The GGUF file with what change({key: (type, bytes)}) gives."""
+    spec = importlib.util.spec_from_file_location("raw_gguf", os.path.join(harness.REFERENCE, "../../../models/gguf_file.py"))
+    raw = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(raw)
+    with open(source, "rb") as f:
+        data = f.read()
+    keys, tensors, align = raw.read(data)
+    with open(target, "wb") as f:
+        raw.write(f, change(keys, raw), [(n, dims, kind, lambda a=at, s=size: data[a : a + s]) for n, dims, kind, at, size in tensors], align)
+
+
+def test_both_epsilons():
+    """Norms are RMS norms where both kinds have an epsilon: in config.json, as transformers has it (cohere2moe-sigmoid), and in GGUF."""
+    with tempfile.TemporaryDirectory() as d:
+        folder = copied("cohere2moe-softmax", d + "/both", lambda c: c.update(rms_norm_eps=1e-5))
+        source, key = checkpoint("cohere2moe-softmax.gguf"), "cohere2moe.attention.layer_norm_rms_epsilon"
+        with_keys(source, d + "/both.gguf", lambda keys, raw: {**keys, key: (6, struct.pack("<f", 1e-5))})
+        with_keys(source, d + "/none.gguf", lambda keys, raw: {**keys, key: (6, struct.pack("<f", 0))})
+        assert answer(folder) == answer(d + "/both.gguf") != answer(source) == answer(d + "/none.gguf")
 
 
 def test_planes_become_the_peers_blocks():

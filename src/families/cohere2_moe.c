@@ -6,6 +6,7 @@
 const sl_family sl__family_cohere2_moe = {
     .name = "cohere2_moe",
     .gguf_arch = "cohere2moe",
+    .gguf_arch_too = "cohere2_moe", /* ik_llama.cpp */
     .hf_type = "cohere2_moe",
     .routed = true,
     .norm = SL_NORM_LAYER,

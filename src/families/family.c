@@ -19,10 +19,14 @@ int sl_router_score_code(sl_router_score score) {
     return codes[score];
 }
 
+static bool is_arch(const sl_family *f, const char *arch) {
+    return (f->gguf_arch && strcmp(f->gguf_arch, arch) == 0) || (f->gguf_arch_too && strcmp(f->gguf_arch_too, arch) == 0);
+}
+
 const sl_family *sl_family_by_gguf(const char *arch, bool routed) {
     const sl_family *f;
     for (int i = 0; (f = sl_family_at(i)) != NULL; i++)
-        if (f->gguf_arch && (f->routed == routed || f->hf_routed_key) && strcmp(f->gguf_arch, arch) == 0) return f;
+        if ((f->routed == routed || f->hf_routed_key) && is_arch(f, arch)) return f;
     return NULL;
 }
 

@@ -207,6 +207,7 @@ typedef struct sl_family {
     /* Who it is. */
     const char *name;      /* "mixtral", as in metrics and inspect */
     const char *gguf_arch; /* general.architecture; NULL: another row reads this family's GGUF files */
+    const char *gguf_arch_too; /* a fork's spelling of it, in whose files all else is the same */
     const char *gguf_as;   /* where that is NULL: the architecture under which such a model is written */
     const char *hf_type;   /* config.json model_type */
     bool routed;           /* has experts: tells apart families that share a gguf_arch */

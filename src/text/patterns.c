@@ -90,7 +90,7 @@ static const sl__pre table[] = {
     {.names = "deepseek-v3 hunyuan-dense joyai-llm hy_v4", .pattern = {"\\p{N}{1,3}", CJK, DEEPSEEK_V3}},
     {.names = "spark2_5", .pattern = {"\\p{N}{1,3}", CJK, SPARK, SL__DIGIT}},
     {.names = "afmoe", .pattern = {"\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))", ASIAN, DEEPSEEK_V3}},
-    {.names = "tiny_aya cohere2moe", .pattern = {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}},
+    {.names = "tiny_aya cohere2moe cohere2_moe", .pattern = {"\\d{1,3}(?=(?:\\d{3})*\\b)", O200K}},
     {.names = "superbpe", .pattern = {"\\p{N}+", "(?=(\\d{3})+(?!\\d))"}},
     {.names = "bailingmoe bailingmoe2 llada-moe", .pattern = {BAILING}},
     {.names = "exaone-moe", .pattern = {EXAONE_MOE}},

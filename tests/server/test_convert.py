@@ -259,6 +259,18 @@ def with_keys(source, target, change):
         raw.write(f, change(keys, raw), [(n, dims, kind, lambda a=at, s=size: data[a : a + s]) for n, dims, kind, at, size in tensors], align)
 
 
+def test_a_forks_spelling():
+    """ik_llama.cpp's architecture and pre-tokenizer of Cohere2-MoE have another name than llama.cpp's."""
+    def spelled(keys, raw):
+        keys = {k.replace("cohere2moe.", "cohere2_moe."): v for k, v in keys.items()}
+        return {**keys, "general.architecture": raw.string_value("cohere2_moe")}
+    with tempfile.TemporaryDirectory() as d:
+        source = checkpoint("cohere2moe-softmax.gguf")
+        with_keys(source, d + "/a.gguf", spelled)
+        got = converted(d + "/a.gguf", d + "/b.gguf", "bf16")
+        assert answer(d + "/a.gguf") == answer(d + "/b.gguf") == answer(source) and got.keys["general.architecture"] == "cohere2_moe"
+
+
 def test_both_epsilons():
     """Norms are RMS norms where both kinds have an epsilon: in config.json, as transformers has it (cohere2moe-sigmoid), and in GGUF."""
     with tempfile.TemporaryDirectory() as d:

@@ -34,6 +34,7 @@ START_TEST(rows_are_found) {
     for (int i = 0; (f = sl_family_at(i)) != NULL; i++) {
         ck_assert_ptr_eq(sl_family_by_hf(f->hf_type), f);
         if (f->gguf_arch) ck_assert_ptr_eq(sl_family_by_gguf(f->gguf_arch, f->routed), f);
+        if (f->gguf_arch_too) ck_assert_ptr_eq(sl_family_by_gguf(f->gguf_arch_too, f->routed), f);
     }
     ck_assert_str_eq(sl_family_by_gguf("llama", true)->name, "mixtral");
     ck_assert_str_eq(sl_family_by_gguf("llama", false)->name, "llama");

@@ -128,7 +128,8 @@ START_TEST(test_known) {
         "modern-bert", "granite-docling", "roberta-bpe", "a.x-4.0", "mellum", "refact", "starcoder", "smollm", "codeshell",
         "exaone", "minerva-7b", "command-r", "mellum2", "deepseek-llm", "deepseek-coder", "deepseek-v3", "hunyuan-dense",
         "joyai-llm", "hy_v4", "gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2", "tekken", "bailingmoe", "bailingmoe2",
-        "llada-moe", "exaone-moe", "afmoe", "seed-coder", "kimi-k2", "superbpe", "youtu", "tiny_aya", "cohere2moe", "minicpm5",
+        "llada-moe", "exaone-moe", "afmoe", "seed-coder", "kimi-k2", "superbpe", "youtu", "tiny_aya", "cohere2moe", "cohere2_moe",
+        "minicpm5",
         "laguna", "granite-embed-multi-97m", "jais-2", "viking", "poro-chat", "bloom", "gpt3-finnish", "chameleon", "falcon",
         "spark2_5", "ufakzeka", "",
     };

@@ -145,7 +145,7 @@ static bool find_channels(sl_chat *c, const sl_tokenizer *t) {
     if (!sl_template_mentions(c->template, names[0])) return false;
     for (int i = 0; i < 4; i++)
         if ((id[i] = sl_tokenizer_special_id(t, names[i], strlen(names[i]))) < 0) return false;
-    c->channels = (sl_channels){true, id[0], id[1], id[2], id[3]};
+    c->channels = (sl_channels){true, id[0], id[1], id[2], id[3], sl_tokenizer_special_id(t, "<|constrain|>", 13)};
     return true;
 }
 
@@ -182,7 +182,7 @@ bool sl_chat_ends(const sl_chat *c, int token) {
 bool sl_chat_divides(const sl_chat *c, int token) {
     const sl_channels *h = &c->channels;
     if (token < 0) return false;
-    if (h->there) return token == h->channel || token == h->message || token == h->start || token == h->end;
+    if (h->there) return token == h->channel || token == h->message || token == h->start || token == h->end || token == h->constrain;
     return token == c->open_token || token == c->close_token;
 }
 

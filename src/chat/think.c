@@ -166,8 +166,11 @@ static void begin_message(sl_think *t, sl_buffer *thought, sl_buffer *said) {
 }
 
 void sl_channels_token(sl_think *t, const sl_channels *c, int token, sl_buffer *thought, sl_buffer *said) {
+    if (token < 0) return;
     if (token == c->start) {
         begin_header(t);
+    } else if (token == c->constrain && t->stage == SL_THINK_HEADER) {
+        if (t->held_len < sizeof t->held) t->held[t->held_len++] = ' ';
     } else if (token == c->end) {
         t->stage = SL_THINK_SAYS;
         t->held_len = 0;

@@ -33,6 +33,7 @@ extern const sl_marks sl_known_marks[]; /* by which models think; ends with one 
 typedef struct sl_channels {
     bool there; /* false: the model has none */
     int channel, message, start, end;
+    int constrain; /* stands before what a message's text is written in, inside its header; -1: none */
 } sl_channels;
 
 /* Zero-initialised for an answer that begins; stage SL_THINK_BEGUN where the prompt opened the thinking. */

@@ -73,13 +73,13 @@ START_TEST(marks_with_a_word) {
 }
 END_TEST
 
-/* Harmony's messages; '\1' to '\4' stand for its tokens. */
+/* Harmony's messages; '\1' to '\5' stand for its tokens. */
 static void channels(const char *answer, const char *thought, const char *said) {
-    static const sl_channels tokens = {true, 1, 2, 3, 4};
+    static const sl_channels tokens = {true, 1, 2, 3, 4, 5};
     sl_think t = {0};
     sl_buffer a = {0}, b = {0};
     for (const char *p = answer; *p; p++) {
-        bool token = *p <= 4;
+        bool token = *p <= 5;
         sl_channels_feed(&t, p, token ? 0 : 1, &a, &b);
         sl_channels_token(&t, &tokens, token ? *p : -1, &a, &b);
     }
@@ -97,7 +97,7 @@ START_TEST(answers_in_channels) {
     channels("\1commentary\2Hello, world!", "", "Hello, world!");
     channels("\1analysis\2I'm\nthinking\4\3assistant\1final\2Hello", "I'm\nthinking", "Hello");
     channels("\1analysis\2I'm\nthinking", "I'm\nthinking", "");
-    channels("\1analysis\2I need JSON\4\3assistant\1final json\2{\"amount\": 1}", "I need JSON", "{\"amount\": 1}");
+    channels("\1analysis\2I need JSON\4\3assistant\1final \5json\2{\"amount\": 1}", "I need JSON", "{\"amount\": 1}");
     channels("\1commentary to=assistant\1analysis\2I'm thinking\4\3assistant\1final\2Hello", "I'm thinking", "Hello");
     channels("\1analysis\2I'm thinking\4\3assistant\1commentary to=assistant\1final\2Hello", "I'm thinking", "Hello");
 
@@ -115,6 +115,8 @@ END_TEST
 /* Calls of tools are told apart from what is said, in all spellings of ik_llama.cpp's tests, and are not lost. */
 START_TEST(messages_to_tools) {
     channels("\1commentary to=functions.f json\2{}", "to=functions.f\n{}", "");
+    channels("\1commentary to=functions.f \5json\2{}", "to=functions.f\n{}", "");
+    channels("\1commentary to=functions.f\5json\2{}", "to=functions.f\n{}", "");
     channels("\1analysis to=functions.f\2{}", "to=functions.f\n{}", "");
     channels(" to=functions.f\1analysis\2{}", "to=functions.f\n{}", "");
     channels("\1analysis\2Run it\4\3assistant to=container.exec\1commentary\2ls", "Run it\nto=container.exec\nls", "");

@@ -52,6 +52,7 @@ typedef struct sl_acts {
     const float *scale;   /* [rows][cols/32]: a_j */
     const int16_t *sum;   /* [rows][cols/32]: xsum_j */
     const float *total;   /* [rows][cols/32]: t_j */
+    const int16_t *pairs; /* [rows][cols/16][2]: the sums of the first two and of the last two of every four q among 16 */
     int cols;             /* K */
 } sl_acts;
 
@@ -144,7 +145,7 @@ typedef float sl_query_fn(const float *x, int d, float scale, void *out);
 typedef void sl_widen_fn(const void *row, int cols, float *out);
 
 /* Quantises one row of cols values, a multiple of 32, into the planes of sl_acts. */
-typedef void sl_quantize_fn(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total);
+typedef void sl_quantize_fn(const float *x, int cols, int8_t *q, float *scale, int16_t *sum, float *total, int16_t *pairs);
 
 /* The sum of a_i b_i in the order of 16 lanes. */
 typedef float sl_dot_fn(const float *a, const float *b, int n);

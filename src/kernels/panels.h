@@ -26,6 +26,7 @@ typedef struct sl__columns {
     const float *a[SL__MOST_COLUMNS];
     const int16_t *sum[SL__MOST_COLUMNS];
     const float *total[SL__MOST_COLUMNS];
+    const int16_t *pairs[SL__MOST_COLUMNS];
 } sl__columns;
 
 SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int n, sl__columns *c) {
@@ -36,6 +37,7 @@ SL__INLINE void sl__columns_at(const sl_acts *x, const int32_t *row, int i, int 
         c->a[j] = x->scale + r * (k / 32);
         c->sum[j] = x->sum + r * (k / 32);
         c->total[j] = x->total + r * (k / 32);
+        c->pairs[j] = x->pairs + r * (k / 8);
     }
 }
 

@@ -4,7 +4,7 @@
 
 /* Where the planes lie in their memory, in bytes; f is at 0. */
 typedef struct layout {
-    size_t q, scale, sum, total, end;
+    size_t q, scale, sum, total, pairs, end;
 } layout;
 
 /* Appends count numbers of `size` bytes at the next multiple of 64. */
@@ -18,7 +18,7 @@ static bool lay_out(size_t values, layout *l) {
     l->end = 0;
     return append(l, values, sizeof(float), &f) && append(l, values, sizeof(int8_t), &l->q) &&
            append(l, blocks, sizeof(float), &l->scale) && append(l, blocks, sizeof(int16_t), &l->sum) &&
-           append(l, blocks, sizeof(float), &l->total);
+           append(l, blocks, sizeof(float), &l->total) && append(l, blocks, 4 * sizeof(int16_t), &l->pairs);
 }
 
 bool sl_planes_bytes(size_t values, size_t *ret) {
@@ -33,5 +33,5 @@ sl_planes sl_planes_in(void *memory, size_t values, int cols) {
     uint8_t *p = memory;
     if (!p || !lay_out(values, &l)) return (sl_planes){.cols = cols};
     return (sl_planes){(float *)(void *)p, (int8_t *)(p + l.q), (float *)(void *)(p + l.scale), (int16_t *)(void *)(p + l.sum),
-                       (float *)(void *)(p + l.total), cols};
+                       (float *)(void *)(p + l.total), (int16_t *)(void *)(p + l.pairs), cols};
 }

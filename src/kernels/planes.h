@@ -1,7 +1,7 @@
 /* planes.h: activations that are being made: the writable side of sl_acts.
  * Workers, each its own rows and ranges; the memory is the caller's.
  *
- * Five planes of the same rows. f is what was computed; the others are what quantising makes of each 32 values of it, and
+ * Six planes of the same rows. f is what was computed; the others are what quantising makes of each 32 values of it, and
  * hold nothing until sl_planes_quantize was called for these values. */
 #ifndef SL_KERNELS_PLANES_H
 #define SL_KERNELS_PLANES_H
@@ -16,6 +16,7 @@ typedef struct sl_planes {
     float *scale;   /* [rows][cols / 32] */
     int16_t *sum;   /* [rows][cols / 32] */
     float *total;   /* [rows][cols / 32] */
+    int16_t *pairs; /* [rows][cols / 16][2] */
     int cols;       /* a multiple of 32 where they are quantised */
 } sl_planes;
 
@@ -28,13 +29,13 @@ sl_planes sl_planes_in(void *memory, size_t values, int cols);
 
 /* The planes of rows of another length that begin at value `at`, a multiple of 32. */
 static inline sl_planes sl_planes_part(const sl_planes *p, size_t at, int cols) {
-    return (sl_planes){p->f + at, p->q + at, p->scale + at / 32, p->sum + at / 32, p->total + at / 32, cols};
+    return (sl_planes){p->f + at, p->q + at, p->scale + at / 32, p->sum + at / 32, p->total + at / 32, p->pairs + at / 8, cols};
 }
 
 /* What a kernel reads, beginning at `row`. */
 static inline sl_acts sl_planes_acts(const sl_planes *p, int row) {
     size_t at = (size_t)row * (size_t)p->cols, block = (size_t)row * (size_t)(p->cols / 32);
-    return (sl_acts){p->f + at, p->q + at, p->scale + block, p->sum + block, p->total + block, p->cols};
+    return (sl_acts){p->f + at, p->q + at, p->scale + block, p->sum + block, p->total + block, p->pairs + 4 * block, p->cols};
 }
 
 static inline float *sl_planes_row(const sl_planes *p, int row) { return p->f + (size_t)row * (size_t)p->cols; }
@@ -43,7 +44,7 @@ static inline float *sl_planes_row(const sl_planes *p, int row) { return p->f + 
 static inline void sl_planes_quantize(const sl_planes *p, int row, int first, int count) {
     size_t at = (size_t)row * (size_t)p->cols + (size_t)first;
     size_t block = (size_t)row * (size_t)(p->cols / 32) + (size_t)(first / 32);
-    sl_kernels()->quantize(p->f + at, count, p->q + at, p->scale + block, p->sum + block, p->total + block);
+    sl_kernels()->quantize(p->f + at, count, p->q + at, p->scale + block, p->sum + block, p->total + block, p->pairs + 4 * block);
 }
 
 #endif

@@ -138,6 +138,7 @@ int bench(const sl_kernel_table *t, const char *only) {
     float *scale = malloc((size_t)(MOST_ROWS * cols / 32) * sizeof *scale), *f = malloc((size_t)cols * sizeof *f);
     int16_t *sum = malloc((size_t)(MOST_ROWS * cols / 32) * sizeof *sum);
     float *total = malloc((size_t)(MOST_ROWS * cols / 32) * sizeof *total);
+    int16_t *pairs = malloc((size_t)(MOST_ROWS * cols / 8) * sizeof *pairs);
     if (threads > THREADS) threads = THREADS;
     w.memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (w.memory == MAP_FAILED) return perror("mmap"), 1;
@@ -148,7 +149,7 @@ int bench(const sl_kernel_table *t, const char *only) {
         for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
             w.shape = (sl_matrix){.rows = shapes[s][0], .cols = shapes[s][1], .type = (sl_type)type};
             w.apart = sl_types[type].apart ? memset(malloc(size / 16), 120, size / 16) : NULL;
-            w.x = (sl_acts){NULL, q, scale, sum, total, w.shape.cols};
+            w.x = (sl_acts){NULL, q, scale, sum, total, pairs, w.shape.cols};
             size_t row = row_bytes(w.shape.type, w.shape.cols), rows = size / row, k = (size_t)w.shape.cols;
             fill_rows(w.shape.type, w.memory, 2048, w.shape.cols, row, SCALES_SMALL, FILL_RANDOM);
             for (size_t r = 2048; r < rows; r += 2048)
@@ -156,7 +157,7 @@ int bench(const sl_kernel_table *t, const char *only) {
             for (int r = 0; r < MOST_ROWS; r++) {
                 for (size_t i = 0; i < k; i++) f[i] = random_normal();
                 size_t block = (size_t)r * k / 32;
-                t->quantize(f, w.shape.cols, q + (size_t)r * k, scale + block, sum + block, total + block);
+                t->quantize(f, w.shape.cols, q + (size_t)r * k, scale + block, sum + block, total + block, pairs + 4 * block);
             }
             bench_type(&w, order, size, 1);
             if (threads > 1) bench_type(&w, order, size, threads);
@@ -165,6 +166,6 @@ int bench(const sl_kernel_table *t, const char *only) {
     }
     for (int i = 0; i < threads; i++) free(w.out[i]);
     munmap(w.memory, size);
-    free(order), free(q), free(scale), free(f), free(sum), free(total);
+    free(order), free(q), free(scale), free(f), free(sum), free(total), free(pairs);
     return 0;
 }

@@ -71,7 +71,7 @@ static void against_scalar(const sl_kernel_table *t, int n, int kd) {
 static void check_quantize(const sl_kernel_table *t, int blocks, int kd) {
     int n = 32 * blocks;
     float *x = values(n, (kind)kd);
-    guarded q[2], scale[2], sum[2], total[2];
+    guarded q[2], scale[2], sum[2], total[2], pairs[2];
     for (int b = 0; b < blocks; b++) { /* some blocks of one magnitude, so that zeros and subnormals fill a whole one */
         float factor = random_int(0, 3) ? 1.0f : ldexpf(1, -random_int(100, 149));
         for (int i = 0; i < 32; i++) x[32 * b + i] *= factor;
@@ -82,22 +82,27 @@ static void check_quantize(const sl_kernel_table *t, int blocks, int kd) {
         scale[i] = guarded_new((size_t)blocks * sizeof(float));
         sum[i] = guarded_new((size_t)blocks * sizeof(int16_t));
         total[i] = guarded_new((size_t)blocks * sizeof(float));
-        (i ? scalar_tier() : t)->quantize(x, n, (int8_t *)q[i].f, scale[i].f, (int16_t *)(void *)sum[i].f, total[i].f);
+        pairs[i] = guarded_new((size_t)blocks * 4 * sizeof(int16_t));
+        (i ? scalar_tier() : t)->quantize(x, n, (int8_t *)q[i].f, scale[i].f, (int16_t *)(void *)sum[i].f, total[i].f,
+                                          (int16_t *)(void *)pairs[i].f);
         guarded_check(q + i, "quantize");
         guarded_check(scale + i, "quantize");
         guarded_check(sum + i, "quantize");
         guarded_check(total + i, "quantize");
+        guarded_check(pairs + i, "quantize");
     }
     same_bytes(q[0].f, q[1].f, (size_t)n, "%s quantize, values", t->tier);
     same_floats(scale[0].f, scale[1].f, (size_t)blocks, "%s quantize, scales", t->tier);
     same_bytes(sum[0].f, sum[1].f, (size_t)blocks * sizeof(int16_t), "%s quantize, sums", t->tier);
     same_floats(total[0].f, total[1].f, (size_t)blocks, "%s quantize, totals", t->tier);
+    same_bytes(pairs[0].f, pairs[1].f, (size_t)blocks * 4 * sizeof(int16_t), "%s quantize, pairs", t->tier);
     for (int i = 0; i < n; i++) {
         double a = (double)scale[0].f[i / 32], v = (double)((int8_t *)q[0].f)[i];
         if (fabs(v) > 127) fail("quantize: %g is beyond 127", v);
         if (a > 0 && fabs(v * a - (double)x[i]) > a * 0.50001) fail("quantize: %a became %g * %a", (double)x[i], v, a);
     }
-    for (int i = 0; i < 2; i++) guarded_free(q + i), guarded_free(scale + i), guarded_free(sum + i), guarded_free(total + i);
+    for (int i = 0; i < 2; i++)
+        guarded_free(q + i), guarded_free(scale + i), guarded_free(sum + i), guarded_free(total + i), guarded_free(pairs + i);
     free_values(x, n);
 }
 

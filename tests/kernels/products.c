@@ -67,7 +67,7 @@ typedef enum act_kind { ACT_QUANTIZED, ACT_RANDOM, ACT_ZERO, ACT_MOST, ACT_LEAST
 typedef struct acts {
     sl_acts x;
     int rows;
-    size_t f_bytes, q_bytes, scale_bytes, sum_bytes;
+    size_t f_bytes, q_bytes, scale_bytes, sum_bytes, pairs_bytes;
 } acts;
 
 static int8_t act_value(act_kind kind) {
@@ -85,26 +85,31 @@ static float act_scale(act_kind kind) {
 
 static acts acts_new(int rows, int cols, act_kind kind) {
     size_t n = (size_t)rows * (size_t)cols;
-    acts a = {{0}, rows, n * sizeof(float), n, n / 32 * sizeof(float), n / 32 * sizeof(int16_t)};
+    acts a = {{0}, rows, n * sizeof(float), n, n / 32 * sizeof(float), n / 32 * sizeof(int16_t), n / 8 * sizeof(int16_t)};
     float *f = edge(a.f_bytes), *scale = edge(a.scale_bytes), *total = edge(a.scale_bytes);
     int8_t *q = edge(a.q_bytes);
-    int16_t *sum = edge(a.sum_bytes);
+    int16_t *sum = edge(a.sum_bytes), *pairs = edge(a.pairs_bytes);
     for (size_t i = 0; i < n; i++) f[i] = random_normal();
     if (kind == ACT_QUANTIZED) {
         for (int r = 0; r < rows; r++) {
             size_t at = (size_t)r * (size_t)cols;
-            scalar_tier()->quantize(f + at, cols, q + at, scale + at / 32, sum + at / 32, total + at / 32);
+            scalar_tier()->quantize(f + at, cols, q + at, scale + at / 32, sum + at / 32, total + at / 32, pairs + at / 8);
         }
     } else {
         for (size_t b = 0; b < n / 32; b++) {
-            int xsum = 0;
-            for (size_t i = 32 * b; i < 32 * b + 32; i++) xsum += q[i] = act_value(kind);
+            int xsum = 0, part[4] = {0};
+            for (int i = 0; i < 32; i++) {
+                int8_t v = q[32 * b + (size_t)i] = act_value(kind);
+                xsum += v;
+                part[i / 16 * 2 + i % 4 / 2] += v;
+            }
+            for (size_t i = 0; i < 4; i++) pairs[4 * b + i] = (int16_t)part[i];
             scale[b] = act_scale(kind);
             sum[b] = (int16_t)xsum;
             total[b] = scale[b] * (float)xsum;
         }
     }
-    a.x = (sl_acts){f, q, scale, sum, total, cols};
+    a.x = (sl_acts){f, q, scale, sum, total, pairs, cols};
     return a;
 }
 
@@ -114,6 +119,7 @@ static void acts_free(acts *a) {
     edge_free((void *)(uintptr_t)a->x.scale, a->scale_bytes);
     edge_free((void *)(uintptr_t)a->x.sum, a->sum_bytes);
     edge_free((void *)(uintptr_t)a->x.total, a->scale_bytes);
+    edge_free((void *)(uintptr_t)a->x.pairs, a->pairs_bytes);
 }
 
 /* Range [first, last) of w times the n rows of `row`, by the tier and by scalar. Promise 1 */

@@ -25,7 +25,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         __m256 d = sl__halves8(w + D, stride);
         sl__transpose8(w + 192, stride, scales);
         SL__UNROLL for (int c = 0; c < n; c++) {
-            starts(x->q[c] + 256 * b, start[c]);
+            starts(x->pairs[c] + 32 * b, start[c]);
             sum[c] = _mm256_setzero_ps();
         }
         sl__ask(ask, 1536);
@@ -51,7 +51,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                         SL__UNROLL for (int r = 0; r < 2; r++) {
                             int at = 8 * h + 2 * (p + 2 * r) + s; /* of the sixteen sub-blocks */
                             isum[p + 2 * r][c] = add_sixteen(isum[p + 2 * r][c], v[r], x->q[c] + 256 * b + 16 * at,
-                                                             start[c][place_of(at)], scale_pairs(scales[at / 4], at % 4));
+                                                             start[c][at], scale_pairs(scales[at / 4], at % 4));
                         }
                 }
             }

@@ -13,33 +13,12 @@
 
 #include "kernels/avx2/products.h"
 
-/* v: sixteen-bit numbers, a vector for each of four blocks of 32. In every half of the result (128 bits) the 32-bit word i is
- * block i's sum of the four words of that half, sixteen bits and sixteen bits. */
-SL__INLINE __m256i sums_of_words(const __m256i v[4]) {
-    __m256i a = _mm256_add_epi16(_mm256_unpacklo_epi32(v[0], v[1]), _mm256_unpackhi_epi32(v[0], v[1]));
-    __m256i b = _mm256_add_epi16(_mm256_unpacklo_epi32(v[2], v[3]), _mm256_unpackhi_epi32(v[2], v[3]));
-    return _mm256_add_epi16(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-}
-
-/* The same of `factor` times the activations' pairs of four blocks. */
-SL__INLINE __m256i pairs_of_words(const int8_t *q, int factor) {
-    __m256i v[4];
-    SL__UNROLL for (int i = 0; i < 4; i++)
-        v[i] = _mm256_maddubs_epi16(_mm256_set1_epi8((char)factor), _mm256_loadu_si256((const __m256i *)(const void *)(q + 32 * i)));
-    return sums_of_words(v);
-}
-
-/* Where a super-block's sub-block k (0 … 15) stands in what follows: first the even ones of blocks 0-3, then the odd ones. */
-SL__INLINE int place_of(int k) { return 8 * (k / 8) + 4 * (k % 2) + k / 2 % 4; }
-
-/* start[place_of(k)], for the 16 values from 16 k on: two sixteen-bit sums in one 32-bit word, each -OFFSET times activations x:
- *     bits 0-15   -OFFSET * (x0 + x1 + x4 + x5 + x8 + x9 + x12 + x13)     the first two of every four
- *     bits 16-31  -OFFSET * (x2 + x3 + x6 + x7 + x10 + x11 + x14 + x15)   the last two
- * which are the activations that the instruction adds to these halves of a lane (four values of a row are a lane). */
-SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
+/* start[k], for the 16 values from 16 k on: two sixteen-bit sums in one 32-bit word, each -OFFSET times the activations that the
+ * instruction adds to that half of a lane (four values of a row are a lane). pairs: those of a super-block. */
+SL__INLINE void starts(const int16_t *pairs, int32_t start[16]) {
     SL__UNROLL for (int i = 0; i < 2; i++) {
-        __m256i v = _mm256_sub_epi16(_mm256_setzero_si256(), pairs_of_words(q + 128 * i, OFFSET));
-        _mm256_storeu_si256((__m256i *)(void *)(start + 8 * i), v);
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(pairs + 16 * i));
+        _mm256_storeu_si256((__m256i *)(void *)(start + 8 * i), _mm256_mullo_epi16(v, _mm256_set1_epi16(-OFFSET)));
     }
 }
 
@@ -62,12 +41,11 @@ SL__INLINE __m256i add_sixteen(__m256i isum, const __m256i v[4], const int8_t *q
 
 /* both[j], for the 32 values from 32 j on: the sums of the first and of the last 16 activations, in the low and in the high
  * sixteen bits. */
-SL__INLINE void sums_of_sixteen(const int8_t *q, int32_t both[8]) {
-    SL__UNROLL for (int i = 0; i < 2; i++) {
-        __m256i v = _mm256_madd_epi16(pairs_of_words(q + 128 * i, 1), _mm256_set1_epi16(1));
-        __m128i first = _mm256_castsi256_si128(v), last = _mm_slli_epi32(_mm256_extracti128_si256(v, 1), 16);
-        _mm_storeu_si128((__m128i *)(void *)(both + 4 * i), _mm_blend_epi16(first, last, 0xaa));
-    }
+SL__INLINE void sums_of_sixteen(const int16_t *pairs, int32_t both[8]) {
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i low = _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)pairs), ones);
+    __m256i high = _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(pairs + 16)), ones);
+    _mm256_storeu_si256((__m256i *)(void *)both, _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0xd8));
 }
 
 /* Sixteen rows of one super-block, unpacked. Row 8 h + r is lane r of half h. */
@@ -104,8 +82,8 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     int32_t start[SL__GROUP][16], both[SL__GROUP][8];
     __m256 sum[SL__GROUP][2];
     SL__UNROLL for (int c = 0; c < n; c++) {
-        starts(x->q[c] + at, start[c]);
-        if (MINIMA) sums_of_sixteen(x->q[c] + at, both[c]);
+        starts(x->pairs[c] + at / 8, start[c]);
+        if (MINIMA) sums_of_sixteen(x->pairs[c] + at / 8, both[c]);
         sum[c][0] = sum[c][1] = _mm256_setzero_ps();
     }
     SL__IN_MEMORY(start);
@@ -115,7 +93,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
         sl__prefetch(ahead);
         SL__UNROLL for (int s = 0; s < 2; s++) {
             SL__UNROLL for (int c = 0; c < n; c++)
-                narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][place_of(2 * j + s)]);
+                narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start[c][2 * j + s]);
             sl__add_products(w->q + 8 * j + 4 * s, 4, x, at + 32 * j + 16 * s, n, narrow);
             SL__UNROLL for (int c = 0; c < n; c++)
                 SL__UNROLL for (int h = 0; h < 2; h++) {

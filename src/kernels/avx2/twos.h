@@ -56,8 +56,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         thirds third;
         read_thirds(w, stride, &third);
         SL__UNROLL for (int c = 0; c < n; c++) {
-            starts(x->q[c] + 256 * b, start[c]);
-            if (MINIMA) sums_of_sixteen(x->q[c] + 256 * b, both[c]);
+            starts(x->pairs[c] + 32 * b, start[c]);
+            if (MINIMA) sums_of_sixteen(x->pairs[c] + 32 * b, both[c]);
             sum[c] = minima[c] = _mm256_setzero_ps();
         }
         SL__UNROLL for (int g = 0; g < 2; g++) {
@@ -72,7 +72,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                     SL__UNROLL for (int i = 0; i < 4; i++) v[i] = four_values(twos[i], &third, 4 * g + p, s, i);
                     SL__UNROLL for (int c = 0; c < n; c++)
                         isum[p][c] = add_sixteen(s ? isum[p][c] : _mm256_setzero_si256(), v, x->q[c] + 256 * b + 16 * k,
-                                                 start[c][place_of(k)], scale_pairs(h.scale[k / 4], k % 4));
+                                                 start[c][k], scale_pairs(h.scale[k / 4], k % 4));
                 }
             }
             SL__UNROLL for (int p = 0; p < 4; p++)

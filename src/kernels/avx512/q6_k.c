@@ -29,7 +29,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         __m512 d = sl__halves16(w + D, stride);
         sl__transpose16(w + 192, stride, scales);
         SL__UNROLL for (int c = 0; c < n; c++) {
-            starts(x->q[c] + 256 * b, start[c]);
+            starts(x->pairs[c] + 32 * b, start[c]);
             sum[c] = _mm512_setzero_ps();
         }
         SL__UNROLL for (int i = 0; i < 5; i++) sl__ask(ask, 3072 + 64 * i);

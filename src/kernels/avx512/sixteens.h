@@ -12,29 +12,16 @@
 
 #include "kernels/avx512/products.h"
 
-/* The sums of the 16 activations from 16 s on, in lane s, each times `by`, which is not negative. */
-SL__INLINE __m512i sums_of_sixteen(const int8_t *q, int by) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    __m512i v[4];
-    SL__UNROLL for (int i = 0; i < 4; i++)
-        v[i] = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_set1_epi8((char)by), _mm512_loadu_si512(q + 64 * i));
-    /* Now each run of 16 activations is four dwords, the 128 bits r of v[i] being run 4 i + r. Two rounds of additions leave one
-     * dword of each run: dword i of the 128 bits r. */
-    __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(v[0], v[1]), _mm512_unpackhi_epi32(v[0], v[1]));
-    __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(v[2], v[3]), _mm512_unpackhi_epi32(v[2], v[3]));
-    a = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-    return _mm512_permutexvar_epi32(order, a);
-}
-
-/* start[s]: -OFFSET times the sum of the 16 activations from 16 s on. */
-SL__INLINE void starts(const int8_t *q, int32_t start[16]) {
-    _mm512_storeu_si512(start, _mm512_sub_epi32(_mm512_setzero_si512(), sums_of_sixteen(q, OFFSET)));
+/* start[s]: -OFFSET times the sum of the 16 activations from 16 s on. pairs: those of a super-block. */
+SL__INLINE void starts(const int16_t *pairs, int32_t start[16]) {
+    _mm512_storeu_si512(start, _mm512_madd_epi16(_mm512_loadu_si512(pairs), _mm512_set1_epi16(-OFFSET)));
 }
 
 /* both[j], for the 32 values from 32 j on: the sums of the first and of the last 16 activations, in the low and in the high
  * sixteen bits. */
-SL__INLINE void pairs_of_sums(const int8_t *q, int32_t both[8]) {
-    _mm256_storeu_si256((__m256i *)(void *)both, _mm512_cvtepi32_epi16(sums_of_sixteen(q, 1)));
+SL__INLINE void sums_of_sixteen(const int16_t *pairs, int32_t both[8]) {
+    __m512i sums = _mm512_madd_epi16(_mm512_loadu_si512(pairs), _mm512_set1_epi16(1));
+    _mm256_storeu_si256((__m256i *)(void *)both, _mm512_cvtepi32_epi16(sums));
 }
 
 /* Scale j (0 … 15) of a row's sixteen, which are the bytes of four dwords, as a float. */
@@ -54,7 +41,7 @@ typedef struct panel {
 #endif
 } panel;
 
-/* sum = fma(a, (float)msum, sum), msum being the minima times the activations' sums (both: as pairs_of_sums has it). */
+/* sum = fma(a, (float)msum, sum), msum being the minima times the activations' sums (both: as sums_of_sixteen has it). */
 SL__INLINE __m512 add_minima(__m512 sum, __m512i min, float a, int32_t both) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), _mm512_cvtepi32_ps(_mm512_madd_epi16(min, _mm512_set1_epi32(both))), sum);
 }
@@ -66,8 +53,8 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     int32_t start[6][16], both[6][8] = {{0}};
     __m512 sum[6][2];
     SL__UNROLL for (int c = 0; c < n; c++) {
-        starts(x->q[c] + at, start[c]);
-        if (MINIMA) pairs_of_sums(x->q[c] + at, both[c]);
+        starts(x->pairs[c] + at / 8, start[c]);
+        if (MINIMA) sums_of_sixteen(x->pairs[c] + at / 8, both[c]);
         sum[c][0] = sum[c][1] = _mm512_setzero_ps();
     }
     for (int j = 0; j < 8; j++) {

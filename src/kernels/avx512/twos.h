@@ -59,8 +59,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         thirds third;
         read_thirds(w, stride, &third);
         SL__UNROLL for (int c = 0; c < n; c++) {
-            starts(x->q[c] + 256 * b, start[c]);
-            if (MINIMA) pairs_of_sums(x->q[c] + 256 * b, both[c]);
+            starts(x->pairs[c] + 32 * b, start[c]);
+            if (MINIMA) sums_of_sixteen(x->pairs[c] + 32 * b, both[c]);
             sum[c] = minima[c] = _mm512_setzero_ps();
         }
         SL__UNROLL for (int g = 0; g < 2; g++) {

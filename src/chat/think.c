@@ -126,6 +126,7 @@ void sl_channels_feed(sl_think *t, const char *text, size_t len, sl_buffer *thou
     }
     if (t->stage == SL_THINK_HEADER) { /* it is none */
         t->stage = SL_THINK_SAYS;
+        t->to_len = 0;
         give(t, t->held_len, said);
     }
     bool inside = t->stage == SL_THINK_INSIDE || t->stage == SL_THINK_BEGUN;
@@ -173,7 +174,7 @@ void sl_channels_token(sl_think *t, const sl_channels *c, int token, sl_buffer *
         if (t->held_len < sizeof t->held) t->held[t->held_len++] = ' ';
     } else if (token == c->end) {
         t->stage = SL_THINK_SAYS;
-        t->held_len = 0;
+        t->held_len = t->to_len = 0;
     } else if (token == c->channel) {
         if (t->stage == SL_THINK_HEADER) end_part(t);
         else begin_header(t);

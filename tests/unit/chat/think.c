@@ -73,22 +73,50 @@ START_TEST(marks_with_a_word) {
 }
 END_TEST
 
-/* Harmony's messages; '\1' to '\5' stand for its tokens. */
-static void channels(const char *answer, const char *thought, const char *said) {
+/* Harmony's messages; '\1' to '\5' stand for its tokens. Text comes in pieces of at most so many bytes. */
+static void hear(const char *answer, size_t piece, sl_buffer *thought, sl_buffer *said) {
     static const sl_channels tokens = {true, 1, 2, 3, 4, 5};
     sl_think t = {0};
-    sl_buffer a = {0}, b = {0};
-    for (const char *p = answer; *p; p++) {
-        bool token = *p <= 5;
-        sl_channels_feed(&t, p, token ? 0 : 1, &a, &b);
-        sl_channels_token(&t, &tokens, token ? *p : -1, &a, &b);
+    while (*answer) {
+        size_t n = strcspn(answer, "\1\2\3\4\5");
+        if (n > piece) n = piece;
+        sl_channels_feed(&t, answer, n, thought, said);
+        answer += n;
+        bool token = *answer && *answer <= 5;
+        sl_channels_token(&t, &tokens, token ? *answer : -1, thought, said);
+        answer += token;
+        ck_assert(t.to_len <= t.held_len && t.held_len <= sizeof t.held);
     }
-    sl_think_end(&t, &a, &b);
-    ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "\"%s\", \"%s\"", sl_buffer_text(&a),
-                  sl_buffer_text(&b));
-    sl_buffer_done(&a);
-    sl_buffer_done(&b);
+    sl_think_end(&t, thought, said);
 }
+
+static void channels(const char *answer, const char *thought, const char *said) {
+    for (size_t piece = 1; piece <= strlen(answer) + 1; piece++) {
+        sl_buffer a = {0}, b = {0};
+        hear(answer, piece, &a, &b);
+        ck_assert_msg(!strcmp(sl_buffer_text(&a), thought) && !strcmp(sl_buffer_text(&b), said), "by %zu: \"%s\", \"%s\"", piece,
+                      sl_buffer_text(&a), sl_buffer_text(&b));
+        sl_buffer_done(&a);
+        sl_buffer_done(&b);
+    }
+}
+
+/* Whatever comes, it is split alike however it is cut. */
+START_TEST(channels_at_random) {
+    static const char *const part[] = {"\1", "\2", "\3", "\4", "\5", " to=", "assistant", "analysis", "final", "f", " ", "\n",
+                                       "a word that is longer than most of them are, and goes on for a while"};
+    unsigned state = 1;
+    for (int round = 0; round < 20000; round++) {
+        char answer[1200] = "";
+        for (int i = 0; i < round % 16; i++) strcat(answer, part[(state = state * 1103515245 + 12345) / 65536 % (sizeof part / sizeof *part)]);
+        sl_buffer out[4] = {0};
+        hear(answer, sizeof answer, &out[0], &out[1]);
+        hear(answer, 1 + (size_t)round % 7, &out[2], &out[3]);
+        for (int i = 0; i < 2; i++) ck_assert_str_eq(sl_buffer_text(&out[i]), sl_buffer_text(&out[i + 2]));
+        for (int i = 0; i < 4; i++) sl_buffer_done(&out[i]);
+    }
+}
+END_TEST
 
 /* The first ones, up to the empty line, are what ik_llama.cpp expects of gpt-oss's answers (tests/test-chat.cpp), but that it drops
  * calls of tools that nobody offered. */
@@ -190,6 +218,6 @@ START_TEST(what_a_prompt_leaves_open) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, messages_to_tools,
+    return RUN_TESTS("chat/think", 30, answers, marks_with_a_word, answers_in_channels, messages_to_tools, channels_at_random,
                      headers_that_are_none, the_prompt_opened_it, much_white_space, marks_that_are_tokens, what_a_prompt_leaves_open);
 }

@@ -47,7 +47,7 @@ SL__INLINE sl__scales scale_of(const header *h, int j) {
 #if SL__SIXTEEN_BITS
     return number_twice(h->scale, j);
 #else
-    return _mm256_cvtepi32_ps(number(h->scale, j));
+    return sl__scales_of(_mm256_cvtepi32_ps(number(h->scale, j)));
 #endif
 }
 SL__INLINE __m256 min_of(const header *h, int j) { return _mm256_mul_ps(h->m, _mm256_cvtepi32_ps(number(h->min, j))); }
@@ -95,7 +95,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m256i low[SL__FEW_ROWS][2], high[SL__FEW_ROWS][2]; /* of the first and of the second sub-block */
             SL__UNROLL for (int c = 0; c < n; c++)
-                SL__UNROLL for (int k = 0; k < 2; k++) low[c][k] = high[c][k] = _mm256_setzero_si256();
+                SL__UNROLL for (int k = 0; k < 2; k++) /* of a row's 64 bits one half starts so, as both are added (sl__joined) */
+                    low[c][k] = high[c][k] = _mm256_set1_epi64x(SL__SCALED_START);
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m256i t[4];
                 sl__halves_of_rows8(w + NIBBLES + 32 * p + 16 * s, stride, t);
@@ -164,7 +165,7 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     for (int j = 0; j < 8; j++) {
         sl__sums isum;
         sl__prefetch(ahead);
-        sl__block_sums(w->q + 8 * j, FIVE, w->scale[j], x, at + 32 * j, n, isum);
+        sl__block_sums(w->q + 8 * j, FIVE, SL__SCALED_START, w->scale[j], x, at + 32 * j, n, isum);
         SL__UNROLL for (int c = 0; c < n; c++) {
             __m256 a = _mm256_set1_ps(x->a[c][at / 32 + j]);
             SL__UNROLL for (int h = 0; h < 2; h++)

@@ -30,7 +30,7 @@ static void fill(operands *o) {
 
 SL__INLINE void multiply_block(const operands *o, int j, __m256 sum[COLUMNS][2]) {
     __m256i narrow[COLUMNS][2];
-    SL__UNROLL for (int c = 0; c < COLUMNS; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
+    SL__UNROLL for (int c = 0; c < COLUMNS; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(SL__SCALED_START);
     SL__UNROLL for (int i = 0; i < 8; i++) {
         __m256i w0 = o->w[8 * j + i][0], w1 = o->w[8 * j + i][1];
         SL__UNROLL for (int c = 0; c < COLUMNS; c++) {

@@ -32,18 +32,25 @@ SL__INLINE void sl__store(float *to, __m256 v) { _mm256_storeu_ps(to, v); }
  * AVX-VNNI, for which the same files are built as a tier of their own, has one instruction for all sums, of 32 bits; there a sum
  * is scaled as a float (sl__scaled). Both are exact.
  *
- * sl__scales: a sub-block's integer scales of eight rows, as the tier multiplies by them. */
+ * sl__scales: a sub-block's integer scales of eight rows, as the tier multiplies by them. With AVX-VNNI a sum that is to be scaled
+ * starts as the bits of the float 3 * 2^22 (SL__SCALED_START): then it is, as a float, that number plus the sum, which is below
+ * 2^22, and one multiplication with an addition takes the number off again, times the scale. */
 #ifdef __AVXVNNI__
 #define SL__TIER avx_vnni
 #define SL__SIXTEEN_BITS 0
 SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_dpbusd_avx_epi32(sum, u, s); }
-typedef __m256 sl__scales;
-SL__INLINE sl__scales sl__ones(void) { return _mm256_set1_ps(1); }
+#define SL__SCALED_START 0x4b400000
+typedef struct sl__scales {
+    __m256 by, bias; /* and -3 * 2^22 times it */
+} sl__scales;
+SL__INLINE sl__scales sl__scales_of(__m256 by) { return (sl__scales){by, _mm256_mul_ps(by, _mm256_set1_ps(-12582912.0f))}; }
+SL__INLINE sl__scales sl__ones(void) { return sl__scales_of(_mm256_set1_ps(1)); }
 SL__INLINE __m256i sl__ended(__m256i sum, sl__scales by) { return (void)by, sum; }
-SL__INLINE __m256 sl__scaled(__m256i sum, sl__scales by) { return _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by); }
+SL__INLINE __m256 sl__scaled(__m256i sum, sl__scales by) { return _mm256_fmadd_ps(_mm256_castsi256_ps(sum), by.by, by.bias); }
 #else
 #define SL__TIER avx2
 #define SL__SIXTEEN_BITS 1
+#define SL__SCALED_START 0
 SL__INLINE __m256i sl__add_dot(__m256i sum, __m256i u, __m256i s) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(u, s)); }
 typedef __m256i sl__scales; /* twice in a lane, sixteen bits each */
 SL__INLINE sl__scales sl__ones(void) { return _mm256_set1_epi16(1); }
@@ -75,13 +82,15 @@ SL__INLINE void sl__add_products(const __m256i (*w)[2], int fours, const sl__col
     }
 }
 
-/* isum [n][half] = the products of the 32 values of a block that stands at `at`, ended by scales `by` [half]. Two sums of sixteen
- * bits hold 32 weights of four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`), 4 * 2 * 31 * 127. */
-SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, const sl__scales by[2], const sl__columns *x, int at, int n, sl__sums isum) {
+/* isum [n][half] = start + the products of the 32 values of a block that stands at `at`, ended by scales `by` [half]. Two sums of
+ * sixteen bits, which start at 0, hold 32 weights of four bits, 8 * 2 * 15 * 127 < 32768, but only 16 of five bits (`five`),
+ * 4 * 2 * 31 * 127. */
+SL__INLINE void sl__block_sums(const __m256i (*w)[2], int five, int start, const sl__scales by[2], const sl__columns *x, int at, int n,
+                               sl__sums isum) {
     int parts = five && SL__SIXTEEN_BITS ? 2 : 1, fours = 8 / parts;
     SL__UNROLL for (int s = 0; s < parts; s++) {
         sl__sums narrow;
-        SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_setzero_si256();
+        SL__UNROLL for (int c = 0; c < n; c++) narrow[c][0] = narrow[c][1] = _mm256_set1_epi32(start);
         sl__add_products(w + fours * s, fours, x, at + 4 * fours * s, n, narrow);
         SL__UNROLL for (int c = 0; c < n; c++)
             SL__UNROLL for (int h = 0; h < 2; h++) {
@@ -165,7 +174,7 @@ SL__INLINE void sl__multiply_blocks(const sl__block_panel *w, int five, const sl
     __m256 acc[SL__GROUP][2];
     for (int j = 0; j < values / 32; j++) {
         sl__prefetch(ahead);
-        sl__block_sums(w->q + 8 * j, five, ones, x, at + 32 * j, n, isum[j]);
+        sl__block_sums(w->q + 8 * j, five, 0, ones, x, at + 32 * j, n, isum[j]);
     }
     sl__load_tile(tile, n, acc);
     for (int j = 0; j < values / 32; j++)
@@ -189,7 +198,7 @@ SL__INLINE void sl__multiply_offset(const sl__offset_panel *w, int five, int off
     sl__sums isum[8];
     for (int j = 0; j < values / 32; j++) {
         sl__prefetch(ahead);
-        sl__block_sums(w->q + 8 * j, five, ones, x, at + 32 * j, n, isum[j]);
+        sl__block_sums(w->q + 8 * j, five, 0, ones, x, at + 32 * j, n, isum[j]);
     }
     sl__add_sums(w->d, 1, isum, -offset, x, at / 32, values / 32, n, tile);
 }

@@ -18,6 +18,7 @@ double sl__limit_multiply_avx512(int passes, float *ret) {
         a[j] = 0.5f;
         for (int h = 0; h < 2; h++) {
             w.scale[j][h] = _mm512_set1_ps(1);
+            w.bias[j][h] = _mm512_set1_ps(-12582912.0f);
             w.min[j][h] = w.d[h] = _mm512_set1_ps(1e-6f);
         }
     }

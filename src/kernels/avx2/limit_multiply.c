@@ -41,8 +41,10 @@ SL__INLINE void multiply_block(const operands *o, int j, __m256 sum[COLUMNS][2])
         }
     }
     SL__UNROLL for (int c = 0; c < COLUMNS; c++)
-        SL__UNROLL for (int h = 0; h < 2; h++)
-            sum[c][h] = _mm256_fmadd_ps(_mm256_set1_ps(o->a[c][j]), sl__scaled(sl__ended(narrow[c][h], o->scale[j][h]), o->scale[j][h]), sum[c][h]);
+        SL__UNROLL for (int h = 0; h < 2; h++) {
+            __m256i isum = sl__ended(narrow[c][h], o->scale[j][h]);
+            sum[c][h] = _mm256_fmadd_ps(_mm256_set1_ps(o->a[c][j]), sl__scaled(isum, o->scale[j][h]), sum[c][h]);
+        }
 }
 
 SL__INLINE void multiply_super_block(const operands *o, __m256 acc[COLUMNS][2]) {

@@ -62,9 +62,9 @@ SL__DECLARE_PRODUCTS(SL__TIER);
 /* Keeps the compiler from adding something else to the vector first, which would have to wait in a register meanwhile. */
 #define SL__IN_ORDER(vector) __asm__("" : "+x"(vector))
 
-/* Sums of a group of columns, [column][half of the panel's rows]. A panel's products are first such integer sums for each of
- * its eight blocks of 32 values, isum [block]; all become floats after that, since integer and float sums together do not
- * fit the sixteen registers. */
+/* Sums of a group of columns, [column][half of the panel's rows]. Where each block of 32 values has its own d, a panel's products
+ * are first such integer sums for each of its eight blocks, isum [block]; all become floats after that, since a block's sums, the
+ * tile's and two factors together do not fit the sixteen registers. */
 typedef __m256i sl__sums[SL__GROUP][2];
 
 /* narrow [n][half] += the products of unsigned weights w [fours][half], each vector with four values of eight rows, and n

@@ -38,7 +38,8 @@ SL__INLINE __m512 number(const __m512i bytes[2], int j) {
     return _mm512_cvtepi32_ps(_mm512_and_si512(v, _mm512_set1_epi32(255)));
 }
 
-/* What sub-block j's activations' total is multiplied by. */
+/* What sub-block j's products are multiplied by, and its activations' total. */
+SL__INLINE sl__scales scale_of(const header *h, int j) { return sl__scales_of(number(h->scale, j)); }
 SL__INLINE __m512 min_of(const header *h, int j) { return _mm512_mul_ps(h->m, number(h->min, j)); }
 
 /* The fifth bits of sixteen rows: [i] has those of positions 4 i … 4 i + 3 of all sub-blocks, bit j that of sub-block j. */
@@ -55,23 +56,9 @@ SL__INLINE __m512i with_fifth(__m512i nibbles, __m512i bits, int j) {
     return FIVE ? _mm512_or_si512(nibbles, sl__move_bit16(bits, j, 4)) : nibbles;
 }
 
-/* A sub-block's integer sums start as the bits of the float 3 * 2^22: then they are, as floats, that number plus the sum, which is
- * below 2^22. One multiplication with an addition takes the number off again, times the scale, and leaves scale * isum: all of it
- * exact, as a scaled sum is below 2^24. */
-enum { START = 0x4b400000 };
-
-typedef struct scales {
-    __m512 by, bias; /* the sub-block's, and -3 * 2^22 times it */
-} scales;
-
-SL__INLINE scales scale_of(const header *h, int j) {
-    __m512 by = number(h->scale, j);
-    return (scales){by, _mm512_mul_ps(by, _mm512_set1_ps(-12582912.0f))};
-}
-
-/* sum = fma(a, (float)(scale * isum), sum), isum with its START. */
-SL__INLINE __m512 add_scaled(__m512 sum, __m512 by, __m512 bias, __m512i isum, float a) {
-    return _mm512_fmadd_ps(_mm512_set1_ps(a), _mm512_fmadd_ps(_mm512_castsi512_ps(isum), by, bias), sum);
+/* sum = fma(a, (float)(scale * isum), sum), isum with its start. */
+SL__INLINE __m512 add_scaled(__m512 sum, sl__scales scale, __m512i isum, float a) {
+    return _mm512_fmadd_ps(_mm512_set1_ps(a), sl__scaled(isum, scale), sum);
 }
 
 /* Per super-block: the header; then for each pair of sub-blocks two loads of 16 bytes a row, transposed; the low nibbles
@@ -94,7 +81,7 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
         SL__UNROLL for (int i = 0; i < NIBBLES / 4; i++) sl__ask(ask, 64 * i);
         SL__UNROLL for (int p = 0; p < 4; p++) {
             __m512i low[SL__FEW_ROWS], high[SL__FEW_ROWS];
-            SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_set1_epi32(START);
+            SL__UNROLL for (int c = 0; c < n; c++) low[c] = high[c] = _mm512_set1_epi32(SL__SCALED_START);
             SL__UNROLL for (int s = 0; s < 2; s++) {
                 __m512i t[4];
                 sl__transpose16(w + NIBBLES + 32 * p + 16 * s, stride, t);
@@ -111,8 +98,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
             }
             SL__UNROLL for (int i = 0; i < 2; i++) {
                 int j = 2 * p + i;
-                scales s = scale_of(&h, j);
-                SL__UNROLL for (int c = 0; c < n; c++) sum[c] = add_scaled(sum[c], s.by, s.bias, i ? high[c] : low[c], x->a[c][8 * b + j]);
+                sl__scales scale = scale_of(&h, j);
+                SL__UNROLL for (int c = 0; c < n; c++) sum[c] = add_scaled(sum[c], scale, i ? high[c] : low[c], x->a[c][8 * b + j]);
             }
         }
         SL__UNROLL for (int c = 0; c < n; c++) acc[c] = _mm512_fmadd_ps(h.d, sum[c], acc[c]);
@@ -122,18 +109,16 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
 
 /* Thirty-two rows of a super-block, unpacked: 11 KB. Row 16 h + r is lane r of half h. */
 typedef struct panel {
-    __m512i q[64][2];                          /* [four values][half]: bytes */
-    __m512 scale[8][2], bias[8][2], min[8][2]; /* [sub-block][half] */
-    __m512 d[2];
+    __m512i q[64][2];       /* [four values][half]: bytes */
+    sl__scales scale[8][2]; /* [sub-block][half] */
+    __m512 min[8][2], d[2];
 } panel;
 
 SL__INLINE void unpack(const uint8_t *w, size_t stride, int values, int half, panel *to) {
     (void)values;
     header h = read_header(w, stride);
     SL__UNROLL for (int j = 0; j < 8; j++) {
-        scales s = scale_of(&h, j);
-        to->scale[j][half] = s.by;
-        to->bias[j][half] = s.bias;
+        to->scale[j][half] = scale_of(&h, j);
         to->min[j][half] = min_of(&h, j);
     }
     to->d[half] = h.d;
@@ -156,12 +141,11 @@ SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int value
     SL__UNROLL for (int c = 0; c < n; c++) sum[c][0] = sum[c][1] = _mm512_setzero_ps();
     for (int j = 0; j < 8; j++) {
         __m512i wide[6][2];
-        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_set1_epi32(START);
+        SL__UNROLL for (int c = 0; c < n; c++) wide[c][0] = wide[c][1] = _mm512_set1_epi32(SL__SCALED_START);
         sl__prefetch(ahead);
         sl__wide_products(w->q + 8 * j, 8, x, at + 32 * j, n, wide);
         SL__UNROLL for (int c = 0; c < n; c++)
-            SL__UNROLL for (int h = 0; h < 2; h++)
-                sum[c][h] = add_scaled(sum[c][h], w->scale[j][h], w->bias[j][h], wide[c][h], x->a[c][at / 32 + j]);
+            SL__UNROLL for (int h = 0; h < 2; h++) sum[c][h] = add_scaled(sum[c][h], w->scale[j][h], wide[c][h], x->a[c][at / 32 + j]);
     }
     __m512 acc[6][2];
     SL__UNROLL for (int c = 0; c < n; c++)

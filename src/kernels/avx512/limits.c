@@ -17,8 +17,7 @@ double sl__limit_multiply_avx512(int passes, float *ret) {
     for (int j = 0; j < BLOCKS; j++) {
         a[j] = 0.5f;
         for (int h = 0; h < 2; h++) {
-            w.scale[j][h] = _mm512_set1_ps(1);
-            w.bias[j][h] = _mm512_set1_ps(-12582912.0f);
+            w.scale[j][h] = sl__scales_of(_mm512_set1_ps(1));
             w.min[j][h] = w.d[h] = _mm512_set1_ps(1e-6f);
         }
     }

@@ -115,7 +115,20 @@ SL__INLINE void sl__wide_products(const __m512i (*w)[2], int fours, const sl__co
     }
 }
 
-/* acc = fma(d * a, (float)isum, acc): the step of the float order that all types have. */
+/* A sub-block's integer scales of sixteen rows. Integer sums that are to be scaled start as the bits of the float 3 * 2^22
+ * (SL__SCALED_START): then they are, as floats, that number plus the sum, which is below 2^22. One multiplication with an addition
+ * takes the number off again, times the scale, and leaves scale * sum: all of it exact, as a scaled sum is below 2^24. */
+enum { SL__SCALED_START = 0x4b400000 };
+
+typedef struct sl__scales {
+    __m512 by, bias; /* and -3 * 2^22 times it */
+} sl__scales;
+
+SL__INLINE sl__scales sl__scales_of(__m512 by) { return (sl__scales){by, _mm512_mul_ps(by, _mm512_set1_ps(-12582912.0f))}; }
+
+SL__INLINE __m512 sl__scaled(__m512i sum, sl__scales s) { return _mm512_fmadd_ps(_mm512_castsi512_ps(sum), s.by, s.bias); }
+
+/* acc = fma(d * a, (float)isum, acc): the step of the float order that types with a d for each block have. */
 SL__INLINE __m512 sl__add_scaled(__m512 acc, __m512 d, __m512 a, __m512i isum) {
     return _mm512_fmadd_ps(_mm512_mul_ps(d, a), _mm512_cvtepi32_ps(isum), acc);
 }

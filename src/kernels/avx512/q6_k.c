@@ -58,11 +58,8 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                         }
                     }
                     SL__UNROLL for (int k = 0; k < 2; k++) {
-                        __m512 scale = scale_of(scales, j + 4 * k);
-                        SL__UNROLL for (int c = 0; c < n; c++) {
-                            __m512 v = _mm512_cvtepi32_ps(wide[k][c]), *to = &isum[p + 2 * k][c];
-                            *to = s ? _mm512_fmadd_ps(v, scale, *to) : _mm512_mul_ps(v, scale);
-                        }
+                        sl__scales scale = scale_of(scales, j + 4 * k);
+                        SL__UNROLL for (int c = 0; c < n; c++) isum[p + 2 * k][c] = add_run(isum[p + 2 * k][c], wide[k][c], scale, !s);
                     }
                 }
             SL__UNROLL for (int p = 0; p < 4; p++)

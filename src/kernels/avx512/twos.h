@@ -72,17 +72,14 @@ SL__INLINE void few(const uint8_t *w, size_t stride, int cols, const sl__columns
                 SL__UNROLL for (int i = LINES * p / 4; i < LINES * (p + 1) / 4; i++) sl__ask(ask, 64 * (LINES * g + i));
                 SL__UNROLL for (int s = 0; s < 2; s++) {
                     __m512i wide[SL__FEW_ROWS];
-                    __m512 scale = scale_of(h.scale, 2 * j + s);
+                    sl__scales scale = scale_of(h.scale, 2 * j + s);
                     SL__UNROLL for (int c = 0; c < n; c++) wide[c] = _mm512_set1_epi32(start[c][2 * j + s]);
                     SL__UNROLL for (int i = 4 * s; i < 4 * s + 4; i++) {
                         __m512i v = four_values(twos[i], &third, j, i);
                         SL__UNROLL for (int c = 0; c < n; c++)
                             wide[c] = _mm512_dpbusd_epi32(wide[c], v, sl__four16(x->q[c] + 256 * b + 32 * j + 4 * i));
                     }
-                    SL__UNROLL for (int c = 0; c < n; c++) {
-                        __m512 run = _mm512_cvtepi32_ps(wide[c]);
-                        isum[c] = s ? _mm512_fmadd_ps(run, scale, isum[c]) : _mm512_mul_ps(run, scale);
-                    }
+                    SL__UNROLL for (int c = 0; c < n; c++) isum[c] = add_run(isum[c], wide[c], scale, !s);
                 }
                 SL__UNROLL for (int c = 0; c < n; c++) {
                     float a = x->a[c][8 * b + j];

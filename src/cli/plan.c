@@ -107,9 +107,10 @@ static sl_kv_wish wish(const sl_settings *s, const sl_model *m) {
     const sl_engine_config *g = &s->engine;
     sl_engine_window_pages windows = sl_engine_window_pages_for(g);
     uint64_t one = (uint64_t)pages_for(g->ctx), ends = 2 * (uint64_t)sl_kv_window_pages(sl_kv_window_of(&m->hp, g->ctx), g->ctx, 1);
-    if (!windows.least) return (sl_kv_wish){.page_bytes = sl_kv_cost_of(&m->hp, g->kv_type).page_bytes, .one = one};
-    return (sl_kv_wish){.page_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_FULL),
-                        .window_bytes = sl_kv_page_bytes(&m->hp, g->kv_type, g->ctx, SL_KV_WINDOWED),
+    sl_kv_page_sizes bytes = sl_kv_page_sizes_of(&m->hp, g->kv_type, g->ctx, windows.least > 0);
+    if (!windows.least) return (sl_kv_wish){.page_bytes = bytes.page, .one = one};
+    return (sl_kv_wish){.page_bytes = bytes.page,
+                        .window_bytes = bytes.window_page,
                         .one = one,
                         .least = (uint64_t)windows.least,
                         .running = (uint64_t)windows.running,

@@ -262,8 +262,7 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
     sl_forward_config f = forward_config(c);
     const sl_hparams *hp = &c->model->hp;
     int slots = states_of(c), windows = window_pages_of(c);
-    uint64_t page = windows ? sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_FULL) : sl_kv_cost_of(hp, c->kv_type).page_bytes;
-    uint64_t window = sl_kv_page_bytes(hp, c->kv_type, c->ctx, SL_KV_WINDOWED);
+    sl_kv_page_sizes kv = sl_kv_page_sizes_of(hp, c->kv_type, c->ctx, windows > 0);
     uint64_t scratch = (uint64_t)sl_sample_scratch(c->model->hp.vocab) * (uint64_t)c->threads;
     uint64_t tables = (uint64_t)sl__pages_bytes(c->kv_pages) + sl__attached_bytes(slots, c->kv_pages) +
                       (uint64_t)sl__attached_bytes(windows, c->kv_pages) + (uint64_t)f.max_rows * sizeof(sl_step_row) +
@@ -271,7 +270,7 @@ sl_engine_plan sl_engine_plan_for(const sl_engine_config *c) {
                       (uint64_t)c->max_sequences * (sizeof(sl_step_sequence) + sizeof(sl__sequence *)) +
                       (uint64_t)c->model->hp.vocab * sizeof(int32_t) + (c->tokenizer ? 2 * text_bytes(c) : 0) + ((uint64_t)128 << 10);
     tables += sl_expert_stats_bytes(c->model->hp.layers, c->model->hp.experts, c->threads);
-    return (sl_engine_plan){.kv_bytes = page * (uint64_t)c->kv_pages + window * (uint64_t)windows,
+    return (sl_engine_plan){.kv_bytes = (uint64_t)kv.page * (uint64_t)c->kv_pages + (uint64_t)kv.window_page * (uint64_t)windows,
                             .state_bytes = (uint64_t)sl_state_bytes(&c->model->hp) * (uint64_t)slots,
                             .workspace_bytes = sl_forward_workspace_bytes(&f) + scratch,
                             .sequence_bytes = tables,

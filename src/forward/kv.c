@@ -52,6 +52,11 @@ size_t sl_kv_page_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_ki
     return bytes;
 }
 
+sl_kv_page_sizes sl_kv_page_sizes_of(const sl_hparams *hp, sl_kv_type type, int ctx, bool window_pages) {
+    if (!window_pages) return (sl_kv_page_sizes){.page = sl_kv_cost_of(hp, type).page_bytes};
+    return (sl_kv_page_sizes){sl_kv_page_bytes(hp, type, ctx, SL_KV_FULL), sl_kv_page_bytes(hp, type, ctx, SL_KV_WINDOWED)};
+}
+
 sl_kv_window sl_kv_window_of(const sl_hparams *hp, int ctx) {
     sl_kv_window widest = {.chunked = hp->chunked};
     for (int i = 0; i < hp->layers; i++)
@@ -70,9 +75,8 @@ int sl_kv_window_pages(sl_kv_window w, int ctx, int rows) {
 static bool mapped_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, size_t *ret) {
     size_t full, windowed;
     if (pages < 1 || window_pages < 0) return false;
-    if (!window_pages) return sl_mul(sl_kv_cost_of(hp, type).page_bytes, (size_t)pages, ret);
-    return sl_mul(sl_kv_page_bytes(hp, type, ctx, SL_KV_FULL), (size_t)pages, &full) &&
-           sl_mul(sl_kv_page_bytes(hp, type, ctx, SL_KV_WINDOWED), (size_t)window_pages, &windowed) && sl_add(full, windowed, ret);
+    sl_kv_page_sizes bytes = sl_kv_page_sizes_of(hp, type, ctx, window_pages > 0);
+    return sl_mul(bytes.page, (size_t)pages, &full) && sl_mul(bytes.window_page, (size_t)window_pages, &windowed) && sl_add(full, windowed, ret);
 }
 
 sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, sl_kv *ret, sl_error *e) {

@@ -101,6 +101,13 @@ sl_kv_work sl_kv_work_of(const sl_hparams *hp, sl_kv_type type, int position);
 /* Bytes of a page in the layers of one kind; 0: there are none. */
 size_t sl_kv_page_bytes(const sl_hparams *hp, sl_kv_type type, int ctx, sl_kv_kind kind);
 
+/* Bytes of a page and of a window page, as sl_kv_open lays them out with or without window pages: without them a page is one in all
+ * layers. Whoever plans memory asks here. */
+typedef struct sl_kv_page_sizes {
+    size_t page, window_page; /* window_page 0: there are none */
+} sl_kv_page_sizes;
+sl_kv_page_sizes sl_kv_page_sizes_of(const sl_hparams *hp, sl_kv_type type, int ctx, bool window_pages);
+
 /* Maps room for `pages` pages, and for windowed layers `window_pages`; 0: these have the same pages as the others, so that ctx does not
  * matter. SL_INVALID: no pages, or more than can be addressed. */
 sl_status sl_kv_open(const sl_hparams *hp, sl_kv_type type, int ctx, int pages, int window_pages, sl_kv *ret, sl_error *e);

@@ -90,6 +90,8 @@ START_TEST(kinds_have_their_own_pages) {
     ck_assert_uint_eq((size_t)(at - kv.data), kv.mapped);
     ck_assert_uint_eq(full * PAGES + windowed * WINDOWS, kv.mapped);
     ck_assert_uint_eq(full + windowed, sl_kv_cost_of(&hp, SL_KV_I16).page_bytes);
+    sl_kv_page_sizes with = sl_kv_page_sizes_of(&hp, SL_KV_I16, CTX, true), without = sl_kv_page_sizes_of(&hp, SL_KV_I16, CTX, false);
+    ck_assert(with.page == full && with.window_page == windowed && without.page == full + windowed && without.window_page == 0);
     sl_kv_close(&kv);
     ck_assert_uint_eq(sl_kv_page_bytes(&hp, SL_KV_I16, 8, SL_KV_WINDOWED), 0); /* a window of all there is */
 }

@@ -86,10 +86,12 @@ static void finish(sl__server *v) {
     uv_close((uv_handle_t *)&v->news, NULL);
 }
 
-/* The loader is inside a step that may take minutes on a slow disk, and nothing that it does is of use any more. */
-static void leave_the_loader(void) {
+/* The loader is inside a step that may take minutes on a slow disk, and nothing that it does is of use any more. It is detached,
+ * as nobody joins it: it may come to its end just now, and ThreadSanitizer would call it leaked. */
+static void leave_the_loader(sl__server *v) {
     sl_log(SL_LOG_INFO, "stopped while loading");
     sl_log_stop();
+    pthread_detach(v->loader);
     _exit(0);
 }
 
@@ -139,7 +141,7 @@ static void on_tick(uv_timer_t *h) {
         if ((exchanges == 0 && newcomers == 0) || waited >= LAST_ANSWERS) close_http(v);
         break;
     case SL__CLOSING:
-        if (v->has_loader && (v->hurry || waited >= LOADER_PATIENCE)) leave_the_loader();
+        if (v->has_loader && (v->hurry || waited >= LOADER_PATIENCE)) leave_the_loader(v);
         if (!v->has_loader && v->http_closed && requests == 0) finish(v);
         break;
     }

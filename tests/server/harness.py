@@ -2,6 +2,7 @@
 import concurrent.futures
 import contextlib
 import fcntl
+import glob
 import http.client
 import importlib
 import json
@@ -42,6 +43,16 @@ def stretched(name, positions=65536):
             json.dump(config, f)
         _stretched[name] = folder
     return _stretched[name].name
+
+
+def waits_of(pid):
+    """What each thread of a process is doing, as far as /proc says it: its name, its state and where in the kernel it waits."""
+    told = []
+    for folder in glob.glob(f"/proc/{pid}/task/*"):
+        with contextlib.suppress(OSError):
+            name, state, place = (open(f"{folder}/{file}").read().strip() for file in ("comm", "stat", "wchan"))
+            told.append(f"{name} {state.rpartition(')')[2].split()[0]} {place}")
+    return told
 
 
 class Server:
@@ -102,8 +113,9 @@ class Server:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
+            doing = waits_of(self.process.pid)
             self.kill()
-            raise RuntimeError("the server did not stop:\n" + self.text())
+            raise RuntimeError(f"the server did not stop; its threads: {doing}\n{self.text()}")
 
     def kill(self):
         if self.process.poll() is None:

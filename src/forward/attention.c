@@ -45,14 +45,22 @@ static int end_span(const sl__chunk *c) { return c->first_span + c->spans; }
 /* Rows of a chunk at most: their query heads for one KV head are QUERIES, or one row's if it has more. */
 static int chunk_rows(int group) { return group >= QUERIES ? 1 : QUERIES / group; }
 
+/* Spans that the rows of a chunk see at most: those of the longest context, or of a window, which may begin at the last position
+ * of a span. Example: a window of 256 positions and one row, 2 spans. */
+static int most_spans(const sl_forward *f, int layer, int rows) {
+    int64_t span = SL_PAGE * SL_SPAN_PAGES, all = f->c.ctx / span + 1, window = f->m->hp.window[layer];
+    int64_t seen = (window + rows - 1 + span - 2) / span + 1;
+    return (int)(window && seen < all ? seen : all);
+}
+
 /* A chunk that is cut usually has one row (a decoding sequence with a long context); its partial results are one for each
- * span of the longest context. So much is asked for, but not more than MOST_PARTIAL_BYTES unless one row's need it. What
- * finds no place is not cut. */
+ * span that it sees. So much is asked for, but not more than MOST_PARTIAL_BYTES unless one row's need it. What finds no place
+ * is not cut. */
 sl__attention_plan sl__attention_sizes(const sl_forward *f, int layer) {
     const sl_hparams *hp = &f->m->hp;
     sl__attention_plan p = {.heads = hp->heads[layer], .kv_heads = hp->kv_heads[layer], .head_dim = hp->head_dim[layer]};
     p.group = p.heads / p.kv_heads;
-    int spans = f->c.ctx / (SL_PAGE * SL_SPAN_PAGES) + 1;
+    int spans = most_spans(f, layer, chunk_rows(p.group));
     size_t one = (size_t)p.heads * ((size_t)p.head_dim * sizeof(float) + sizeof(sl_attend));
     size_t most = (size_t)MOST_PARTIAL_BYTES / one, wanted = (size_t)spans * (size_t)most_cut(f, p.kv_heads);
     if (most < (size_t)spans) most = (size_t)spans;

@@ -106,6 +106,28 @@ START_TEST(plan_covers_the_step) {
 }
 END_TEST
 
+/* A row that is alone is cut wherever it sees more than one span, so its partial results have their place; and a window asks for
+ * no more than it sees. */
+START_TEST(a_lone_row_is_cut) {
+    static const int windows[] = {0, 1, 2, 255, 256, 257, 258, 700, 2999, 5000};
+    int window = windows[_i];
+    rig *g = rig_new(4, 2, 4, 1, window);
+    for (int position = 0; position < CTX; position++) {
+        g->step.rows = 0;
+        add_rows(g, 0, position, 1);
+        for (int layer = 0; layer < 2; layer++) {
+            check_plan(g, layer);
+            const sl__chunk *c = sl__plan_of(g->f, layer)->chunk;
+            ck_assert_msg(c->spans == 1 || c->parts > 1, "window %d, position %d: %d spans", window, position, c->spans);
+        }
+    }
+    int whole = sl__plan_of(g->f, 0)->max_partials, own = sl__plan_of(g->f, 1)->max_partials;
+    if (window && window <= 700) ck_assert_int_lt(own, whole / 2);
+    else ck_assert_int_eq(own, whole);
+    rig_free(g);
+}
+END_TEST
+
 /* Writes random keys and values of positions 0 … count - 1, kept as doubles too: [count][kv_heads][head_dim]. */
 static void fill_pages(rig *g, int sequence, int layer, int count, double *keys, double *values) {
     const sl_forward *f = g->f;
@@ -186,6 +208,7 @@ int main(void) {
     TCase *t = tcase_create("attention");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, plan_covers_the_step, 0, 5);
+    tcase_add_loop_test(t, a_lone_row_is_cut, 0, 10);
     tcase_add_loop_test(t, is_softmax_over_what_a_row_sees, 0, 9);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -20,7 +20,10 @@
  * with both speeds measured before each row; `of limit` is that time over the median step's. A prompt longer than CHUNK
  * goes in several steps, each of which reads the weights. */
 
-enum { USUAL_BATCH = 32, MOST_BATCH = 256, CONTEXT = 32, STEPS = 12, CHUNK = 512 };
+enum { USUAL_BATCH = 32, CONTEXT = 32, STEPS = 12, CHUNK = 512, PAGES_EACH = CHUNK / SL_PAGE + 1 };
+
+_Static_assert(SL_BENCH_BATCH <= CHUNK, "a step has a row of each sequence");
+_Static_assert(SL_BENCH_POSITIONS <= USUAL_BATCH * PAGES_EACH * SL_PAGE, "one sequence may have the pages of all");
 
 /* What is measured in a row of the table, and what that asks of the machine whatever the implementation. A long prompt's steps
  * are added up. */
@@ -54,10 +57,9 @@ typedef struct bench {
     sl_kv_type kv_type;
     int routed_layers;
     int sequences;             /* room for so many */
-    int32_t *page;             /* [sequences][pages_each] */
-    int pages_each;
+    int32_t *page;             /* [sequences][PAGES_EACH] */
     sl_step_row row[CHUNK];
-    sl_step_sequence sequence[MOST_BATCH];
+    sl_step_sequence sequence[SL_BENCH_BATCH];
     uint64_t random;
 } bench;
 
@@ -269,8 +271,7 @@ static void print_limits(const bench *b) {
 static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e) {
     sl_status st = sl_plan_make(s, b->m, plan, e);
     if (st) return st;
-    b->pages_each = CHUNK / SL_PAGE + 1;
-    int pages = b->pages_each * b->sequences;
+    int pages = PAGES_EACH * b->sequences;
     if ((st = sl_workers_new(s->engine.threads, s->engine.worker_nice, &b->workers, e))) return st;
     if ((st = sl_expert_stats_new(b->m->hp.layers, b->m->hp.experts, s->engine.threads, NULL, &b->stats, e))) return st;
     sl_forward_config c = {.model = b->m,
@@ -289,7 +290,7 @@ static sl_status open_bench(bench *b, sl_plan *plan, sl_settings *s, sl_error *e
     if (!b->page) return sl_fail(e, SL_NOMEM, "out of memory");
     for (int i = 0; i < pages; i++) b->page[i] = i;
     for (int i = 0; i < b->sequences; i++)
-        b->sequence[i] = (sl_step_sequence){.page = b->page + i * b->pages_each, .state_before = i, .state_after = i};
+        b->sequence[i] = (sl_step_sequence){.page = b->page + i * PAGES_EACH, .state_before = i, .state_after = i};
     b->kv_type = s->engine.kv_type;
     b->cost = sl_cost_of(b->m, b->kv_type);
     for (int l = 0; l < b->m->hp.layers; l++) b->routed_layers += b->m->layer[l].experts != NULL;

@@ -40,6 +40,12 @@ typedef struct sl_numbers {
     int value[SL_NUMBERS];
 } sl_numbers;
 
+/* What `bench` has room for. */
+enum {
+    SL_BENCH_BATCH = 256,       /* sequences of --batches */
+    SL_BENCH_POSITIONS = 16384, /* of one sequence: --prompts, or --behind and one more */
+};
+
 /* What the options fill: each folder's own configuration, and what only the wiring needs. */
 typedef struct sl_settings {
     const char *model;  /* the argument MODEL, else SLUICE_MODEL, else the key "model", else the default model */

@@ -199,6 +199,10 @@ static bool put_part(const sl__answer *a, int i, int part, bool chunk, bool firs
     char before[100];
     switch (part) {
     case PART_SAID:
+        if (chunk && ch->ended) { /* nothing is left to say */
+            sl_buffer_printf(out, "{\"index\":%d,\"delta\":{", i);
+            return false;
+        }
         snprintf(before, sizeof before, "{\"index\":%d,\"%s\":{%s\"content\":\"", i, chunk ? "delta" : "message",
                  chunk ? "" : "\"role\":\"assistant\",\"refusal\":null,");
         return put_text(before, &b[SAID], at, out);
@@ -222,13 +226,27 @@ static const sl__layout layout = {PART_COUNT, put_part, "chat.completion", "chat
 
 static bool whole(sl__answer *a, sl_buffer *out) { return sl__layout_whole(&layout, a, out); }
 
-/* A choice's first event says who speaks. */
+static bool holds(const sl__choice *ch) {
+    size_t bytes = 0;
+    for (int i = 0; i < SL__BUFFERS; i++) bytes += ch->buffer[i].len;
+    return bytes > 0;
+}
+
+/* A choice's first event says who speaks, the last one why it ended and nothing else: there are clients that read no text where there
+ * is a finish_reason. */
 static void chunk(sl__answer *a, int choice, sl_buffer *out) {
-    if (!a->choice[choice].shown) {
+    sl__choice *ch = &a->choice[choice];
+    bool ended = ch->ended;
+    if (!ch->shown) {
         sl__layout_open(&layout, a, out);
         sl_buffer_printf(out, "{\"index\":%d,\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,"
                               "\"finish_reason\":null}", choice);
         sl__layout_close(a, a->ask->fields.continuous_usage, out);
+    }
+    if (ended && holds(ch)) {
+        ch->ended = false;
+        sl__layout_chunk(&layout, a, choice, out);
+        ch->ended = true;
     }
     sl__layout_chunk(&layout, a, choice, out);
 }

@@ -37,6 +37,7 @@ def test_whole_and_stream_say_the_same():
             roles[choice.index].append(choice.delta.role)
             text[choice.index] += choice.delta.content or ""
             logprobs[choice.index] += choice.logprobs.content if choice.logprobs else []
+            assert finish[choice.index] is None and (choice.finish_reason is None or choice.delta.content is None)
             finish[choice.index] = choice.finish_reason
         for i, choice in enumerate(whole.choices):
             assert choice.message.role == "assistant" and choice.message.content == text[i]

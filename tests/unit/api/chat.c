@@ -239,8 +239,15 @@ START_TEST(stream) {
     token(0, 6, "cause");
     finish(0, SL_FINISH_LENGTH, -1);
     m.a.writer->chunk(&m.a, 0, &out);
+    second = strstr(sl_buffer_text(&out), "\n\n") + 2; /* the reason comes last, likewise */
+    sl_buffer_puts(&rest, second);
+    out.len -= rest.len;
     doc = parsed(&out, "data: ", "\n\n");
     ck_assert_str_eq(delta(doc, "content"), "cause");
+    ck_assert(json_is_null(json_object_get(choice_of(doc, 0), "finish_reason")));
+    json_decref(doc);
+    doc = parsed(&rest, "data: ", "\n\n");
+    ck_assert_uint_eq(json_object_size(json_object_get(choice_of(doc, 0), "delta")), 0);
     ck_assert_str_eq(json_string_value(json_object_get(choice_of(doc, 0), "finish_reason")), "length");
     json_decref(doc);
     end();

@@ -106,11 +106,35 @@ static void find(sl_http_exchange *x, sl_buffer *allowed) {
     }
 }
 
+static bool ends_with(const char *path, const char *end) {
+    size_t len = strlen(path), n = strlen(end);
+    return n > 1 && len > n && end[0] == '/' && strcmp(path + len - n, end) == 0;
+}
+
+/* The path that a client with a wrong base URL wants: "/chat/completions", "//v1/chat/completions", "/v1/v1/chat/completions". */
+static const char *path_meant(const sl_http_exchange *x) {
+    const sl_http_config *c = &x->h->config;
+    const char *meant = NULL;
+    for (int i = 0; i < c->endpoint_count; i++) {
+        const char *path = c->endpoints[i].path;
+        bool like = ends_with(x->path, path) || ends_with(path, x->path);
+        if (like && on_listener(x->c->l, &c->endpoints[i]) && (!meant || strlen(path) < strlen(meant))) meant = path;
+    }
+    return meant;
+}
+
+static void answer_nowhere(sl_http_exchange *x) {
+    char message[160];
+    const char *meant = path_meant(x);
+    if (meant) snprintf(message, sizeof message, "There is nothing at this path, but at %.60s: is the client's base URL right?", meant);
+    sl_http_reply_error(x, 404, NULL, NULL, meant ? message : "There is nothing at this path.");
+}
+
 /* Answers 404, 405, or a browser's question what is allowed. */
 static void answer_elsewhere(sl_http_exchange *x, sl_buffer *allowed) {
     const char *cors = x->h->config.cors_origin;
     if (allowed->len == 0) {
-        sl_http_reply_error(x, 404, NULL, NULL, "There is nothing at this path.");
+        answer_nowhere(x);
         return;
     }
     if (cors) allow(allowed, "OPTIONS");

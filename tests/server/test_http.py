@@ -317,6 +317,11 @@ def test_a_slash_at_the_end_whole_urls_and_the_other_key_header():
             assert s.get(path)[0] == 200
         status, _, data = s.request("POST", "/v1/completions/", json.dumps({"prompt": [1], "max_tokens": 1}), headers={"X-Api-Key": "secret"})
         assert status == 200, data
+        for path in ("/chat/completions", "//v1/chat/completions", "/v1/v1/chat/completions", "/openai/v1/chat/completions"):
+            status, _, data = s.request("POST", path, "{}")
+            assert status == 404 and "but at /v1/chat/completions" in json.loads(data)["error"]["message"], (path, data)
+        for path in ("/", "/v1", "/completion", "/v1/embeddings", "//"):
+            assert json.loads(s.get(path)[2])["error"]["message"] == "There is nothing at this path.", path
 
 
 def test_a_scrape_needs_no_key_on_the_admin_address_or_its_own():

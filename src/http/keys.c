@@ -100,6 +100,7 @@ sl__keys *sl__keys_free(sl__keys *k) {
 
 static bool match(const sl__keys *k, const char *shown) {
     size_t len = strlen(shown);
+    while (len > 0 && (shown[len - 1] == ' ' || shown[len - 1] == '\t')) len--; /* no part of a header's value, but the library leaves it */
     if (len == 0 || len > KEY_MAX) return false;
     key given = {{0}};
     memcpy(given.byte, shown, len);

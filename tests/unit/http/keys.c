@@ -25,8 +25,9 @@ START_TEST(what_matches) {
     ck_assert(sl__keys_match(k, "Bearer first-key", NULL));
     ck_assert(sl__keys_match(k, "bearer  second", NULL));
     ck_assert(sl__keys_match(k, "Bearer last", NULL));
+    ck_assert(sl__keys_match(k, "Bearer last \t ", NULL) && sl__keys_match(k, NULL, "last "));
     for (const char *const *v = (const char *const[]){"Bearer third", "Bearer ", "Bearer", "first-key", "Basic first-key", "Bearer first-ke",
-                                                      "Bearer first-keyy", "Bearer second last", "", "Bearer First-key", NULL};
+                                                      "Bearer first-keyy", "Bearer second last", "Bearer last x", "Bearer   ", "", "Bearer First-key", NULL};
          *v; v++)
         ck_assert_msg(!sl__keys_match(k, *v, NULL), "%s", *v);
     ck_assert(!sl__keys_match(k, NULL, NULL));

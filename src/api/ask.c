@@ -75,7 +75,7 @@ sl_status sl__ask_encode(sl__ask *q, sl__prompt *p, const sl_text_part *part, si
 static sl_status fit(sl__ask *q, size_t longest, sl_error *e) {
     size_t ctx = (size_t)q->api->ctx;
     if (q->fields.max_tokens < 0) {
-        int64_t left = longest < ctx ? (int64_t)(ctx - longest) : 1, most = q->reader->most;
+        int64_t left = longest < ctx ? (int64_t)(ctx - longest) : 1, most = q->fields.unlimited ? 0 : q->reader->most;
         q->fields.max_tokens = most == 0 || left < most ? left : most;
         q->open_ended = most == 0;
     }

@@ -37,8 +37,8 @@ static const field fields[] = {
     {"chat_template_kwargs", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
     {"reasoning_effort", SL__CHAT, HONOURED_OTHER, 0, 0, 0, NULL},
     {"include_reasoning", SL__CHAT, HONOURED_BOOL, AT(include_reasoning), 0, 0, NULL},
-    {"max_tokens", ANY, HONOURED_INT, AT(max_tokens), 0, INT_MOST, NULL},
-    {"max_completion_tokens", ANY, HONOURED_INT, AT(max_completion_tokens), 0, INT_MOST, NULL}, /* chat's name; some send both */
+    {"max_tokens", ANY, HONOURED_INT, AT(max_tokens), -1, INT_MOST, NULL},
+    {"max_completion_tokens", ANY, HONOURED_INT, AT(max_completion_tokens), -1, INT_MOST, NULL}, /* chat's name; some send both */
     {"min_tokens", ANY, HONOURED_INT, AT(min_tokens), 0, INT_MOST, NULL},
     {"temperature", ANY, HONOURED_REAL, AT(temperature), 0, 2, NULL},
     {"top_p", ANY, HONOURED_REAL, AT(top_p), 0, 1, NULL},
@@ -83,6 +83,7 @@ static const field fields[] = {
     {"prediction", ANY, HARMLESS, 0, 0, 0, NULL},
     {"guided_decoding_backend", ANY, HARMLESS, 0, 0, 0, NULL},
     {"id_slot", ANY, HARMLESS, 0, 0, 0, NULL},
+    {"n_keep", ANY, HARMLESS, 0, 0, 0, NULL}, /* of a prompt that is cut: none is */
     {"mirostat_tau", ANY, HARMLESS, 0, 0, 0, NULL}, /* of what is off */
     {"mirostat_eta", ANY, HARMLESS, 0, 0, 0, NULL},
     {"dry_base", ANY, HARMLESS, 0, 0, 0, NULL},
@@ -102,7 +103,7 @@ static const field fields[] = {
     {"tools", ANY, NEUTRAL, 0, 0, 0, "[]"},
     {"tool_choice", ANY, NEUTRAL, 0, 0, 0, "\"none\"|\"auto\""},
     {"functions", ANY, NEUTRAL, 0, 0, 0, "[]"},
-    {"response_format", ANY, NEUTRAL, 0, 0, 0, "{\"type\":\"text\"}"},
+    {"response_format", ANY, NEUTRAL, 0, 0, 0, "{\"type\":\"text\"}|{}"},
     {"structured_outputs", ANY, NEUTRAL, 0, 0, 0, "{}"},
     {"guided_json", ANY, NEUTRAL, 0, 0, 0, ""},
     {"guided_regex", ANY, NEUTRAL, 0, 0, 0, ""},
@@ -139,12 +140,11 @@ static const field fields[] = {
     {"return_routed_experts", ANY, NEUTRAL, 0, 0, 0, "false"},
     {"routed_experts_prompt_start", ANY, NEUTRAL, 0, 0, 0, "0"},
     {"n_probs", ANY, NEUTRAL, 0, 0, 0, "0"},
-    {"n_keep", ANY, NEUTRAL, 0, 0, 0, "0"},
     {"min_keep", ANY, NEUTRAL, 0, 0, 0, "0"},
     {"tfs_z", ANY, NEUTRAL, 0, 0, 0, "1|1.0"},
-    {"top_n_sigma", ANY, NEUTRAL, 0, 0, 0, "-1|-1.0"},
+    {"top_n_sigma", ANY, NEUTRAL, 0, 0, 0, "-1|-1.0|0|0.0"},
     {"dynatemp_range", ANY, NEUTRAL, 0, 0, 0, "0|0.0"},
-    {"t_max_predict_ms", ANY, NEUTRAL, 0, 0, 0, "0"},
+    {"t_max_predict_ms", ANY, NEUTRAL, 0, 0, 0, "0|-1"},
     {"samplers", ANY, NEUTRAL, 0, 0, 0, ""},
     {"documents", SL__CHAT, NEUTRAL, 0, 0, 0, "[]"},
     {"chat_template", SL__CHAT, NEUTRAL, 0, 0, 0, ""}, /* never from a request */
@@ -160,9 +160,15 @@ static const field *find(const char *name, sl__endpoint endpoint) {
     return NULL;
 }
 
-/* Is the value one of those that change nothing? Compared in jansson's compact spelling. */
-static bool is_neutral(const field *f, const json_t *v) {
+/* Is the value one of those that change nothing? Compared in jansson's compact spelling, without members that are null: typed
+ * clients send {"type":"text","json_schema":null}. */
+static bool is_neutral(const field *f, json_t *v) {
     char text[64];
+    const char *key;
+    json_t *member;
+    void *next;
+    json_object_foreach_safe(v, next, key, member)
+        if (json_is_null(member)) json_object_del(v, key);
     size_t n = json_dumpb(v, text, sizeof text, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
     if (n > sizeof text) return false;
     for (const char *p = f->neutral; *p;) {
@@ -322,7 +328,8 @@ sl_status sl__fields_read(const sl_json *body, sl__endpoint endpoint, int vocab,
         } else if (sl_json_get(body, key, &at)) {
             st = read_one(f, &at, ret, e);
             if (st) return st;
-            if (!strcmp(key, "seed")) ret->has_seed = true;
+            if (!strcmp(key, "seed")) ret->has_seed = ret->seed != -1;
+            if (!strcmp(key, "max_tokens")) ret->unlimited = ret->max_tokens == -1;
         }
     }
     if ((st = read_stop(body, arena, ret, e)) || (st = read_stop_tokens(body, vocab, arena, ret, e)) ||

@@ -16,11 +16,12 @@ typedef enum sl__endpoint { SL__COMPLETIONS = 1, SL__CHAT = 2 } sl__endpoint; /*
  * that was given, the model's name in the body. */
 typedef struct sl__fields {
     const char *model; /* NULL: the served one */
-    int64_t max_tokens, max_completion_tokens; /* -1: not said; the first is what counts, whichever was sent */
+    int64_t max_tokens, max_completion_tokens; /* -1: not said, or sent; the first is what counts, whichever was sent */
+    bool unlimited;                            /* max_tokens was sent as -1 */
     int64_t min_tokens, top_k, seed, n;
     int64_t logprobs, top_logprobs; /* the first is what counts: alternatives a token, -1: none asked for */
     bool chat_logprobs;             /* chat's way to ask */
-    bool has_seed;
+    bool has_seed; /* one that is to be kept: -1 is none */
     double temperature, top_p, min_p, presence, frequency, repetition;
     bool echo, stream, ignore_eos, include_stop, skip_special, add_special, return_ids, ids_as_tokens;
     bool include_usage, continuous_usage, include_reasoning;

@@ -12,7 +12,7 @@ static sl_status put(const sl_json *object, const char *key, json_t *value, sl_e
     return sl_fail(e, SL_NOMEM, "out of memory");
 }
 
-static sl_status read_role(const sl_json *message, const sl_understands *u, bool *ret_assistant, sl_error *e) {
+static sl_status read_role(const sl_json *message, const sl_understands *u, sl_error *e) {
     sl_json at;
     const char *role;
     size_t len;
@@ -20,7 +20,6 @@ static sl_status read_role(const sl_json *message, const sl_understands *u, bool
     sl_status st = sl_json_string(&at, &role, &len, e);
     if (st) return st;
     if (len == 0 || len > LONGEST_ROLE) return sl_json_fail(&at, e, "must have 1 to %d bytes", LONGEST_ROLE);
-    *ret_assistant = len == 9 && !memcmp(role, "assistant", 9);
     if (u->developer || len != 9 || memcmp(role, "developer", 9) != 0) return SL_OK;
     return put(message, "role", json_string("system"), e);
 }
@@ -78,10 +77,16 @@ static sl_status same_parts(const sl_json *content, sl_error *e) {
     return SL_OK;
 }
 
-static sl_status ready_content(const sl_json *message, const sl_understands *u, bool assistant, sl_error *e) {
+/* May it have no content at all? An assistant's may be calls of tools; what a tool gave may be nothing, which some clients leave out. */
+static bool may_be_empty(const sl_json *message) {
+    const char *role = json_string_value(json_object_get(message->v, "role"));
+    return !strcmp(role, "assistant") || !strcmp(role, "tool");
+}
+
+static sl_status ready_content(const sl_json *message, const sl_understands *u, sl_error *e) {
     sl_json at, other;
     if (!sl_json_get(message, "content", &at)) {
-        if (!assistant) return sl_json_fail(message, e, "has no content");
+        if (!json_object_get(message->v, "content") && !may_be_empty(message)) return sl_json_fail(message, e, "has no content");
         bool refused = sl_json_get(message, "refusal", &other) && json_is_string(other.v);
         return put(message, "content", refused ? json_incref(other.v) : json_string(""), e);
     }
@@ -146,11 +151,10 @@ sl_status sl_messages_ready(const sl_json *messages, const sl_understands *u, ui
     if (!count) return sl_json_fail(messages, e, "must not be empty");
     for (size_t i = 0; i < count; i++) {
         sl_json message;
-        bool assistant = false;
         sl_json_at(messages, i, &message);
         sl_status st = sl_json_object(&message, e);
-        if (!st) st = read_role(&message, u, &assistant, e);
-        if (!st) st = ready_content(&message, u, assistant, e);
+        if (!st) st = read_role(&message, u, e);
+        if (!st) st = ready_content(&message, u, e);
         if (!st) st = ready_calls(&message, &memory, e);
         if (!st) st = check_texts(&message, e);
         if (st) return st;

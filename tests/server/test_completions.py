@@ -115,6 +115,8 @@ def test_equal_prompts_are_independent_unless_a_seed_is_given():
         given = s.complete(**ask, n=2, seed=5)["choices"]
         alone = [s.complete(**{**ask, "prompt": [1, 2, 3]}, seed=seed)["choices"][0]["text"] for seed in (5, 6)]
         assert [c["text"] for c in given] == alone * 6  # choice i of every prompt is the request with seed + i
+        drawn = [c["text"] for _ in range(2) for c in s.complete(**ask, seed=-1)["choices"]]  # -1 asks for a random one
+        assert len(set(drawn)) == 12, drawn
 
 
 def is_greedy(logprobs):
@@ -208,7 +210,7 @@ def test_special_tokens_stop():
 
 def test_refusals_name_the_field():
     bad = [({"prompt": "a", "temperature": 3}, "temperature"), ({"prompt": "a", "top_p": -1}, "top_p"),
-           ({"prompt": "a", "max_tokens": -1}, "max_tokens"), ({"prompt": "a", "max_tokens": "5"}, "max_tokens"),
+           ({"prompt": "a", "max_tokens": -2}, "max_tokens"), ({"prompt": "a", "max_tokens": "5"}, "max_tokens"),
            ({"prompt": "a", "n": 0}, "n"), ({"prompt": "a", "logprobs": 21}, "logprobs"), ({}, "prompt"),
            ({"prompt": 5}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [[]]}, "prompt"),
            ({"prompt": [1, "a"]}, "prompt"), ({"prompt": [1, 10**7]}, "prompt"), ({"prompt": [-1]}, "prompt"),
@@ -240,6 +242,8 @@ def test_too_long_a_prompt_gives_both_numbers():
         assert "64" in answer["error"]["message"] and "70" in answer["error"]["message"]
         assert s.complete(prompt=[1] * 60, max_tokens=4, ignore_eos=True)["usage"]["completion_tokens"] == 4
         assert s.complete(prompt=[1] * 60, ignore_eos=True)["usage"]["completion_tokens"] == 4
+        assert s.complete(prompt=[1] * 30, ignore_eos=True, max_tokens=-1)["usage"]["completion_tokens"] == 34
+        assert s.stream(prompt=[1] * 30, ignore_eos=True, max_tokens=-1)[-1]["choices"][0]["finish_reason"] == "length"
         assert s.value("sluice_requests_rejected_total", reason="too_long") == 1
 
 

@@ -57,6 +57,19 @@ START_TEST(values) {
 }
 END_TEST
 
+/* As llama-server and vLLM have it: a seed of -1 is a random one, so many tokens are as many as there is room for. */
+START_TEST(minus_one) {
+    setup();
+    ck_assert_int_eq(read_text("{\"seed\": -1, \"max_tokens\": -1}", true), SL_OK);
+    ck_assert(!f.has_seed && f.unlimited && f.max_tokens == -1);
+    ck_assert_int_eq(read_text("{\"seed\": -2, \"max_tokens\": null}", true), SL_OK);
+    ck_assert(f.has_seed && !f.unlimited && f.max_tokens == -1);
+    ck_assert_int_eq(read_text("{\"max_tokens\": -1, \"max_completion_tokens\": 3}", true), SL_OK);
+    ck_assert_int_eq(f.max_tokens, 3);
+    teardown();
+}
+END_TEST
+
 START_TEST(a_salt_is_a_text_and_not_empty) {
     setup();
     ck_assert_int_eq(read_text("{\"prompt\": \"x\", \"cache_salt\": null}", true), SL_OK);
@@ -82,6 +95,7 @@ static const struct {
     {"{\"temperature\": false}", "temperature"},
     {"{\"max_tokens\": 1.5}", "max_tokens"},
     {"{\"max_tokens\": 2147483648}", "max_tokens"},
+    {"{\"max_tokens\": -2}", "max_tokens"},
     {"{\"n\": 257}", "n"},
     {"{\"stop\": [1]}", "stop"},
     {"{\"stop\": 1}", "stop"},
@@ -93,6 +107,9 @@ static const struct {
     {"{\"best_of\": 2}", "best_of"},
     {"{\"stream_options\": {}}", "stream_options"},
     {"{\"suffix\": \"x\"}", "suffix"},
+    {"{\"response_format\": {\"type\": \"json_object\", \"json_schema\": null}}", "response_format"},
+    {"{\"response_format\": {\"type\": \"text\", \"json_schema\": {}}}", "response_format"},
+    {"{\"response_format\": \"text\"}", "response_format"},
     {"{\"tools\": [1]}", "tools"},
     {"{\"mirostat\": 1}", "mirostat"},
     {"{\"what\": 1}", "what"},
@@ -115,6 +132,12 @@ START_TEST(neutral_values_are_accepted) {
                                "\"mirostat\": 0, \"guided_json\": null, \"user\": 5, \"use_beam_search\": false}",
                                true),
                      SL_OK);
+    ck_assert_int_eq(read_text("{\"response_format\": {\"json_schema\": null, \"type\": \"text\", \"schema\": null}, "
+                               "\"structured_outputs\": {\"json\": null, \"regex\": null}, \"n_keep\": -1, \"top_n_sigma\": 0, "
+                               "\"t_max_predict_ms\": -1}",
+                               true),
+                     SL_OK);
+    ck_assert_int_eq(read_text("{\"response_format\": {\"type\": null}}", true), SL_OK);
     teardown();
 }
 END_TEST
@@ -127,5 +150,5 @@ START_TEST(unknown_names_are_listed) {
 }
 END_TEST
 
-int main(void) { return RUN_TESTS("api/fields", 30, defaults, values, a_salt_is_a_text_and_not_empty, refusals,
+int main(void) { return RUN_TESTS("api/fields", 30, defaults, values, minus_one, a_salt_is_a_text_and_not_empty, refusals,
                                     neutral_values_are_accepted, unknown_names_are_listed); }

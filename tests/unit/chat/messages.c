@@ -38,6 +38,8 @@ START_TEST(shapes) {
             "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}]");
     becomes("[{\"role\":\"user\",\"content\":[]}]", true, false, "[{\"role\":\"user\",\"content\":\"\"}]");
     becomes("[{\"role\":\"assistant\",\"content\":null}]", true, false, "[{\"role\":\"assistant\",\"content\":\"\"}]");
+    becomes("[{\"role\":\"user\",\"content\":null}]", true, false, "[{\"role\":\"user\",\"content\":\"\"}]");
+    becomes("[{\"role\":\"tool\",\"tool_call_id\":\"1\"}]", false, false, "[{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"\"}]");
     becomes("[{\"role\":\"assistant\",\"refusal\":\"no\"}]", true, false, "[{\"role\":\"assistant\",\"refusal\":\"no\",\"content\":\"no\"}]");
     becomes("[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"1\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\": "
             "[1]}\"}}]}]", false, false,

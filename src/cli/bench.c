@@ -22,7 +22,7 @@
 
 enum { USUAL_BATCH = 32, CONTEXT = 32, STEPS = 12, CHUNK = 512, PAGES_EACH = CHUNK / SL_PAGE + 1 };
 
-_Static_assert(SL_BENCH_BATCH <= CHUNK, "a step has a row of each sequence");
+_Static_assert((int)SL_BENCH_BATCH <= CHUNK, "a step has a row of each sequence");
 _Static_assert(SL_BENCH_POSITIONS <= USUAL_BATCH * PAGES_EACH * SL_PAGE, "one sequence may have the pages of all");
 
 /* What is measured in a row of the table, and what that asks of the machine whatever the implementation. A long prompt's steps

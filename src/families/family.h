@@ -143,7 +143,7 @@ typedef struct sl_hparams {
     float rope_theta; /* 2 … 1e12 */
     sl_rope_scaling rope_scaling;
     float rope_factor;          /* linear, proportional, llama3, yarn: 1e-3 … 1e6; 1 if plain */
-    float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high */
+    float rope_low, rope_high;  /* llama3: low_freq_factor, high_freq_factor; yarn: beta_slow, beta_fast. 1e-3 … 1e6, low < high; of llama3 also low == high */
     int rope_original;          /* divided, llama3, yarn: positions before scaling, 1 … 2^31 - 1 */
     int rope_turning;           /* proportional: 1 … rope_dims / 2 */
     float rope_divisor[SL_MAX_ROPE_PAIRS]; /* divided: [rope_dims / 2], 1e-6 … 1e6, where no sequence may be longer than rope_original */

@@ -189,7 +189,9 @@ static sl_status check_floats(const sl_hparams *hp, sl_error *e) {
         for (int i = 0; i < 2; i++)
             if (!(two[i] >= 1e-6f && two[i] <= 1e6f)) return sl_fail(e, SL_FORMAT, "the divisor of rope pair %d is %g", j, (double)two[i]);
     }
-    if (turns && !(hp->rope_high > hp->rope_low))
+    /* Llama 4 Scout has two equal ones: from one pair to the next there is the whole factor between. */
+    bool one = hp->rope_scaling == SL_ROPE_LLAMA3 && hp->rope_high == hp->rope_low;
+    if (turns && !one && !(hp->rope_high > hp->rope_low))
         return sl_fail(e, SL_FORMAT, "the bounds of rope scaling's turns are %g and %g: the second must be above the first",
                        (double)hp->rope_low, (double)hp->rope_high);
     return SL_OK;

@@ -65,7 +65,21 @@ START_TEST(llama3) {
 }
 END_TEST
 
-/* The same, but the mixture is linear in the pair's number between the two corners, which are rounded outward. */
+/* Llama 4 Scout's bounds are equal, so that nothing is mixed: transformers makes of its rope_scaling (factor 16, both bounds 1, 8192
+ * positions, base 500000, 128 values) 35 pairs that keep their frequency and 29 that get a sixteenth. */
+START_TEST(llama3_one_bound) {
+    float f[HALF];
+    sl_hparams hp = hparams(SL_ROPE_LLAMA3);
+    hp.rope_factor = 16, hp.rope_high = 1;
+    sl__rope_frequencies(&hp, NULL, 8192, f);
+    for (int j = 0; j < HALF; j++) {
+        double want = j < 35 ? plain(j) : plain(j) / 16;
+        ck_assert_msg(near((double)f[j], want), "pair %d: %.9g, should be %.9g", j, (double)f[j], want);
+    }
+}
+END_TEST
+
+/* As the first, but the mixture is linear in the pair's number between the two corners, which are rounded outward. */
 START_TEST(yarn) {
     float f[HALF];
     double low = floor(HALF * log(8192 / (4 * 2 * M_PI)) / log(500000));
@@ -117,6 +131,7 @@ int main(void) {
     tcase_add_test(t, plain_and_linear);
     tcase_add_test(t, windows);
     tcase_add_test(t, llama3);
+    tcase_add_test(t, llama3_one_bound);
     tcase_add_test(t, yarn);
     tcase_add_test(t, divisors_replace_scaling);
     tcase_add_test(t, angles);

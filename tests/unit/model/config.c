@@ -121,6 +121,9 @@ START_TEST(rope) {
     ck_assert(r.hp.rope_scaling == SL_ROPE_LLAMA3 && r.hp.rope_factor == 8 && r.hp.rope_low == 1 && r.hp.rope_high == 4);
     ck_assert(r.hp.rope_original == 8192 && r.hp.rope_theta == 500000 && r.hp.rope_dims == 16);
     ck_assert(v5.hp.rope_scaling == r.hp.rope_scaling && v5.hp.rope_theta == r.hp.rope_theta && v5.hp.rope_original == 8192);
+    r = good("llama", ",\"rope_scaling\":{\"factor\":16.0,\"high_freq_factor\":1.0,\"low_freq_factor\":1.0,"
+                      "\"original_max_position_embeddings\":8192,\"rope_type\":\"llama3\"}"); /* Llama 4 Scout's */
+    ck_assert(r.hp.rope_scaling == SL_ROPE_LLAMA3 && r.hp.rope_factor == 16 && r.hp.rope_low == 1 && r.hp.rope_high == 1);
     r = good("qwen3", ",\"num_key_value_heads\":4,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":32768}");
     ck_assert(r.hp.rope_scaling == SL_ROPE_YARN && r.hp.rope_low == 1 && r.hp.rope_high == 32 && r.hp.rope_truncate);
     ck_assert_float_eq_tol(r.hp.rope_attention, 1.1386294f, 1e-6f); /* 0.1 ln 4 + 1 */
@@ -237,7 +240,7 @@ START_TEST(ranges) {
         {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"beta_slow\":1e-30}", "the lower bound of rope scaling's turns"},
         {"\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"original_max_position_embeddings\":0}", "rope_scaling.original_max"},
         {"\"original_max_position_embeddings\":-1,\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}", "original_max"},
-        {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":1.00000001}", "above the first"},
+        {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":0.5}", "above the first"},
         {"\"rope_scaling\":{\"type\":\"llama3\",\"factor\":8,\"low_freq_factor\":0,\"high_freq_factor\":4}", "low_freq_factor"},
         {"\"rms_norm_eps\":1e-30", "rms_norm_eps"}, {"\"rms_norm_eps\":1", "rms_norm_eps"}, {"\"rms_norm_eps\":1e30", "rms_norm_eps"},
         {"\"sliding_window\":-1", "sliding_window"}, {"\"sliding_window\":4.5", "sliding_window"},

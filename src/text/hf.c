@@ -26,6 +26,15 @@ static sl_status parse(const char *text, size_t len, const char *origin, const c
     return s == SL_OK ? s : sl_error_prefix(e, "%s", origin);
 }
 
+static void note_moved(const reader *r) {
+    const sl__hf_added *a = &r->added;
+    if (!a->moved) return;
+    const sl__hf_token *t = &a->token[a->first_moved];
+    sl_notes_add(&r->t->notes, "%s: %d added token%s another id than added_tokens says, the first is \"%.60s\": it says %lld, and as the "
+                 "tokenizers package counts it is %lld, which is used", r->t->origin, a->moved, a->moved == 1 ? " has" : "s have", t->text,
+                 (long long)a->said, (long long)t->id);
+}
+
 static sl_status read_vocab(reader *r, const sl_json *model) {
     sl_tokenizer *t = r->t;
     sl_json vocab;
@@ -43,7 +52,9 @@ static sl_status read_vocab(reader *r, const sl_json *model) {
         if (json_integer_value(value) > last) last = json_integer_value(value);
         bytes += 2 * strlen(text) + 1;
     }
+    r->added.holes = last + 1 != (int64_t)json_object_size(vocab.v);
     if ((s = sl__hf_added_read(&r->added, r->vocab, &r->f.tokenizer, &r->f.tokenizer_config, r->e)) != SL_OK) return s;
+    note_moved(r);
     for (size_t i = 0; i < r->added.count; i++) bytes += 2 * r->added.token[i].len;
     if (r->added.count && r->added.last > last) last = r->added.last;
     if (last < 0) return sl_json_fail(&vocab, r->e, "it has no tokens");

@@ -77,6 +77,16 @@ static sl_status read_flags(const sl_json *at, sl__hf_token *a, sl_error *e) {
     return sl_json_opt_bool(at, "normalized", &a->normalized, e);
 }
 
+/* The list's ids are what a token was expected to have, and no more: the tokenizers package gives it the vocabulary's, or the next
+ * one, in the list's order, and the model was trained on that. Only where the next one could be a vocabulary's (that package then
+ * gives it to both) the list's is taken. */
+static void note_moved(sl__hf_added *a, const char *text, size_t len, int64_t said) {
+    const sl__hf_token *t = sl__hf_added_find(a, text, len);
+    if (t->id == said || a->moved++) return;
+    a->first_moved = (size_t)(t - a->token);
+    a->said = said;
+}
+
 /* tokenizer.json: added_tokens */
 static sl_status read_list(sl__hf_added *a, const json_t *vocab, const sl_json *file, sl_error *e) {
     sl_json list, at, id;
@@ -90,12 +100,16 @@ static sl_status read_list(sl__hf_added *a, const json_t *vocab, const sl_json *
         if (!sl_json_get(&at, "id", &id)) return sl_json_fail(&at, e, "id is missing");
         if ((s = sl_json_int(&id, 0, SL__MOST_IDS - 1, &t.id, e)) != SL_OK) return s;
         if (!t.len) continue;
-        int64_t known = sl__hf_vocab_id(vocab, t.text);
-        if (known >= 0 && known != t.id)
-            return sl_json_fail(&id, e, "the vocabulary has \"%.60s\" as %lld", t.text, (long long)known);
+        int64_t said = t.id;
         sl__hf_token *twice = sl__hf_added_find(a, t.text, t.len);
-        if (twice) *twice = t;
-        else if ((s = push(a, vocab, t, e)) != SL_OK) return s;
+        if (!a->holes || sl__hf_vocab_id(vocab, t.text) >= 0) t.id = -1;
+        if (twice) {
+            t.id = twice->id;
+            *twice = t;
+        } else if ((s = push(a, vocab, t, e)) != SL_OK) {
+            return s;
+        }
+        note_moved(a, t.text, t.len, said);
     }
     return SL_OK;
 }

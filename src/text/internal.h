@@ -279,6 +279,10 @@ typedef struct sl__hf_added {
     uint32_t *slot; /* [mask + 1] number + 1 by the text's hash; 0: empty */
     uint32_t mask;
     int64_t last; /* the highest id */
+    bool holes;   /* the vocabulary's ids do not go from 0 to its number of tokens; set by the caller */
+    int moved;    /* tokens of tokenizer.json's list that have another id than it says */
+    size_t first_moved; /* the number of the first of them */
+    int64_t said;       /* the id that the list gives that one */
 } sl__hf_added;
 
 /* vocab: tokenizer.json's model.vocab, from text to id; every value was checked to be an id. config may be absent (v NULL). */

@@ -111,9 +111,9 @@ def test_run_says_which_experts_ran():
 def test_run_waits_for_its_reader():
     """A pager that is not scrolled, also where the descriptor does not block: not a byte is lost."""
     model = harness.stretched("qwen3moe-gqa")
-    arguments = [harness.BINARY, "run", model, "Hello", "--max-tokens", "8000"]
+    arguments = [harness.BINARY, "run", model, "Hello", "--max-tokens", "4500"]
     whole = subprocess.run(arguments, capture_output=True, timeout=120)
-    assert whole.returncode == 0 and len(whole.stdout) > 8000, (whole.returncode, len(whole.stdout))
+    assert whole.returncode == 0 and len(whole.stdout) > 6000, (whole.returncode, len(whole.stdout))
     for blocking in (True, False):
         r, w = os.pipe()
         fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)

@@ -5,6 +5,17 @@
 #include <check.h>
 #include <stdlib.h>
 
+/* A sanitizer looks at how the code runs, and makes that several times as slow. A test that has many like cases, whose results the
+ * plain builds compare, takes one in FEWER of them. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define FEWER 2
+#endif
+#endif
+#ifndef FEWER
+#define FEWER 1
+#endif
+
 #define RUN_TESTS(name, seconds, ...)                                                                                  \
     run_tests(name, seconds, (const TTest *const[]){__VA_ARGS__},                                                      \
               sizeof(const TTest *const[]){__VA_ARGS__} / sizeof(const TTest *))

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../quiet.h"
 #include "../run.h"
 
 static sl_json parse(const char *text, const char *origin) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../quiet.h"
 #include "../run.h"
 
 /* Python's bytes.decode(errors="replace"). */

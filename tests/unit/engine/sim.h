@@ -5,10 +5,11 @@
 
 #include "engine/internal.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "../quiet.h"
 
 enum { MOST_SEQUENCES = 4096, MOST_PAGES = 2000 };
 

@@ -2,7 +2,7 @@
 #include "forward/internal.h"
 #include "random_model.h"
 
-#include <check.h>
+#include "../quiet.h"
 
 enum { CTX = 3000, MOST_ROWS = 96, SEQUENCES = 12, PAGES_A_SEQUENCE = (CTX + SL_PAGE - 1) / SL_PAGE };
 

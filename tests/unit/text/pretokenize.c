@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#include "../quiet.h"
+
 /* A tokenizer that has nothing but splitters, and its encoder. */
 typedef struct bench {
     sl_tokenizer t;

@@ -52,8 +52,8 @@ SL__INLINE __m512 add_minima(__m512 sum, __m512i min, float a, int32_t both) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), _mm512_cvtepi32_ps(_mm512_madd_epi16(min, _mm512_set1_epi32(both))), sum);
 }
 
-/* The first 16 values' sums are turned into floats before the second's are formed, so that twelve sums are alive and not
- * twenty-four. Those of blocks wait in memory: with them there would be too many. */
+/* The first 16 values' sums are scaled before the second's are formed, so that of six columns twelve are alive and not twenty-four.
+ * With the scaled ones and the super-block's they are still 36 for 32 registers: compilers keep a few of the last in memory. */
 SL__INLINE void multiply(const panel *w, const sl__columns *x, int at, int values, int n, float *tile, sl__ahead *ahead) {
     (void)values;
     int32_t start[6][16], both[6][8] = {{0}};

@@ -40,6 +40,8 @@ typedef struct sl_vocab_source {
     const sl_vocab_merge *merges; /* [merge_count] */
     int merge_count;
     int bos, eos, unk, eot, eom, pad;       /* -1: absent */
+    const int32_t *ends;                    /* [end_count] tokens that end an answer too, each below count */
+    int end_count;
     int add_bos, add_eos, add_space_prefix; /* 0, 1; -1: absent, the kind's default */
     const char *chat_template;              /* NULL: none */
     /* A folder's files, NULL if absent. */

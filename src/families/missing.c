@@ -26,6 +26,7 @@ static const struct {
     {"lfm2", "lfm2", "short convolutions"},
     {"lfm2_moe", "lfm2moe", "short convolutions"},
     {"mimo_v2_flash", "mimo2", "attention sinks, and heads that differ by layer"},
+    {NULL, "gptoss", "the tensors of gpt-oss as Ollama lays them out; a file of llama.cpp's, where it is called gpt-oss, is read"},
     {"step3p5", "step35", "heads and rope that differ by layer"},
     {"laguna", "laguna", "heads and rope that differ by layer"},
     {"dbrx", "dbrx", "its flat experts"},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MOST_TOKENS (1 << 24)
+#define MOST_ENDS 256
 
 static const sl__gguf_value *array(const sl__gguf *g, const char *key, uint8_t element) {
     const sl__gguf_value *v = sl__gguf_find(g, key);
@@ -87,6 +88,26 @@ static sl_status read_id(const sl__gguf *g, const char *key, int count, int *ret
     return SL_OK;
 }
 
+/* Ollama's converter writes a list of what ends an answer: all that generation_config.json has, where eos_token_id is the first. */
+static sl_status read_ends(const sl__gguf *g, sl_arena *arena, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
+    static const char key[] = "tokenizer.ggml.eos_token_ids";
+    const sl__gguf_value *v = sl__gguf_find(g, key);
+    if (!v) return SL_OK;
+    if (v->type != SL__GGUF_ARRAY || !is_integer(v->element)) return sl_fail(e, SL_FORMAT, "%s is no array of integers", key);
+    if (v->count > MOST_ENDS) return sl_fail(e, SL_FORMAT, "%s has %" PRIu64 " elements, more than %d", key, v->count, MOST_ENDS);
+    int32_t *ends = sl_arena_array(arena, SL_MEM_VOCABULARY, (size_t)v->count + 1, sizeof *ends);
+    if (!ends) return sl_fail(e, SL_NOMEM, "out of memory for the vocabulary");
+    ret->ends = ends;
+    for (uint64_t i = 0; i < v->count; i++) {
+        int64_t id = sl__gguf_int_at(v, i);
+        if (id >= 0 && id < ret->count) ends[ret->end_count++] = (int32_t)id;
+        else if (id != -1 && id != UINT32_MAX)
+            sl_notes_add(notes, "%s: %s has %" PRId64 ", but there are %d tokens: it is ignored", g->origin, key, id, ret->count);
+    }
+    if (ret->eos < 0 && ret->end_count) ret->eos = ends[0];
+    return SL_OK;
+}
+
 static sl_status read_ids(const sl__gguf *g, sl_vocab_source *ret, sl_notes *notes, sl_error *e) {
     const struct {
         const char *key;
@@ -130,6 +151,7 @@ sl_status sl__gguf_vocab(const sl__gguf *g, sl_arena *arena, sl_vocab_source *re
     if (s == SL_OK && !none) s = read_tokens(g, arena, &v, e);
     if (s == SL_OK && !none) s = read_merges(g, arena, &v, e);
     if (s == SL_OK && !none) s = read_ids(g, &v, notes, e);
+    if (s == SL_OK && !none) s = read_ends(g, arena, &v, notes, e);
     if (s == SL_OK) *ret = v;
     return s;
 }

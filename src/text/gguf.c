@@ -146,6 +146,7 @@ static sl_status read_tokens(reader *r) {
     named_end(r, t->eos);
     named_end(r, v->eot);
     named_end(r, v->eom);
+    for (int i = 0; i < v->end_count; i++) named_end(r, v->ends[i]);
     if (s == SL_OK) note_types(r);
     return s;
 }

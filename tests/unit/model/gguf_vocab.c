@@ -92,11 +92,41 @@ START_TEST(test_scores_and_types) {
 }
 END_TEST
 
+/* eos_token_ids, as Ollama's converter writes it beside eos_token_id: all of them end an answer, there and here. */
+START_TEST(test_several_ends) {
+    static const struct {
+        uint32_t element; /* 5: signed, 4: not, 6: no integer */
+        int count;
+        int32_t values[3];
+        int eos, ends, notes; /* what is read; -2: refused */
+    } lists[] = {
+        {5, 1, {1}, 1, 1, 0}, {4, 2, {0, 1}, 0, 2, 0}, {5, 3, {-1, 1, 2}, 1, 1, 1}, {5, 0, {0}, -1, 0, 0}, {6, 1, {0}, -2, 0, 0},
+    };
+    outcome r;
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        sl_buffer more = {0};
+        put_array(&more, "tokenizer.ggml.eos_token_ids", lists[i].element, lists[i].count, lists[i].values, 4 * (size_t)lists[i].count);
+        sl_status s = read_vocab(&more, 1, &r);
+        ck_assert_int_eq(s, lists[i].eos == -2 ? SL_FORMAT : SL_OK);
+        if (s == SL_OK) {
+            ck_assert(r.v.eos == lists[i].eos && r.v.end_count == lists[i].ends);
+            if (lists[i].ends) ck_assert_int_eq(r.v.ends[lists[i].ends - 1], 1);
+            ck_assert_int_eq(r.notes.count, lists[i].notes);
+        } else {
+            ck_assert_msg(strstr(r.e.message, "tokenizer.ggml.eos_token_ids is no array of integers") != NULL, "%s", r.e.message);
+        }
+        sl_arena_free(r.arena);
+        sl_buffer_done(&more);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("gguf_vocab");
     TCase *c = tcase_create("gguf_vocab");
     tcase_add_test(c, test_ids_past_the_end);
     tcase_add_test(c, test_scores_and_types);
+    tcase_add_test(c, test_several_ends);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -185,6 +185,12 @@ START_TEST(test_ends) {
     ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
     ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 3) && !sl_tokenizer_ends(t, 1));
     sl_tokenizer_free(t);
+    static const int32_t listed[] = {1, 4};
+    v.eot = -1, v.ends = listed, v.end_count = 2; /* nor does a list of more */
+    ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
+    ck_assert(sl_tokenizer_ends(t, 2) && sl_tokenizer_ends(t, 3) && !sl_tokenizer_ends(t, 1) && sl_tokenizer_ends(t, 4));
+    sl_tokenizer_free(t);
+    v.eot = 1, v.end_count = 0;
     v.count = 2; /* without the others it does end a turn */
     v.eos = 99;
     ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);

@@ -85,7 +85,8 @@ bool sl__host_listed(const char *host, const char *names) {
     return false;
 }
 
-static size_t without_slash(const char *s, size_t len) { return len > 0 && s[len - 1] == '/' ? len - 1 : len; }
+/* "https://a.example/" is meant as "https://a.example"; "file://" is an origin, of programs that are browsers inside. */
+static size_t without_slash(const char *s, size_t len) { return len > 1 && s[len - 1] == '/' && s[len - 2] != '/' ? len - 1 : len; }
 
 bool sl__origin_listed(const char *origin, const char *origins) {
     const char *one;
@@ -96,6 +97,28 @@ bool sl__origin_listed(const char *origin, const char *origins) {
         if (equal(one, len, "*", 1) || equal(one, without_slash(one, len), origin, strlen(origin))) return true;
     }
     return false;
+}
+
+/* What is listed and can match nothing would show only when somebody is refused. */
+sl_status sl__hosts_check(const char *names, const char *origins, sl_error *e) {
+    const char *one;
+    size_t len;
+    for (const char *p = names; p;) {
+        p = entry(p, &one, &len);
+        if (!equal(one, len, "*", 1) && (memchr(one, '*', len) || memchr(one, '/', len)))
+            return sl_fail_param(e, SL_MISUSE, "allowed-hosts",
+                                 "--allowed-hosts: \"%.*s\" is no name such as api.example.com; \"*\" alone stands for any", (int)len, one);
+    }
+    for (const char *p = origins; p;) {
+        p = entry(p, &one, &len);
+        if (len == 0 || equal(one, len, "*", 1) || equal(one, len, "null", 4)) continue;
+        const char *host = memmem(one, len, "://", 3);
+        size_t begin = host ? (size_t)(host - one) + 3 : 0, end = without_slash(one, len);
+        if (!host || memchr(one, '*', len) || memchr(one + begin, '/', end - begin))
+            return sl_fail_param(e, SL_MISUSE, "cors-origin",
+                                 "--cors-origin: \"%.*s\" is no origin such as http://localhost:3000; \"*\" alone stands for any", (int)len, one);
+    }
+    return SL_OK;
 }
 
 /* Ports are compared when the Host names one: a proxy in front may leave it out. */

@@ -164,6 +164,7 @@ sl_status sl_http_new(uv_loop_t *loop, const sl_http_config *c, sl_http **ret, s
     for (int i = 0; i < 2; i++) h->listeners[i] = (sl__listener){.h = h, .admin = i == 1, .fd = -1};
     c->write_error(&h->no_memory, 503, NULL, NULL, "out of memory");
     if (h->no_memory.failed || h->no_memory.len == 0) status = sl_fail(e, SL_NOMEM, "no memory for the front end");
+    if (status == SL_OK) status = sl__hosts_check(c->allowed_hosts, c->cors_origin, e);
     if (status == SL_OK && c->api_key_file) status = sl__keys_read(c->api_key_file, API_KEYS, &h->keys, e);
     if (status == SL_OK && c->admin_key_file) status = sl__keys_read(c->admin_key_file, ADMIN_KEYS, &h->admin_keys, e);
     int connections = h->config.connections;

@@ -67,6 +67,7 @@ bool sl__host_loopback(const char *host);                  /* localhost, 127.0.0
 bool sl__host_listed(const char *host, const char *names); /* names: "a.example, b.example"; "*": any */
 bool sl__origin_same(const char *origin, const char *host); /* "http://name:80" is where the request went */
 bool sl__origin_listed(const char *origin, const char *origins); /* "https://a.example, …"; "*": any */
+sl_status sl__hosts_check(const char *names, const char *origins, sl_error *e); /* of both lists, which may be NULL */
 
 typedef struct sl__listener {
     sl_http *h;

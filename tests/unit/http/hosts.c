@@ -46,8 +46,27 @@ START_TEST(origins) {
     ck_assert(!sl__origin_same("null", "null"));
     ck_assert(sl__origin_listed("https://a.example", "https://b.example, https://a.example/"));
     ck_assert(sl__origin_listed("null", "*") && sl__origin_listed("null", "null"));
+    ck_assert(sl__origin_listed("file://", "file://") && sl__origin_listed("app://obsidian.md", "app://obsidian.md"));
     ck_assert(!sl__origin_listed("http://a.example", "https://a.example"));
     ck_assert(!sl__origin_listed("https://a.example.evil", "https://a.example"));
+}
+END_TEST
+
+START_TEST(lists_that_match_nothing) {
+    sl_error e;
+    ck_assert_int_eq(sl__hosts_check(NULL, NULL, &e), SL_OK);
+    ck_assert_int_eq(sl__hosts_check("", "", &e), SL_OK);
+    ck_assert_int_eq(sl__hosts_check("a.example, [::1]:80,*,", "*, null,http://localhost:3000, https://a.example/,file://,", &e), SL_OK);
+    for (const char *const *h = (const char *const[]){"*.a.example", "a.example,b*", "http://a.example", "a.example/", NULL}; *h; h++) {
+        ck_assert_int_eq(sl__hosts_check(*h, NULL, &e), SL_MISUSE);
+        ck_assert_str_eq(e.param, "allowed-hosts");
+    }
+    for (const char *const *o = (const char *const[]){"http://localhost:*", "https://*.a.example", "a.example", "localhost:3000",
+                                                      "https://a.example,*x", "http://a.example/page", "http://a.example//", NULL};
+         *o; o++) {
+        ck_assert_int_eq(sl__hosts_check(NULL, *o, &e), SL_MISUSE);
+        ck_assert_str_eq(e.param, "cors-origin");
+    }
 }
 END_TEST
 
@@ -183,6 +202,7 @@ START_TEST(pages_that_are_listed_may_ask) {
 END_TEST
 
 int main(void) {
-    return RUN_TESTS("http/hosts", 30, names_of_this_machine, names_of_a_list, origins, a_trusting_server_answers_to_its_own_names,
-                     others_answer_to_any_name_unless_some_are_listed, pages_of_other_sites_are_refused, pages_that_are_listed_may_ask);
+    return RUN_TESTS("http/hosts", 30, names_of_this_machine, names_of_a_list, origins, lists_that_match_nothing,
+                     a_trusting_server_answers_to_its_own_names, others_answer_to_any_name_unless_some_are_listed,
+                     pages_of_other_sites_are_refused, pages_that_are_listed_may_ask);
 }

@@ -5,7 +5,10 @@
  *                                                           └─► held: suspended ─► resumed with an answer: queued
  *   queued ─► sent, by sl__answer_read when streamed ─► [sl__exchange_completed] ─► over list ─► over() ─► freed
  *
- * Trap: an answer queued in the first call closes the connection, so one without a body waits for the second call. */
+ * Trap: an answer queued in the first call closes the connection, so one to a request without a body waits for the second call.
+ * One to a request with a body waits until that has been read and dropped [swallows]: many clients send all of it before they
+ * look, and closing on what they send makes a broken pipe of the answer. Told at once are those who asked (Expect) and those
+ * whose body is too long even for that. */
 #include "http/internal.h"
 
 #include "base/alloc.h"
@@ -14,9 +17,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-/* Bytes that are read beyond the limit of a body of unknown length, so that its client can read the 413; more is cut. */
-#define SWALLOWED ((size_t)64 << 20)
 
 /* Called with the request line's target; what it returns is the request's con_cls. */
 void *sl__exchange_begin(void *cls, const char *target, struct MHD_Connection *mhd) {
@@ -69,9 +69,9 @@ static enum MHD_Result begin(sl_http_exchange *x, const char *method, const char
     sl__request_check(x, version);
     if (x->status == 0 && x->too_large) {
         refuse_large(x);
-        x->closes = true;
+        x->closes = !x->swallows;
     }
-    return x->status != 0 && (x->closes || x->has_body) ? queue(x) : MHD_YES;
+    return x->status != 0 && (x->closes || (x->has_body && !x->swallows)) ? queue(x) : MHD_YES;
 }
 
 sl_http_plan sl_http_plan_for(const sl_http_config *c) {
@@ -83,7 +83,7 @@ sl_http_plan sl_http_plan_for(const sl_http_config *c) {
 static void upload(sl_http_exchange *x, const char *data, size_t n) {
     size_t limit = x->h->config.body_limit, most = x->h->config.body_memory;
     x->received += n;
-    if (x->received > limit && x->received - limit > SWALLOWED) x->gone = true;
+    if (x->received > limit && x->received - limit > SL__HTTP_SWALLOWED) x->gone = true;
     if (x->status != 0 || x->too_large || x->crowded) return;
     x->too_large = x->received > limit;
     x->crowded = x->h->body_bytes + n > most;

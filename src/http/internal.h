@@ -32,6 +32,7 @@
 #define SL__HTTP_HEAD (24 * 1024)    /* bytes of a head; more is a 431 of ours, up to SL_HTTP_POOL, and then of the library's */
 #define SL__HTTP_TARGET (16 * 1024)  /* bytes of a request's target; more is a 414, likewise */
 #define SL__HTTP_PENDING (32 * 1024) /* bytes filled in a turn of the loop, from which on fill() is not called */
+#define SL__HTTP_SWALLOWED ((size_t)64 << 20) /* bytes beyond the limit of a body that are read for a refusal; more is cut */
 #define SL__HTTP_ID_MAX 128
 #define SL__HTTP_EXTRA 16 /* connections beyond a listener's limit, see door.c */
 #define SL__HTTP_SLOWEST 16384 /* bytes a second: a client must take an answer at least so fast, see sl__answer_deadline */
@@ -134,6 +135,7 @@ struct sl_http_exchange {
     sl__phase phase;
     bool has_body;
     bool closes;             /* nothing more can be read from this connection after it */
+    bool swallows;           /* a refusal waits until the body has been read and dropped */
     bool too_large, crowded; /* the body is not kept: over its own limit, over that of all */
     sl_buffer body;
     size_t received; /* bytes of the body, also those that were not kept */

@@ -176,6 +176,11 @@ static void check_service(sl_http_exchange *x, const sl__head *head) {
     }
 }
 
+/* See exchange.c. A connection beyond the limit is to be gone soon. */
+static bool swallows(const sl_http_exchange *x, const sl__head *head) {
+    return head->length <= x->h->config.body_limit + SL__HTTP_SWALLOWED && !sl_http_request_header(x, "Expect") && !x->c->extra;
+}
+
 /* Heads that are larger than what is wanted, though the library had room for them. */
 static bool check_size(sl_http_exchange *x) {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -207,6 +212,7 @@ void sl__request_check(sl_http_exchange *x, const char *version) {
     if (x->status == 0) check_key(x, &head);
     if (x->status == 0) check_service(x, &head);
     if (x->status == 0 && head.length > x->h->config.body_limit) x->too_large = true;
+    x->swallows = swallows(x, &head);
     sl_buffer_done(&allowed);
 }
 

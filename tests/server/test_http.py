@@ -298,6 +298,20 @@ def test_the_openai_package_for_javascript_in_a_browser():
         assert s.request("POST", "/v1/completions", "{}", headers={"Origin": origin})[1]["access-control-allow-origin"] == origin
 
 
+def test_who_sends_all_before_reading_sees_why_it_is_refused():
+    """http.client sends the whole body first: the answer must not be lost in a connection that is closed on what it sends."""
+    body = b'{"prompt": "' + b"x" * 3000000 + b'"}'
+    with temporary("secret\n") as keys, Server(MODEL, "--api-key-file", keys) as s:
+        key = {"Authorization": "Bearer secret"}
+        for path, headers, status in (("/v1/completions", {}, 401), ("/chat/completions", key, 404), ("/v1/models", key, 405),
+                                      ("/v1/completions", {**key, "Content-Encoding": "br"}, 415),
+                                      ("/v1/completions", {**key, "Origin": "https://evil.example"}, 403)):
+            assert s.request("POST", path, body, headers=headers)[0] == status, (path, headers)
+        assert s.request("POST", "/v1/completions", body * 2, headers=key)[0] == 413
+        c = s.raw(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n")
+        assert status_of(rest_of(c)) == 401
+
+
 def test_an_encoded_body_is_refused_by_name():
     import gzip
     with Server(MODEL) as s:

@@ -86,8 +86,8 @@ START_TEST(over_the_wire_and_read_again) {
     ck_assert_int_eq(ask(s.port, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 200);
     ck_assert_int_eq(ask(s.port, "GET /nothing-here HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 404);
     ck_assert_int_eq(ask(s.port, "GET /rest/hello HTTP/1.1\r\nHost: a\r\n\r\n", NULL), 401);
-    /* A body that will be refused is not awaited. */
-    ck_assert_int_eq(ask(s.port, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n", NULL), 401);
+    /* A body that will be refused is not asked for. */
+    ck_assert_int_eq(ask(s.port, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n", NULL), 401);
     sl_status status;
     write_keys("beta\n");
     on_loop(&s, do_reload, &status);

@@ -229,7 +229,11 @@ static bool is_named(const sl_vocab_source *v, const char *pre) {
     return strcmp(v->model, "gpt2") == 0 && v->pre && strcmp(v->pre, pre) == 0;
 }
 
-static bool is_gemma(const sl_vocab_source *v) { return strcmp(v->model, "gemma4") == 0 || is_named(v, "gemma4"); }
+/* Ollama's converter calls Gemma 4's vocabulary "llama" and gives its tokens their ids for scores; what merges is listed, as elsewhere. */
+static bool is_gemma(const sl_vocab_source *v) {
+    bool listed = strcmp(v->model, "llama") == 0 && v->merge_count && v->pre && strcmp(v->pre, "gemma4") == 0;
+    return strcmp(v->model, "gemma4") == 0 || is_named(v, "gemma4") || listed;
+}
 
 /* Gemma 4's, and Sarvam's (of Ling 2.0's architecture): SentencePiece's pieces, which merges with ranks make of characters. */
 static bool is_ranked_pieces(const sl_vocab_source *v) { return is_gemma(v) || is_named(v, "sarvam-moe"); }
@@ -259,7 +263,7 @@ static sl_status read_around(reader *r, bool add_bos) {
 
 sl_status sl__open_gguf(const sl_vocab_source *v, sl_tokenizer **ret, sl_error *e) {
     reader r = {.v = v, .e = e};
-    bool spm = strcmp(v->model, "llama") == 0, ranked = is_ranked_pieces(v), add_bos = spm || is_gemma(v);
+    bool ranked = is_ranked_pieces(v), spm = !ranked && strcmp(v->model, "llama") == 0, add_bos = spm || is_gemma(v);
     sl_status s = sl__tokenizer_new(v->origin ? v->origin : "GGUF", v->rows, &r.t, e);
     if (s != SL_OK) return s;
     sl_tokenizer *t = r.t;

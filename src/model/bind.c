@@ -39,18 +39,25 @@ static const sl__names hf_names = {
               .decay_bias = "linear_attn.dt_bias", .decay_rate = "linear_attn.A_log"},
 };
 
-/* Where a checkpoint describes more than a language model, names of that part begin otherwise. */
+/* Names of the language model begin otherwise where a checkpoint describes more than that, and where a class without an output was
+ * saved: then the class's own name is missing. */
 static const struct {
-    const char *layer, *embedding, *output_norm, *output;
+    const char *layer, *embedding, *output_norm, *output_norm_bias, *output;
     const char *own[3];
 } wrappings[] = {
-    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight", "lm_head.weight",
+    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight",
+     "model.language_model.norm.bias", "lm_head.weight",
      {"model.language_model.embed_tokens_per_layer.weight", "model.language_model.per_layer_model_projection.weight",
       "model.language_model.per_layer_projection_norm.weight"}},
     {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight",
-     "language_model.lm_head.weight",
+     "language_model.model.norm.bias", "language_model.lm_head.weight",
      {"language_model.model.embed_tokens_per_layer.weight", "language_model.model.per_layer_model_projection.weight",
       "language_model.model.per_layer_projection_norm.weight"}},
+    {"language_model.layers.", "language_model.embed_tokens.weight", "language_model.norm.weight", "language_model.norm.bias", "lm_head.weight",
+     {"language_model.embed_tokens_per_layer.weight", "language_model.per_layer_model_projection.weight",
+      "language_model.per_layer_projection_norm.weight"}},
+    {"layers.", "embed_tokens.weight", "norm.weight", "norm.bias", "lm_head.weight",
+     {"embed_tokens_per_layer.weight", "per_layer_model_projection.weight", "per_layer_projection_norm.weight"}},
 };
 
 /* Names as the family's class has them. */
@@ -61,6 +68,7 @@ static sl__names names_of(const sl_family *f, const sl__tensors *tensors) {
         n.layer = wrappings[i].layer;
         n.embedding = wrappings[i].embedding;
         n.output_norm = wrappings[i].output_norm;
+        n.output_norm_bias = wrappings[i].output_norm_bias;
         n.own_inputs = wrappings[i].own[0], n.own_projection = wrappings[i].own[1], n.own_norm = wrappings[i].own[2];
         if (sl__tensors_find(tensors, wrappings[i].output)) n.output = wrappings[i].output;
     }
@@ -208,7 +216,7 @@ static bool harmless(const char *name) {
 /* Tensors outside the blocks that would change the answer if anything here read them. */
 static bool weighty(const char *name) {
     static const char *const all[] = {"output.bias", "output_norm.bias", "token_embd_norm.weight", "rope_factors_long.weight",
-                                      "rope_factors_short.weight", "lm_head.bias", "model.norm.bias"};
+                                      "rope_factors_short.weight", "lm_head.bias", "model.norm.bias", "norm.bias"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(name, all[i]) == 0) return true;
     return false;

@@ -199,6 +199,32 @@ START_TEST(folders) {
 }
 END_TEST
 
+/* A class without an output was saved: its names lack what stands in front of them in one with an output, where transformers puts it. */
+START_TEST(saved_without_output) {
+    static const char *const checkpoints[] = {"qwen3-gqa-yarn", "qwen2moe-mixed"}; /* both tied */
+    static char data[1 << 20];
+    for (int i = 0; i < 2; i++) {
+        char path[256], name[64];
+        make_folder();
+        snprintf(name, sizeof name, "%s/config.json", checkpoints[i]);
+        copy(name, "config.json", NULL, NULL);
+        snprintf(path, sizeof path, "reference/checkpoints/%s/model.safetensors", checkpoints[i]);
+        size_t n = read_test_file(path, data, sizeof data);
+        for (char *at = data; (at = memmem(at, n - (size_t)(at - data), "\"model.", 7)) != NULL;) memcpy(at, "      \"", 7);
+        put_file("model.safetensors", data, n);
+        sl_model *m = open_good("");
+        const sl_hparams *hp = &m->hp;
+        ck_assert(m->embedding.rows == hp->vocab && m->output.data == m->embedding.data && hp->tied);
+        for (int j = 0; j < hp->layers; j++) {
+            const sl_layer *l = &m->layer[j];
+            ck_assert(l->q.data && l->attn_norm && (hp->sparse[j] ? l->experts[0].up.data : l->dense.up.data));
+        }
+        sl_model_close(m);
+        remove_folder();
+    }
+}
+END_TEST
+
 /* mixtral-top1 has four shards. What counts is what the files hold, as for transformers; of one file and an index, the file. */
 static void put_shards(void) {
     char from[64], to[64];
@@ -487,6 +513,7 @@ int main(void) {
     tcase_add_test(c, folders);
     tcase_add_test(c, indexes);
     tcase_add_test(c, an_output_beside_tied_weights);
+    tcase_add_test(c, saved_without_output);
     tcase_add_test(c, mistaken);
     tcase_add_test(c, dimensions_of_one);
     tcase_add_test(c, no_model);

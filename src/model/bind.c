@@ -19,7 +19,8 @@ static const sl__names gguf_names = {
     .own_norm = "per_layer_proj_norm.weight", .layer_own_gate = "inp_gate", .layer_own_projection = "proj", .layer_own_norm = "post_norm",
     .delta = {.in = "attn_qkv", .gate = "attn_gate", .in_gate = "attn_qkvz", .in_gate_old = "ssm_in", .strength = "ssm_beta",
               .decay = "ssm_alpha", .both = "ssm_ba", .out = "ssm_out", .norm = "ssm_norm", .taps = "ssm_conv1d.weight",
-              .decay_bias = "ssm_dt.bias", .decay_rate = "ssm_a"},
+              .decay_bias = "ssm_dt.bias", .decay_bias_too = "ssm_dt", /* Ollama's */
+              .decay_rate = "ssm_a"},
 };
 
 static const sl__names hf_names = {

@@ -14,6 +14,7 @@ typedef struct sl__delta_names {
     const char *strength, *decay, *both;
     const char *out, *norm;
     const char *taps, *decay_bias, *decay_rate; /* whole names */
+    const char *decay_bias_too;                 /* another name of that one; NULL: none */
 } sl__delta_names;
 
 /* What a container calls its tensors. Inside a block the whole name is layer, number, dot, name and ".weight" or ".bias":

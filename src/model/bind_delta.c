@@ -24,14 +24,15 @@ sl_status sl__bind_delta(const sl__binder *b, sl_layer *l) {
     const sl__delta_names *n = &b->n->delta;
     sl_delta_weights *w = &l->delta;
     int heads = hp->delta_value_heads, values = sl_delta_values(hp), channels = sl_delta_channels(hp);
+    char full[SL__BIND_NAME];
+    bool too = n->decay_bias_too && !sl__bind_find(b, full, "%s", n->decay_bias) && sl__bind_find(b, full, "%s", n->decay_bias_too);
     const struct {
         const char *name;
         int rows, cols;
         const float **ret;
     } vectors[] = {{n->taps, channels, hp->delta_taps, &w->taps},
-                   {n->decay_bias, 1, heads, &w->decay_bias},
+                   {too ? n->decay_bias_too : n->decay_bias, 1, heads, &w->decay_bias},
                    {n->decay_rate, 1, heads, &w->decay_rate}};
-    char full[SL__BIND_NAME];
     sl_status s = sl__bind_norm(b, b->n->attn_norm, &l->attn_norm, &l->attn_norm_bias);
     if (s == SL_OK) s = delta_projections(b, w);
     for (size_t i = 0; s == SL_OK && i < sizeof vectors / sizeof *vectors; i++) {

@@ -486,11 +486,30 @@ static sl_status read_ff(keys *k, const sl_family *f, sl_hparams *hp, sl_error *
     return s;
 }
 
-static sl_status read_sizes(keys *k, const sl_family *f, sl_hparams *hp, sl_error *e) {
-    int predictors = 0; /* layers at the end that only foretell further tokens; nothing here uses them */
+/* How many of the last layers only foretell further tokens. A file may have the number of the configuration that it was made of, and
+ * not those layers: then its last ones have nothing of theirs, and are layers as the others. */
+static int count_predictors(sl__open *o, int layers, int said) {
+    bool ordinary = false;
+    for (int i = layers - said; i < layers; i++) {
+        char own[64], usual[64];
+        size_t n = (size_t)snprintf(own, sizeof own, "blk.%d.nextn.", i);
+        for (uint32_t j = 0; j < o->tensors.index.count; j++)
+            if (strncmp(o->tensors.entry[j].name, own, n) == 0) return said;
+        snprintf(usual, sizeof usual, "blk.%d.attn_norm.weight", i);
+        ordinary = ordinary || sl__tensors_find(&o->tensors, usual);
+    }
+    if (!ordinary) return said;
+    sl_notes_add(&o->notes, "%s: nextn_predict_layers is %d, but the last layers are ordinary ones: they are used", o->gguf.origin, said);
+    return 0;
+}
+
+static sl_status read_sizes(keys *k, sl__open *o, sl_error *e) {
+    int predictors = 0; /* nothing here uses them */
+    const sl_family *f = o->model.family;
+    sl_hparams *hp = &o->model.hp;
     sl_status s = get_int(k, "block_count", true, 1, SL_MAX_LAYERS, &hp->layers, e);
     if (s == SL_OK) s = get_int(k, "nextn_predict_layers", false, 0, hp->layers - 1, &predictors, e);
-    hp->layers -= predictors;
+    if (s == SL_OK && predictors) hp->layers -= count_predictors(o, hp->layers, predictors);
     if (s == SL_OK) s = get_int(k, "context_length", true, 1, INT32_MAX, &hp->context, e);
     if (s == SL_OK) s = get_int(k, "embedding_length", true, 1, INT32_MAX, &hp->width, e);
     if (s == SL_OK) s = read_ff(k, f, hp, e);
@@ -536,7 +555,7 @@ sl_status sl__gguf_hparams(const sl__gguf *g, sl__open *o, sl_error *e) {
     hp->experts = experts;
     hp->dense_beside = o->model.family->dense_beside && experts > 0;
     if (o->model.family->gguf_qk_permuted) hp->rope_style = SL_ROPE_INTERLEAVED;
-    s = read_sizes(&k, o->model.family, hp, e);
+    s = read_sizes(&k, o, e);
     if (s == SL_OK) s = read_vocabulary(o, e);
     if (s == SL_OK) s = read_rope(&k, o, e);
     if (s == SL_OK) s = read_window_rope(&k, hp, e);

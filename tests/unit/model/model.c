@@ -199,6 +199,46 @@ START_TEST(folders) {
 }
 END_TEST
 
+/* A string of a GGUF file becomes a shorter one, and general.name so much longer: nothing behind it moves. */
+static void shorten(char *data, size_t n, const char *from, const char *to) {
+    size_t less = strlen(from) - strlen(to);
+    uint64_t len, new_len = strlen(to);
+    char *at = memmem(data, n, from, strlen(from)), *name = memmem(data, n, "general.name", 12);
+    ck_assert_msg(at && name, "%s", from);
+    name += 12 + sizeof(uint32_t); /* its type */
+    memcpy(&len, name, sizeof len);
+    char *end = name + sizeof len + len, *at_len = at - sizeof new_len;
+    ck_assert(end < at_len);
+    memmove(end + less, end, (size_t)(at_len - end));
+    memset(end, ' ', less);
+    memcpy(at_len + less, &new_len, sizeof new_len);
+    memcpy(at + less, to, strlen(to));
+    len += less;
+    memcpy(name, &len, sizeof len);
+}
+
+/* What Ollama's converter calls otherwise, and a count of layers that foretell tokens where there are none: the model is the same. */
+START_TEST(other_spellings) {
+    static char data[1 << 20];
+    uint32_t one = 1;
+    size_t n = read_test_file("reference/checkpoints/qwen35-dense.gguf", data, sizeof data);
+    shorten(data, n, "blk.0.ssm_dt.bias", "blk.0.ssm_dt");
+    shorten(data, n, "qwen35.full_attention_interval", "qwen35.nextn_predict_layers");
+    char *key = memmem(data, n, "qwen35.nextn_predict_layers", 27);
+    memcpy(key + 27 + sizeof(uint32_t), &one, sizeof one);
+    make_folder();
+    put_file("m.gguf", data, n);
+    copy("qwen35-dense.gguf", "n.gguf", NULL, NULL);
+    sl_model *m = open_good("m.gguf"), *usual = open_good("n.gguf");
+    ck_assert(m->hp.layers == 3 && m->parameters == usual->parameters && m->layer[2].delta.decay_bias);
+    ck_assert(m->layer[0].delta.decay_bias && usual->layer[0].delta.decay_bias);
+    ck_assert_mem_eq(m->layer[0].delta.decay_bias, usual->layer[0].delta.decay_bias, (size_t)m->hp.delta_value_heads * sizeof(float));
+    sl_model_close(m);
+    sl_model_close(usual);
+    remove_folder();
+}
+END_TEST
+
 /* A class without an output was saved: its names lack what stands in front of them in one with an output, where transformers puts it. */
 START_TEST(saved_without_output) {
     static const char *const checkpoints[] = {"qwen3-gqa-yarn", "qwen2moe-mixed"}; /* both tied */
@@ -514,6 +554,7 @@ int main(void) {
     tcase_add_test(c, indexes);
     tcase_add_test(c, an_output_beside_tied_weights);
     tcase_add_test(c, saved_without_output);
+    tcase_add_test(c, other_spellings);
     tcase_add_test(c, mistaken);
     tcase_add_test(c, dimensions_of_one);
     tcase_add_test(c, no_model);

@@ -13,7 +13,7 @@
 #define OUTPUT_MOST ((size_t)64 << 20)
 /* Of a streamed one: a client that lets so much pile up, and so many tokens of each choice, is too slow. */
 #define STREAM_RING ((size_t)256 << 10)
-#define STREAM_EVENTS 32
+#define STREAM_EVENTS 128
 
 /* --- making --- */
 

@@ -203,6 +203,10 @@ static sl_status byte_level(sl_tokenizer *t, const sl_vocab_source *v, bool *ret
         sl_buffer_done(&names);
         return SL_UNSUPPORTED;
     }
+    bool named = v->pre && *v->pre;
+    if (!named || strcmp(v->pre, "default") == 0)
+        sl_notes_add(&t->notes, "%s: tokenizer.ggml.pre is %s: text is cut into words as llama.cpp does then, perhaps not as the model "
+                     "learned it", t->origin, named ? "\"default\"" : "missing");
     t->kind = SL__BYTES;
     t->ignore_merges = pre->ignore_merges;
     *ret_add_bos = pre->add_bos;

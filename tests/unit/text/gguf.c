@@ -20,6 +20,23 @@ START_TEST(test_ids) {
 }
 END_TEST
 
+/* How text is cut is a guess where the file does not say it: llama.cpp warns then, too. */
+START_TEST(test_unnamed_words) {
+    static const char *const names[] = {NULL, "", "default", "gpt-2"};
+    arrays a = arrays_of_hf("gpt2");
+    for (int i = 0; i < 4; i++) {
+        sl_tokenizer *t = NULL;
+        sl_error e = {0};
+        sl_vocab_source v = gguf_of(&a, "gpt2", names[i]);
+        ck_assert_msg(sl_tokenizer_open(&v, &t, &e) == SL_OK, "%s", e.message);
+        ck_assert_int_eq(sl_tokenizer_notes(t)->count, i < 3);
+        if (i < 3) ck_assert_ptr_nonnull(strstr(sl_tokenizer_notes(t)->text[0], i < 2 ? "pre is missing" : "pre is \"default\""));
+        sl_tokenizer_free(t);
+    }
+    arrays_free(&a);
+}
+END_TEST
+
 /* What llama.cpp does where tokenizer.ggml.add_bos_token is absent: Gemma 4 always begins with one, Sarvam's of the same shape does not. */
 START_TEST(test_bos_by_name) {
     static const struct { const char *pre, *model; bool adds; } kinds[] = {{NULL, "gemma4", true}, {"gemma4", "gpt2", true}, {"sarvam-moe", "gpt2", false}};
@@ -217,7 +234,7 @@ START_TEST(test_known_by_text) {
                 if ((type == 4 || type == 5) && i >= 13) continue; /* the shape alone does not overrule what a file says on purpose */
                 const literal l[] = {{"<unk>", 0, 2}, {"a", 0, type == 0 ? 0 : 1}, {known[i].text, 0, type}};
                 arrays a = literals(l, 3, NULL);
-                sl_vocab_source v = gguf_of(&a, spm ? "llama" : "gpt2", "");
+                sl_vocab_source v = gguf_of(&a, spm ? "llama" : "gpt2", spm ? "" : "gpt-2");
                 sl_tokenizer *t = NULL;
                 sl_error e = {0};
                 sl_ids ids = {0};
@@ -350,6 +367,7 @@ int main(void) {
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, test_ids, 0, 9);
     tcase_add_test(c, test_bos_by_name);
+    tcase_add_test(c, test_unnamed_words);
     tcase_add_test(c, test_scores);
     tcase_add_test(c, test_refused);
     tcase_add_test(c, test_merges_never_make_control);

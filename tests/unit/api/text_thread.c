@@ -60,7 +60,7 @@ static void setup(void) {
 /* While the first runs, a long one and short ones come: the short ones pass, the long one is not forgotten. */
 START_TEST(short_texts_pass_long_ones) {
     setup();
-    note first = make_note(0, 10, 1), longer = make_note(1, 4 * MB, 0), shorter[2] = {make_note(2, 6000, 0), make_note(3, 5000, 0)};
+    note first = make_note(0, 10, 1), longer = make_note(1, 4 * MB, 0), shorter[2] = {make_note(2, MB, 0), make_note(3, 5000, 0)};
     submit(&first);
     sem_wait(&begun);
     submit(&longer);

@@ -61,11 +61,9 @@ static sl_status rope_divisors(sl__plan *p, const float **ret, sl_error *e) {
     for (int j = 0; j < hp->rope_dims / 2; j++) {
         float f = 1 / sl_powf(hp->rope_theta, (float)(2 * j) / (float)hp->rope_dims);
         float original = (float)hp->rope_original, wavelength = 6.283185307179586f / f;
-        bool kept = wavelength < original / hp->rope_high;
-        bool slowed = wavelength > original / hp->rope_low || hp->rope_low == hp->rope_high;
-        float smooth = kept || slowed ? 0 : (original / wavelength - hp->rope_low) / (hp->rope_high - hp->rope_low);
+        float smooth = (original / wavelength - hp->rope_low) / (hp->rope_high - hp->rope_low); /* unused where both bounds are one */
         float scaled = (1 - smooth) * f / hp->rope_factor + smooth * f;
-        divisor[j] = kept ? 1 : slowed ? hp->rope_factor : f / scaled;
+        divisor[j] = wavelength < original / hp->rope_high ? 1 : wavelength >= original / hp->rope_low ? hp->rope_factor : f / scaled;
         if (divisor[j] == 1 || divisor[j] == hp->rope_factor) continue;
         const float middle = divisor[j];
         for (int ulp = -4; ulp <= 4 && f / divisor[j] != scaled; ulp++) {

@@ -15,7 +15,7 @@ static const double pi = 3.14159265358979323846;
 static float scale_llama3(const sl_hparams *hp, float f) {
     float original = (float)hp->rope_original, wavelength = (float)(2 * pi) / f;
     if (wavelength < original / hp->rope_high) return f;
-    if (wavelength > original / hp->rope_low || hp->rope_low == hp->rope_high) return f / hp->rope_factor; /* nothing is in between */
+    if (wavelength >= original / hp->rope_low) return f / hp->rope_factor; /* also if both bounds are one: nothing is in between */
     float smooth = (original / wavelength - hp->rope_low) / (hp->rope_high - hp->rope_low);
     return (1 - smooth) * f / hp->rope_factor + smooth * f;
 }

@@ -46,19 +46,14 @@ static const struct {
     const char *layer, *embedding, *output_norm, *output_norm_bias, *output;
     const char *own[3];
 } wrappings[] = {
-    {"model.language_model.layers.", "model.language_model.embed_tokens.weight", "model.language_model.norm.weight",
-     "model.language_model.norm.bias", "lm_head.weight",
-     {"model.language_model.embed_tokens_per_layer.weight", "model.language_model.per_layer_model_projection.weight",
-      "model.language_model.per_layer_projection_norm.weight"}},
-    {"language_model.model.layers.", "language_model.model.embed_tokens.weight", "language_model.model.norm.weight",
-     "language_model.model.norm.bias", "language_model.lm_head.weight",
-     {"language_model.model.embed_tokens_per_layer.weight", "language_model.model.per_layer_model_projection.weight",
-      "language_model.model.per_layer_projection_norm.weight"}},
-    {"language_model.layers.", "language_model.embed_tokens.weight", "language_model.norm.weight", "language_model.norm.bias", "lm_head.weight",
-     {"language_model.embed_tokens_per_layer.weight", "language_model.per_layer_model_projection.weight",
-      "language_model.per_layer_projection_norm.weight"}},
-    {"layers.", "embed_tokens.weight", "norm.weight", "norm.bias", "lm_head.weight",
-     {"embed_tokens_per_layer.weight", "per_layer_model_projection.weight", "per_layer_projection_norm.weight"}},
+#define WRAPPED(front, output)                                                                                          \
+    {front "layers.", front "embed_tokens.weight", front "norm.weight", front "norm.bias", output,                      \
+     {front "embed_tokens_per_layer.weight", front "per_layer_model_projection.weight", front "per_layer_projection_norm.weight"}}
+    WRAPPED("model.language_model.", "lm_head.weight"),
+    WRAPPED("language_model.model.", "language_model.lm_head.weight"),
+    WRAPPED("language_model.", "lm_head.weight"),
+    WRAPPED("", "lm_head.weight"),
+#undef WRAPPED
 };
 
 /* Names as the family's class has them. */

@@ -64,6 +64,15 @@ static sl_status push(sl__hf_added *a, const json_t *vocab, sl__hf_token token, 
     return SL_OK;
 }
 
+/* Adds a token, or puts it in the place of the one with its text, whose id stays. */
+static sl_status put(sl__hf_added *a, const json_t *vocab, sl__hf_token token, sl_error *e) {
+    sl__hf_token *known = sl__hf_added_find(a, token.text, token.len);
+    if (!known) return push(a, vocab, token, e);
+    token.id = known->id;
+    *known = token;
+    return SL_OK;
+}
+
 static sl_status read_flags(const sl_json *at, sl__hf_token *a, sl_error *e) {
     sl_json content;
     sl_status s;
@@ -101,14 +110,8 @@ static sl_status read_list(sl__hf_added *a, const json_t *vocab, const sl_json *
         if ((s = sl_json_int(&id, 0, SL__MOST_IDS - 1, &t.id, e)) != SL_OK) return s;
         if (!t.len) continue;
         int64_t said = t.id;
-        sl__hf_token *twice = sl__hf_added_find(a, t.text, t.len);
         if (!a->holes || sl__hf_vocab_id(vocab, t.text) >= 0) t.id = -1;
-        if (twice) {
-            t.id = twice->id;
-            *twice = t;
-        } else if ((s = push(a, vocab, t, e)) != SL_OK) {
-            return s;
-        }
+        if ((s = put(a, vocab, t, e)) != SL_OK) return s;
         note_moved(a, t.text, t.len, said);
     }
     return SL_OK;
@@ -154,14 +157,7 @@ static sl_status read_decoder(sl__hf_added *a, const json_t *vocab, const sl_jso
         if (!sl_json_get(&table, order[i].key, &at)) continue;
         if (order[i].number < 0) s = sl_json_fail(&at, e, "its key is no token id");
         if (s == SL_OK) s = read_flags(&at, &t, e);
-        if (s != SL_OK || !t.len) continue;
-        sl__hf_token *known = sl__hf_added_find(a, t.text, t.len);
-        if (known) {
-            t.id = known->id;
-            *known = t;
-        } else {
-            s = push(a, vocab, t, e);
-        }
+        if (s == SL_OK && t.len) s = put(a, vocab, t, e);
     }
     sl_free(order);
     return s;
